@@ -1,0 +1,1 @@
+"""Each module prints one JSON object with ratios against a reference timed in the same run."""

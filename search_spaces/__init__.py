@@ -1,0 +1,1 @@
+"""One file a study: its corpus, search space, budget and expected result."""

@@ -1,0 +1,1 @@
+"""Control plane: decides what runs, records it and judges it."""

@@ -1,0 +1,178 @@
+"""The ledger: an append-only JSON Lines file in the study's folder, the one truth about what was done.
+
+One driver writes it. Everything else (MLflow, comparison, report, resuming) is read from it, so that a
+driver killed at any moment loses at most the line it was writing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+PHASES = ("reference_tuning", "reference", "search", "control", "confirmation")
+FINISHED = ("complete", "raced_out", "failed")
+
+
+@dataclass
+class ReplicateRecord:
+    """One arm on one replicate: flat metrics (``val/macro_f1``, …), seconds and diagnostics."""
+
+    replicate: int
+    metrics: dict[str, float]
+    seconds: float
+    diagnostics: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class TrialRecord:
+    """Everything known about one trial.
+
+    Attributes
+    ----------
+    trial_id
+        Identity that survives a restart: phase, arm and a digest of the configuration.
+    phase
+        One of :data:`PHASES`.
+    state
+        ``running`` or one of :data:`FINISHED`.
+    replicates
+        Replicate index to record.
+    error
+        What went wrong, for a failed trial.
+    """
+
+    trial_id: str
+    phase: str
+    arm: str
+    imbalance_ratio: float | str
+    config: dict[str, Any]
+    state: str = "running"
+    replicates: dict[int, ReplicateRecord] = field(default_factory=dict)
+    error: str | None = None
+    started: float = 0.0
+    finished: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of work over all replicates."""
+        return sum(record.seconds for record in self.replicates.values())
+
+    def values(self, metric: str) -> dict[int, float]:
+        """Return one metric by replicate."""
+        return {r: rec.metrics[metric] for r, rec in sorted(self.replicates.items()) if metric in rec.metrics}
+
+
+class Ledger:
+    """Read, fold and append the events of one study.
+
+    Parameters
+    ----------
+    path
+        The file; created with its folder at the first append.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.trials: dict[str, TrialRecord] = {}
+        self.notes: dict[str, Any] = {}
+        for event in self._read():
+            self._fold(event)
+
+    def _read(self) -> Iterator[dict[str, Any]]:
+        if not self.path.exists():
+            return
+        with self.path.open("rb") as file:
+            for line in file:
+                if not line.endswith(b"\n"):
+                    return  # the line that a killed driver was writing
+                try:
+                    yield json.loads(line)
+                except json.JSONDecodeError:
+                    continue  # a torn line that a later launch closed with a newline
+
+    def _fold(self, event: Mapping[str, Any]) -> None:
+        kind = event["event"]
+        if kind == "trial_started":
+            known = self.trials.get(event["trial_id"])
+            if known is None:
+                self.trials[event["trial_id"]] = TrialRecord(
+                    trial_id=event["trial_id"],
+                    phase=event["phase"],
+                    arm=event["arm"],
+                    imbalance_ratio=event["imbalance_ratio"],
+                    config=event["config"],
+                    started=event["time"],
+                )
+            else:
+                known.state, known.error, known.finished = "running", None, None
+        elif kind == "replicate":
+            self.trials[event["trial_id"]].replicates[event["replicate"]] = ReplicateRecord(
+                event["replicate"], event["metrics"], event["seconds"], event["diagnostics"]
+            )
+        elif kind == "trial_finished":
+            trial = self.trials[event["trial_id"]]
+            trial.state, trial.error, trial.finished = event["state"], event.get("error"), event["time"]
+        elif kind == "note":
+            self.notes[event["key"]] = event["value"]
+
+    def append(self, event: str, **values: Any) -> None:
+        """Append one event durably and fold it into memory."""
+        record = {"event": event, "time": time.time(), **values}
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("ab+") as file:
+            if file.tell() > 0:
+                file.seek(-1, os.SEEK_END)
+                if file.read(1) != b"\n":
+                    file.write(b"\n")
+            file.write(json.dumps(record, allow_nan=True).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self._fold(record)
+
+    def start_trial(
+        self, trial_id: str, phase: str, arm: str, imbalance_ratio: float | str, config: Mapping[str, Any]
+    ) -> None:
+        """Record that a trial starts, or starts again after a restart."""
+        self.append(
+            "trial_started",
+            trial_id=trial_id,
+            phase=phase,
+            arm=arm,
+            imbalance_ratio=imbalance_ratio,
+            config=dict(config),
+        )
+
+    def add_replicate(self, trial_id: str, record: ReplicateRecord) -> None:
+        """Record one finished replicate."""
+        self.append(
+            "replicate",
+            trial_id=trial_id,
+            replicate=record.replicate,
+            metrics=record.metrics,
+            seconds=record.seconds,
+            diagnostics=record.diagnostics,
+        )
+
+    def finish_trial(self, trial_id: str, state: str, error: str | None = None) -> None:
+        """Record the end of a trial; ``state`` is one of :data:`FINISHED`."""
+        self.append("trial_finished", trial_id=trial_id, state=state, error=error)
+
+    def note(self, key: str, value: Any) -> None:
+        """Keep one fact about the study, e.g. the tuned reference of a ratio."""
+        self.append("note", key=key, value=value)
+
+    def of_phase(self, *phases: str) -> list[TrialRecord]:
+        """Return the trials of some phases in the order in which they started."""
+        return [trial for trial in self.trials.values() if trial.phase in phases]
+
+    def reference(self, imbalance_ratio: float | str) -> TrialRecord | None:
+        """Return the reference vanilla of a ratio, or None before it exists."""
+        for trial in self.of_phase("reference"):
+            if trial.arm == "vanilla" and trial.imbalance_ratio == imbalance_ratio:
+                return trial
+        return None

@@ -1,0 +1,68 @@
+"""A corpus: texts, labels and groups, with where each row came from and what was left out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Labelled texts before any split.
+
+    Attributes
+    ----------
+    texts
+        n strings.
+    labels
+        (n,) int64, index into ``classes``.
+    groups
+        n strings; rows of one group must not be split across train, validation and test.
+    classes
+        C class names in a fixed order.
+    origins
+        n strings that trace each row to its source (file, record, section, paragraph).
+    source
+        Where the corpus is from, for people: a path, an address, ``"generated sample"``.
+    left_out
+        Reason to number of rows that were not taken.
+    is_sample
+        True for the generated sample corpus: its results mean nothing about real texts.
+    """
+
+    texts: Sequence[str]
+    labels: npt.NDArray[np.int64]
+    groups: Sequence[str]
+    classes: tuple[str, ...]
+    origins: Sequence[str]
+    source: str
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    is_sample: bool = False
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def class_counts(self) -> dict[str, int]:
+        """Return the number of rows per class, in class order."""
+        counts = np.bincount(self.labels, minlength=len(self.classes))
+        return {name: int(n) for name, n in zip(self.classes, counts, strict=True)}
+
+    @cached_property
+    def digest(self) -> str:
+        """16 hexadecimal digits over the content: classes and the set of (text, label, group) rows.
+
+        Stable under row order and across machines; ``origins`` and ``source`` do not enter.
+        """
+        rows = sorted(
+            hashlib.sha256(f"{text}\0{self.classes[label]}\0{group}".encode()).digest()
+            for text, label, group in zip(self.texts, self.labels, self.groups, strict=True)
+        )
+        whole = hashlib.sha256("\0".join(self.classes).encode())
+        for row in rows:
+            whole.update(row)
+        return whole.hexdigest()[:16]

@@ -1,0 +1,34 @@
+"""The three kinds of failure: a configuration fault, a failed trial, a stopped study."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class StudyError(Exception):
+    """Root of every error that this project raises on purpose."""
+
+
+class ConfigurationError(StudyError):
+    """The input cannot work as given; nothing was started.
+
+    Parameters
+    ----------
+    faults
+        One message per fault. Each says what is wrong, where, what was expected and what to do.
+    """
+
+    def __init__(self, faults: str | Iterable[str]) -> None:
+        self.faults: list[str] = [faults] if isinstance(faults, str) else list(faults)
+        super().__init__("\n".join(self.faults))
+
+    def __reduce__(self) -> tuple[type[ConfigurationError], tuple[list[str]]]:
+        return type(self), (self.faults,)
+
+
+class TrialFailed(StudyError):
+    """One trial failed; the study goes on."""
+
+
+class StudyStopped(StudyError):
+    """The study cannot go on; the message says how to resume it."""

@@ -1,0 +1,89 @@
+"""What one trial is: a flat, immutable set of values under the names that a search space uses."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+STAGE1_DATA = (
+    "augmented_balanced",
+    "augmented_balanced+original",
+    "augmented_natural",
+    "duplicated_balanced",
+)
+TRAINABLE = ("all", "last_block", "head")
+SCHEDULES = ("constant", "linear")
+HEADS = ("keep", "reinit")
+PROFILES = ("step", "exponential")
+NATURAL = "natural"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialSettings:
+    """One configuration: an arm at an imbalance ratio with all values that its training depends on.
+
+    Attributes
+    ----------
+    arm
+        Training strategy, in METHOD's words: ``vanilla``, ``prefinetune``, ``vanilla_matched``.
+    imbalance_ratio
+        n_minority / n_majority in (0, 1], or ``"natural"``.
+    operator, strength, copies
+        Augmentation operator, share of words it may change in (0, 1], and rows per class of the
+        stage-1 set in multiples of n_max.
+    stage1_data, stage1_trainable, stage1_schedule, head
+        Axes of stage 1, see the tuples at the top of this module.
+    stage1_epochs, stage2_epochs
+        Stage lengths in passes over the stage's own rows (may be fractions).
+    stage2_steps
+        Optimizer steps of stage 2; where given, it replaces ``stage2_epochs``.
+    stage1_learning_rate, stage2_learning_rate
+        Peak learning rates of AdamW.
+    warmup
+        Share of a stage's steps with a linearly rising learning rate.
+    batch_size
+        Rows per optimizer step over all workers.
+    """
+
+    arm: str = "prefinetune"
+    imbalance_ratio: float | str = NATURAL
+    operator: str = "embedding_neighbours"
+    strength: float = 0.1
+    copies: int = 1
+    stage1_data: str = "augmented_balanced"
+    stage1_trainable: str = "all"
+    stage1_schedule: str = "constant"
+    stage1_epochs: float = 1.0
+    stage1_learning_rate: float = 1e-4
+    head: str = "keep"
+    stage2_schedule: str = "linear"
+    stage2_epochs: float = 2.0
+    stage2_steps: int | None = None
+    stage2_learning_rate: float = 1e-4
+    warmup: float = 0.1
+    batch_size: int = 16
+    weight_decay: float = 0.01
+    max_grad_norm: float = 1.0
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> TrialSettings:
+        """Build settings from a flat mapping; unknown names raise ``TypeError``."""
+        return cls(**config)
+
+    def to_config(self) -> dict[str, Any]:
+        """Return the flat mapping that :meth:`from_config` reads."""
+        return dataclasses.asdict(self)
+
+    def digest(self) -> str:
+        """Return 12 hexadecimal digits that stand for these values, whatever their order."""
+        return digest_of(self.to_config())
+
+
+def digest_of(value: Any, length: int = 12) -> str:
+    """Return the first hexadecimal digits of SHA-256 over a JSON-able value, stable across machines."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:length]
