@@ -1,0 +1,198 @@
+"""Impose an imbalance ratio on training rows: one seeded draw."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from trainables.errors import ConfigurationError
+from trainables.settings import NATURAL, PROFILES
+
+_KEPT_PER_CLASS = 2
+
+
+def class_sizes(label_counts: Sequence[int], ratio: float, profile: str, n_max: int) -> list[int]:
+    """Return the rows that each class gets, in class order.
+
+    Classes are ranked by their count, the most frequent first, ties by class index. ``step`` gives n_max to
+    the first half (rounded up) and n_max·ratio to the rest; ``exponential`` gives n_max·ratio^(rank/(C-1)),
+    the long tail of Cao et al. 2019 (LDAM). No class gets less than one row.
+
+    Examples
+    --------
+    >>> class_sizes([50, 90, 70], 0.1, "exponential", 40)
+    [4, 40, 13]
+    """
+    order = sorted(range(len(label_counts)), key=lambda index: (-label_counts[index], index))
+    sizes = [0] * len(label_counts)
+    for rank, index in enumerate(order):
+        sizes[index] = max(1, math.floor(n_max * _share(rank, len(order), ratio, profile) + 0.5))
+    return sizes
+
+
+def _share(rank: int, n_classes: int, ratio: float, profile: str) -> float:
+    if profile == "step":
+        return 1.0 if rank < math.ceil(n_classes / 2) else ratio
+    return float(ratio ** (rank / max(1, n_classes - 1)))
+
+
+def largest_n_max(
+    label_counts: Sequence[int],
+    ratios: Sequence[float | str],
+    profile: str = "step",
+    *,
+    max_rows: int | None = None,
+) -> int:
+    """Return the largest majority size that every class can serve at every ratio.
+
+    With one n_max for all ratios of a study, only the imbalance differs between them.
+
+    Parameters
+    ----------
+    label_counts
+        Rows per class in the training part.
+    ratios
+        Imbalance ratios; ``"natural"`` puts no bound.
+    profile
+        ``"step"`` or ``"exponential"``.
+    max_rows
+        Upper bound of the rows of any one draw.
+
+    Raises
+    ------
+    ConfigurationError
+        For a ratio outside (0, 1], an unknown profile, a class without rows, or a bound that is too low.
+    """
+    numbers = [_checked_ratio(ratio) for ratio in ratios if ratio != NATURAL]
+    counts = _checked_counts(label_counts, profile)
+
+    def fits(n_max: int) -> bool:
+        for ratio in numbers:
+            sizes = class_sizes(counts, ratio, profile, n_max)
+            if max_rows is not None and sum(sizes) > max_rows:
+                return False
+            if any(size > count for size, count in zip(sizes, counts, strict=True)):
+                return False
+        return True
+
+    if not fits(1):
+        raise ConfigurationError(
+            f"imbalance: {max_rows} rows are too few for {len(counts)} classes; raise max_rows."
+        )
+    low, high = 1, max(counts)
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle - 1)
+    return low
+
+
+def draw(
+    labels: npt.NDArray[np.int64],
+    ratio: float | str,
+    *,
+    profile: str = "step",
+    n_max: int | None = None,
+    max_rows: int | None = None,
+    rng: np.random.Generator,
+    n_classes: int | None = None,
+) -> npt.NDArray[np.int64]:
+    """Sample training rows without replacement to an imbalance ratio.
+
+    Parameters
+    ----------
+    labels
+        (n,) class indices of the training part.
+    ratio
+        n_minority / n_majority in (0, 1], or ``"natural"``: all rows, or with ``max_rows`` a random part
+        that keeps the prior (two rows of every class at least, where there are two).
+    profile
+        How the counts fall from majority to minority, see :func:`class_sizes`.
+    n_max
+        Rows of the majority; None takes the largest possible.
+    max_rows
+        Bound for ``"natural"``, and for a ratio without ``n_max``.
+    rng
+        Generator of this draw.
+    n_classes
+        Number of classes C; by default the largest label plus one.
+
+    Returns
+    -------
+    (m,) int64
+        Sorted indices into ``labels``.
+
+    Raises
+    ------
+    ConfigurationError
+        For a ratio outside (0, 1], or naming each class with too few rows.
+    """
+    labels = np.asarray(labels, dtype=np.int64)
+    counts = np.bincount(labels, minlength=n_classes or 0).tolist()
+    if ratio == NATURAL:
+        if max_rows is None or max_rows >= len(labels):
+            return np.arange(len(labels), dtype=np.int64)
+        sizes = _proportional_sizes(counts, max_rows)
+    else:
+        number = _checked_ratio(ratio)
+        counts = _checked_counts(counts, profile)
+        if n_max is None:
+            n_max = largest_n_max(counts, [number], profile, max_rows=max_rows)
+        elif n_max < 1:
+            raise ConfigurationError(f"imbalance: n_max is {n_max}, expected at least 1.")
+        sizes = class_sizes(counts, number, profile, n_max)
+    faults = [
+        f"imbalance: class {index} has {count} training rows, {size} are needed at imbalance ratio {ratio} "
+        f"with n_max {n_max}; lower n_max or use more data."
+        for index, (size, count) in enumerate(zip(sizes, counts, strict=True))
+        if size > count
+    ]
+    if faults:
+        raise ConfigurationError(faults)
+    chosen = [rng.permutation(np.flatnonzero(labels == index))[:size] for index, size in enumerate(sizes)]
+    return np.sort(np.concatenate(chosen)).astype(np.int64)
+
+
+def _proportional_sizes(counts: Sequence[int], max_rows: int) -> list[int]:
+    """Return class sizes that add up to max_rows with the prior of the counts (largest remainders)."""
+    least = [min(_KEPT_PER_CLASS, count) for count in counts]
+    if sum(least) > max_rows:
+        raise ConfigurationError(
+            f"imbalance: {max_rows} rows are too few for {len(counts)} classes; raise max_rows to "
+            f"{sum(least)} or more."
+        )
+    exact = [max_rows * count / sum(counts) for count in counts]
+    sizes = [max(low, math.floor(value)) for low, value in zip(least, exact, strict=True)]
+    while sum(sizes) > max_rows:
+        sizes[int(np.argmax(sizes))] -= 1
+    by_remainder = sorted(range(len(counts)), key=lambda index: (sizes[index] - exact[index], index))
+    for index in by_remainder[: max_rows - sum(sizes)]:
+        sizes[index] += 1
+    return sizes
+
+
+def _checked_ratio(ratio: float | str) -> float:
+    if isinstance(ratio, str) or not 0 < ratio <= 1:
+        raise ConfigurationError(
+            f"imbalance ratio {ratio!r}: expected a number in (0, 1] (n_minority / n_majority) or "
+            f"{NATURAL!r}."
+        )
+    return float(ratio)
+
+
+def _checked_counts(label_counts: Sequence[int], profile: str) -> list[int]:
+    counts = [int(count) for count in label_counts]
+    faults = [
+        f"imbalance: class {index} has no training rows; every class needs at least one."
+        for index, count in enumerate(counts)
+        if count < 1
+    ]
+    if profile not in PROFILES:
+        faults.append(f"imbalance profile {profile!r}: expected one of {', '.join(PROFILES)}.")
+    if len(counts) < 2:
+        faults.append(f"imbalance: {len(counts)} class found, an imbalance needs at least two.")
+    if faults:
+        raise ConfigurationError(faults)
+    return counts

@@ -1,0 +1,145 @@
+"""Train, validation and test: no group in two parts, classes as even as the groups allow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from trainables.errors import ConfigurationError
+from trainables.seeds import generator
+
+Rows = npt.NDArray[np.int64]
+PARTS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Row indices of the three parts, each sorted, (n_part,) int64; together every row once."""
+
+    train: Rows
+    validation: Rows
+    test: Rows
+
+
+def split_by_group(
+    labels: npt.NDArray[np.int64],
+    groups: Sequence[str],
+    classes: int | Sequence[str] | None = None,
+    *,
+    fractions: tuple[float, float, float] = (0.7, 0.15, 0.15),
+    seed: int,
+    minimum: int = 2,
+) -> Split:
+    """Split rows by group, stratified by class.
+
+    Groups are placed one by one, the largest first, where they reduce most the squared distance
+    ``sum_c ((n_pc - target_pc) / n_c)^2`` between the counts of a part p and its targets; dividing by the
+    class size makes rare classes count as much as frequent ones.
+
+    Parameters
+    ----------
+    labels
+        (n,) class indices.
+    groups
+        n group names.
+    classes
+        Number of classes, or their names (for messages); by default the largest label plus one.
+    fractions
+        Shares of train, validation and test; they add up to 1.
+    seed
+        Study seed; groups of equal size are placed in an order that depends on it.
+    minimum
+        Rows that every class needs in every part.
+
+    Raises
+    ------
+    ConfigurationError
+        Naming every class that has too few rows in a part.
+
+    Examples
+    --------
+    >>> labels = np.array([0, 1] * 20)
+    >>> parts = split_by_group(labels, [f"g{i // 2}" for i in range(40)], seed=0)
+    >>> len(parts.train), len(parts.validation), len(parts.test)
+    (28, 6, 6)
+    """
+    labels = np.asarray(labels, dtype=np.int64)
+    names = _class_names(labels, classes)
+    _check_input(labels, groups, fractions, len(names))
+    _, group_of_row = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
+    table = np.zeros((int(group_of_row.max()) + 1, len(names)), dtype=np.int64)
+    np.add.at(table, (group_of_row, labels), 1)
+
+    part_of_group = _place(table, np.asarray(fractions), minimum, generator(seed, "split"))
+    part_of_row = part_of_group[group_of_row]
+    _check_parts(table, part_of_group, names, minimum)
+    train, validation, test = (np.flatnonzero(part_of_row == part).astype(np.int64) for part in range(3))
+    return Split(train, validation, test)
+
+
+def _place(
+    table: npt.NDArray[np.int64], fractions: npt.NDArray[np.float64], minimum: int, rng: np.random.Generator
+) -> npt.NDArray[np.int64]:
+    """Return the part of each group, given rows per group and class."""
+    sizes = table.sum(axis=0)
+    targets = fractions[:, None] * sizes[None, :]
+    scarce = sizes >= len(fractions) * minimum
+    targets[1:, scarce] = np.maximum(targets[1:, scarce], minimum)
+    targets[0] = sizes - targets[1:].sum(axis=0)
+    weights = 1.0 / np.maximum(sizes, 1) ** 2
+
+    order = rng.permutation(len(table))
+    order = order[np.argsort(-(table[order] * np.sqrt(weights)).sum(axis=1), kind="stable")]
+    counts = np.zeros_like(targets)
+    parts = np.zeros(len(table), dtype=np.int64)
+    for group in order:
+        missing = ((targets - counts) * weights * table[group]).sum(axis=1)
+        # Rounding keeps the choice the same on machines that add in another order.
+        parts[group] = int(np.argmax(np.round(missing, 12)))
+        counts[parts[group]] += table[group]
+    return parts
+
+
+def _class_names(labels: npt.NDArray[np.int64], classes: int | Sequence[str] | None) -> list[str]:
+    if classes is None:
+        classes = int(labels.max(initial=-1)) + 1
+    return [str(index) for index in range(classes)] if isinstance(classes, int) else list(classes)
+
+
+def _check_input(
+    labels: npt.NDArray[np.int64], groups: Sequence[str], fractions: Sequence[float], n_classes: int
+) -> None:
+    faults = []
+    if len(labels) != len(groups):
+        faults.append(f"split: {len(labels)} labels but {len(groups)} groups; every row needs one of each.")
+    if len(labels) == 0:
+        faults.append("split: the corpus has no rows.")
+    if len(fractions) != 3 or min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-9:
+        faults.append(f"split: fractions {tuple(fractions)} must be three positive shares that add up to 1.")
+    if len(labels) and not 0 <= labels.min() <= labels.max() < n_classes:
+        faults.append(
+            f"split: labels reach from {labels.min()} to {labels.max()}, expected 0 to {n_classes - 1}."
+        )
+    if faults:
+        raise ConfigurationError(faults)
+
+
+def _check_parts(
+    table: npt.NDArray[np.int64], part_of_group: npt.NDArray[np.int64], names: list[str], minimum: int
+) -> None:
+    faults = []
+    for index, name in enumerate(names):
+        with_class = int((table[:, index] > 0).sum())
+        for part, part_name in enumerate(PARTS):
+            rows = int(table[part_of_group == part, index].sum())
+            if rows < minimum:
+                faults.append(
+                    f"split: class {name!r} has {rows} rows in {part_name}, at least {minimum} are needed; "
+                    f"the corpus holds {table[:, index].sum()} rows of it in {with_class} groups. Add rows or "
+                    f"groups of that class, merge it with another one, or leave it out."
+                )
+    if faults:
+        raise ConfigurationError(faults)
