@@ -1,1 +1,50 @@
-"""One file a study: its corpus, search space, budget and expected result."""
+"""One file a study: its corpus, search space, budget and expected result.
+
+A study file defines ``PRESETS``: preset name to the values of :class:`study.config.StudyConfig` in which it
+differs from the file's ``STUDY``. Adding a study is adding a file here.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from typing import Any
+
+from study.config import StudyConfig
+from trainables.errors import ConfigurationError
+
+
+def known_studies() -> list[str]:
+    """Return the names of the study files."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+
+
+def load_study_file(name: str, preset: str, overrides: Mapping[str, Any]) -> StudyConfig:
+    """Return a study's values: its own, then the preset's, then the overrides.
+
+    Raises
+    ------
+    ConfigurationError
+        The study, the preset or an overridden name is unknown.
+    """
+    if name not in known_studies():
+        raise ConfigurationError(
+            f"There is no study {name!r}. The studies are: {', '.join(known_studies())}. "
+            "A study of your own is a file in search_spaces/."
+        )
+    module = importlib.import_module(f"search_spaces.{name}")
+    if preset not in module.PRESETS:
+        raise ConfigurationError(
+            f"Study {name!r} has no preset {preset!r}. Its presets are: {', '.join(module.PRESETS)}."
+        )
+    values: dict[str, Any] = {**module.STUDY, **module.PRESETS[preset], **overrides}
+    unknown = [key for key in values if key not in StudyConfig.__dataclass_fields__]
+    if unknown:
+        raise ConfigurationError(
+            [
+                f"{key!r} is no value of a study. The values are: {', '.join(StudyConfig.__dataclass_fields__)}."
+                for key in unknown
+            ]
+        )
+    return StudyConfig(name=name, preset=preset, **values)

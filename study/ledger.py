@@ -20,12 +20,27 @@ FINISHED = ("complete", "raced_out", "failed")
 
 @dataclass
 class ReplicateRecord:
-    """One arm on one replicate: flat metrics (``val/macro_f1``, …), seconds and diagnostics."""
+    """One arm on one replicate.
+
+    Attributes
+    ----------
+    replicate
+        Its index.
+    metrics
+        Flat metrics (``val/macro_f1``, …).
+    seconds
+        Wall-clock of the replicate.
+    diagnostics
+        Steps, padding, cache hits and the like.
+    posthoc
+        The metrics after post-hoc logit adjustment of the same logits.
+    """
 
     replicate: int
     metrics: dict[str, float]
     seconds: float
     diagnostics: dict[str, float] = field(default_factory=dict)
+    posthoc: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -112,7 +127,11 @@ class Ledger:
                 known.state, known.error, known.finished = "running", None, None
         elif kind == "replicate":
             self.trials[event["trial_id"]].replicates[event["replicate"]] = ReplicateRecord(
-                event["replicate"], event["metrics"], event["seconds"], event["diagnostics"]
+                event["replicate"],
+                event["metrics"],
+                event["seconds"],
+                event["diagnostics"],
+                event["posthoc"],
             )
         elif kind == "trial_finished":
             trial = self.trials[event["trial_id"]]
@@ -156,6 +175,7 @@ class Ledger:
             metrics=record.metrics,
             seconds=record.seconds,
             diagnostics=record.diagnostics,
+            posthoc=record.posthoc,
         )
 
     def finish_trial(self, trial_id: str, state: str, error: str | None = None) -> None:

@@ -9,6 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+TWO_STAGE_ARMS = ("prefinetune",)
+SINGLE_STAGE_ARMS = ("vanilla", "vanilla_matched")
+# Scored from vanilla's logits, not trained.
+POSTHOC_ARM = "logit_adjustment_posthoc"
 STAGE1_DATA = (
     "augmented_balanced",
     "augmented_balanced+original",

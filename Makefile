@@ -1,0 +1,43 @@
+# `make study` and `make test` need only Python >= 3.11, make and a package registry.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: setup study test test-all lint bench lock clean
+
+setup: .venv/installed
+
+.venv/installed: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python >= 3.11 is needed, this is " + sys.version)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	touch .venv/installed
+
+study: setup
+	$(BIN)/python -m study.launch adme
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=85
+
+test-all: lint
+	$(BIN)/python -m pytest -m "slow or not slow" --cov --cov-report=term --cov-fail-under=85
+
+bench: setup
+	$(BIN)/python -m benchmarks.overhead
+
+# Resolve the lower bounds of pyproject.toml anew. torch comes first, at its pinned version: a range would pull
+# in a newer build with gigabytes of CUDA packages.
+lock:
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet torch==2.13.0
+	.venv-lock/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	.venv-lock/bin/python -m pip freeze --exclude-editable | sed 's/^\(torch==[0-9.]*\)+.*/\1/' > requirements.lock
+	rm -rf .venv-lock
+
+clean:
+	rm -rf .venv .venv-lock

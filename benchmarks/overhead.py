@@ -1,0 +1,141 @@
+"""Seconds a trial costs whose work is nothing: ours against Tune -> ``TorchTrainer(num_workers=1)``.
+
+Command::
+
+    python -m benchmarks.overhead
+
+Both run the same number of empty trials on this machine, one after the other, in one Ray session. Ours goes
+through everything that a real trial goes through (plan, ledger, Optuna, Tune, a warm process, Ray Train's local
+mode) but for the training itself. Start-up is measured apart: a study pays it once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import tune
+from study.cli import run_command
+
+from study import cluster
+from study.config import StudyConfig
+from study.ledger import Ledger
+from study.plan import Plan
+from study.search import GainSearch
+from study.tuning import run_trials
+from trainables.worker import TrialJob, run_locally
+
+_METRICS = {"val/macro_f1": 0.5}
+
+
+def _nothing(job: TrialJob, report: Any) -> None:
+    for done, replicate in enumerate(job.replicates, start=1):
+        outcome = {
+            "replicate": replicate,
+            "metrics": _METRICS,
+            "posthoc_metrics": _METRICS,
+            "seconds": 0.0,
+            "diagnostics": {"stage1_steps": 0.0, "stage2_steps": 0.0},
+        }
+        report({"replicates": done, "objective": 0.0, "outcome": outcome, "failure": None})
+
+
+def _empty_trial(config: dict[str, Any], *, storage: str) -> None:
+    run_locally(lambda: _nothing(config["job"], tune.report), storage)
+
+
+def ours(trials: int, folder: Path) -> tuple[float, int]:
+    """Return seconds and the number of trials of an empty study, warm-up trials left out."""
+    config = StudyConfig(
+        name="overhead",
+        preset="smoke",
+        corpus="none",
+        imbalance_ratios=(0.1,),
+        space={"strength": tuple((i + 1) / 1000 for i in range(4 * trials))},
+        trials=trials,
+        replicates=1,
+        reference_space={"stage2_epochs": (1.0,)},
+    )
+    resources = cluster.trial_resources(config, cluster.Connection(False, ""))
+    marks: list[float] = []
+    ledger = Ledger(folder / "ledger.jsonl")
+    search = GainSearch(config, folder / "optuna.db")
+    plan = Plan(config, ledger, search, lambda trial: marks.append(time.perf_counter()))
+    trainable = tune.with_parameters(_empty_trial, storage=str(folder / "ray"))
+    run_trials(plan, trainable, resources, folder / "ray")
+    ends = [trial.finished for trial in ledger.of_phase("search") if trial.finished is not None]
+    warm = ends[resources.concurrency :]
+    return warm[-1] - ends[resources.concurrency - 1], len(warm)
+
+
+def _reference_trial(config: dict[str, Any], *, storage: str) -> None:
+    from ray.train import RunConfig, ScalingConfig, report
+    from ray.train.torch import TorchTrainer
+    from ray.tune.integration.ray_train import TuneReportCallback
+
+    def loop() -> None:
+        report({"objective": 0.0})
+
+    TorchTrainer(
+        loop,
+        scaling_config=ScalingConfig(num_workers=1),
+        run_config=RunConfig(
+            storage_path=storage, name=tune.get_context().get_trial_id(), callbacks=[TuneReportCallback()]
+        ),
+    ).fit()
+
+
+def reference(trials: int, folder: Path) -> float:
+    """Return seconds of as many empty trials, each with a worker group of its own."""
+    marks: list[float] = []
+
+    class Marks(tune.Callback):  # type: ignore[misc]
+        def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+            marks.append(time.perf_counter())
+
+    tuner = tune.Tuner(
+        tune.with_resources(tune.with_parameters(_reference_trial, storage=str(folder)), {"CPU": 0.01}),
+        tune_config=tune.TuneConfig(num_samples=trials + 1, max_concurrent_trials=1),
+        run_config=tune.RunConfig(name="reference", storage_path=str(folder), verbose=0, callbacks=[Marks()]),
+    )
+    tuner.fit()
+    return marks[-1] - marks[0]
+
+
+def measure(args: argparse.Namespace) -> int:
+    """Print the ratio as one JSON object."""
+    config = StudyConfig(name="overhead", preset="smoke", corpus="none", workers_per_trial=2)
+    cluster.quieten()
+    cluster.start_here(config)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            seconds, counted = ours(args.trials, Path(folder))
+            ours_s = seconds / counted
+            reference_s = reference(args.reference_trials, Path(folder) / "reference") / args.reference_trials
+    finally:
+        ray.shutdown()
+    print(json.dumps({"ours_s": ours_s, "reference_s": reference_s, "ratio": reference_s / ours_s}))
+    return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.overhead", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("--trials", type=int, default=50, help="empty trials of ours (default: %(default)s)")
+    parser.add_argument(
+        "--reference-trials", type=int, default=4, help="empty trials of the reference (default: %(default)s)"
+    )
+    return run_command(measure, parser, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

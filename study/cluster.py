@@ -1,0 +1,160 @@
+"""Ray: join the cluster that is there, or start one on this machine; what a trial gets of it."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import ray
+import torch
+
+from study.config import StudyConfig
+from trainables.errors import ConfigurationError
+
+# Written by `ray start` (and so by `ray up`), not by a driver that starts Ray for itself.
+_CLUSTER_FILE = Path("/tmp/ray/ray_current_cluster")
+_QUIET = {
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_TRAIN_V2_ENABLED": "1",
+    "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_DEDUP_LOGS": "1",
+    # The ledger is the record of a study; Tune need not write a second and a third one.
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "86400",
+    "TUNE_WARN_THRESHOLD_S": "5",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+
+
+@dataclass(frozen=True)
+class TrialResources:
+    """What one trial gets, and how many trials run at a time.
+
+    Attributes
+    ----------
+    workers
+        Data-parallel workers of a trial; 1 trains in the trial's own process.
+    cpus, gpus
+        Of one worker.
+    concurrency
+        Trials at a time.
+    """
+
+    workers: int
+    cpus: float
+    gpus: float
+    concurrency: int
+
+    def of_trial_process(self) -> dict[str, float]:
+        """Return the resources of the Tune trial itself; with a worker group it only waits."""
+        if self.workers > 1:
+            return {"CPU": 0.01}
+        return {"CPU": self.cpus, **({"GPU": self.gpus} if self.gpus else {})}
+
+    def of_worker(self) -> dict[str, float]:
+        """Return the resources of one worker of a group."""
+        return {"CPU": self.cpus, **({"GPU": self.gpus} if self.gpus else {})}
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Where the study runs.
+
+    Attributes
+    ----------
+    joined
+        True where a running cluster was joined, which may grow when trials wait for it.
+    sentence
+        Says which, for people.
+    """
+
+    joined: bool
+    sentence: str
+
+
+def quieten() -> None:
+    """Set what Ray reads from the environment; before the first use of Ray."""
+    os.environ.update({name: value for name, value in _QUIET.items() if name not in os.environ})
+    logging.getLogger("ray").setLevel(logging.ERROR)
+
+
+def join_running_cluster() -> Connection | None:
+    """Join the cluster that ``RAY_ADDRESS`` names or that ``ray start`` / ``ray up`` runs here, if any.
+
+    Raises
+    ------
+    ConfigurationError
+        ``RAY_ADDRESS`` names a cluster that cannot be reached.
+    """
+    address = os.environ.get("RAY_ADDRESS")
+    if not address and not _CLUSTER_FILE.exists():
+        return None
+    try:
+        ray.init(address=address or "auto", logging_level=logging.ERROR, log_to_driver=False)
+    except ConnectionError as error:
+        if not address:
+            return None  # the file outlived its cluster
+        raise ConfigurationError(
+            f"RAY_ADDRESS is {address}, but no Ray cluster answers there ({error}). Start the cluster, or unset "
+            "RAY_ADDRESS to run on this machine."
+        ) from error
+    nodes = sum(bool(node["Alive"]) for node in ray.nodes())
+    return Connection(True, f"Joined the running Ray cluster ({nodes} nodes, {_inventory()}).")
+
+
+def start_here(config: StudyConfig) -> Connection:
+    """Start Ray on this machine."""
+    ray.init(
+        address="local",
+        # The dashboard serves the State API that Tune-over-Train needs to clean up a worker group.
+        include_dashboard=config.workers_per_trial > 1,
+        logging_level=logging.ERROR,
+        log_to_driver=False,
+    )
+    return Connection(False, f"Started Ray on this machine ({_inventory()}).")
+
+
+def has_gpus(connection: Connection | None) -> bool:
+    """Return whether there are GPUs: in the joined cluster, else on this machine."""
+    if connection is not None:
+        return bool(ray.cluster_resources().get("GPU", 0) > 0)
+    return torch.cuda.is_available()
+
+
+def _inventory() -> str:
+    resources = ray.cluster_resources()
+    gpus = resources.get("GPU", 0)
+    return f"{resources.get('CPU', 0):g} CPUs" + (f", {gpus:g} GPUs" if gpus else "")
+
+
+def trial_resources(config: StudyConfig, connection: Connection) -> TrialResources:
+    """Return what a trial gets of the connected cluster.
+
+    A joined cluster may grow, so there a given ``concurrency`` is not cut down to what fits at this moment.
+
+    Raises
+    ------
+    ConfigurationError
+        Not even one trial fits on this machine.
+    """
+    total = ray.cluster_resources()
+    workers = config.workers_per_trial
+    fits = [total.get("CPU", 0) / (config.cpus_per_trial * workers)]
+    if config.gpus_per_trial:
+        fits.append(total.get("GPU", 0) / (config.gpus_per_trial * workers))
+    most = math.floor(min(fits) + 1e-9)
+    if most < 1 and not connection.joined:
+        raise ConfigurationError(
+            f"A trial needs {workers} x ({config.cpus_per_trial:g} CPUs, {config.gpus_per_trial:g} GPUs), but "
+            f"there are {_inventory()}. Lower cpus_per_trial, gpus_per_trial or workers_per_trial."
+        )
+    if config.concurrency is None:
+        concurrency = max(1, most)
+    else:
+        concurrency = config.concurrency if connection.joined else min(config.concurrency, most)
+    return TrialResources(workers, config.cpus_per_trial, config.gpus_per_trial, concurrency)

@@ -1,0 +1,343 @@
+"""``python -m study.launch NAME``: baselines, search, controls, comparison, report. Run again, it resumes."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import json
+import platform
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import ray
+from rich.console import Console
+
+from search_spaces import known_studies, load_study_file
+from study import cluster, preflight
+from study.cli import run_command
+from study.comparison import build_comparison, load_study
+from study.config import StudyConfig
+from study.folder import (
+    STORAGE_VARIABLE,
+    StudyFolder,
+    default_storage,
+    resume_faults,
+    storage_faults,
+    study_id,
+)
+from study.ledger import Ledger
+from study.plan import Plan
+from study.progress import ProgressView
+from study.report import write_report
+from study.search import GainSearch
+from study.tracking import Tracker, default_tracking_uri, tracking_faults, ui_command
+from study.tuning import Execution, default_config_faults, run_plan
+from trainables.corpora import read_corpus
+from trainables.corpora.corpus import Corpus
+from trainables.encoder import encoder_faults
+from trainables.errors import ConfigurationError
+from trainables.prepared import PreparedCorpus, RunSettings, prepare, shared_n_max
+
+VERSIONED = ("ray", "torch", "transformers", "optuna", "mlflow", "nlpaug", "pandas", "numpy")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the command's options."""
+    parser = argparse.ArgumentParser(
+        prog="python -m study.launch",
+        description="Run a study: does pre-finetuning with data augmentation beat vanilla finetuning on this "
+        "corpus? The same command again goes on where it stopped.",
+    )
+    parser.add_argument(
+        "name", metavar="NAME", help=f"the study: {', '.join(known_studies())}, or a file of your own"
+    )
+    parser.add_argument("--data", metavar="PATH", help="where the corpus lies (default: the study's own)")
+    parser.add_argument("--preset", help="smoke, laptop or cluster (default: cluster with GPUs, else laptop)")
+    parser.add_argument(
+        "--encoder", metavar="NAME_OR_PATH", help="Hub name or local folder (default: the preset's)"
+    )
+    parser.add_argument("--trials", type=int, help="configurations that the search tries")
+    parser.add_argument("--replicates", type=int, help="replicates of a trial that is never raced out")
+    parser.add_argument(
+        "--imbalance-ratio",
+        nargs="+",
+        action="extend",
+        metavar="RATIO",
+        help="n_minority/n_majority in (0, 1], or 'natural'; several are compared",
+    )
+    parser.add_argument(
+        "--storage",
+        default=default_storage(),
+        metavar="DIR",
+        help=f"folder for results and caches (default: ${STORAGE_VARIABLE} or %(default)s)",
+    )
+    parser.add_argument(
+        "--tracking-uri", help="MLflow server or store (default: SQLite in the storage folder)"
+    )
+    parser.add_argument(
+        "--workers-per-trial", type=int, help="data-parallel workers of one trial (default: 1)"
+    )
+    parser.add_argument("--seed", type=int, help="seed of the study")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="override any value of the preset, VALUE as JSON, e.g. --set max_train_rows=2000",
+    )
+    parser.add_argument("--fresh", action="store_true", help="set an existing study aside and start over")
+    parser.add_argument("--dry-run", action="store_true", help="check everything, show the plan and stop")
+    return parser
+
+
+def overrides_of(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the values of the study that the command line overrides.
+
+    Raises
+    ------
+    ConfigurationError
+        A ``--set`` is not NAME=VALUE.
+    """
+    direct = ("data", "encoder", "trials", "replicates", "workers_per_trial", "seed")
+    values = {name: getattr(args, name) for name in direct if getattr(args, name) is not None}
+    if args.encoder is not None:
+        values["encoder_revision"] = None
+    if args.imbalance_ratio is not None:
+        values["imbalance_ratios"] = tuple(_ratio(text) for text in args.imbalance_ratio)
+    faults = []
+    for assignment in args.set:
+        name, equals, text = assignment.partition("=")
+        if not equals or not name:
+            faults.append(f"--set {assignment}: NAME=VALUE was expected, e.g. --set max_train_rows=2000.")
+            continue
+        values[name] = _as_configured(_parsed(text))
+    if faults:
+        raise ConfigurationError(faults)
+    return values
+
+
+def _ratio(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def _as_configured(value: Any) -> Any:
+    """Turn JSON's lists into the tuples that a configuration holds."""
+    if isinstance(value, list):
+        return tuple(_as_configured(item) for item in value)
+    if isinstance(value, dict):
+        return {key: _as_configured(item) for key, item in value.items()}
+    return value
+
+
+def checked(
+    config: StudyConfig, args: argparse.Namespace
+) -> tuple[StudyFolder, Corpus, PreparedCorpus, RunSettings, str]:
+    """Check everything that can be checked before anything is spent.
+
+    Raises
+    ------
+    ConfigurationError
+        With all faults that were found.
+    """
+    faults = [*preflight.version_faults(), *config.faults(), *default_config_faults(config)]
+    stored = storage_faults(args.storage)
+    faults += stored
+    folder = StudyFolder(Path(args.storage).resolve(), config.name)
+    tracking_uri = args.tracking_uri or default_tracking_uri(folder.storage)
+    if not stored:
+        faults += tracking_faults(tracking_uri)
+    encoder = preflight.encoder_settings(config)
+    encoder_wrong = encoder_faults(encoder)
+    faults += encoder_wrong
+    corpus = preflight.collect(
+        faults, lambda: read_corpus(config.corpus, config.data, **config.corpus_options)
+    )
+    prepared = None
+    if corpus is not None and not encoder_wrong:
+        prepared = preflight.collect(
+            faults,
+            lambda: prepare(
+                corpus, encoder, study_seed=config.seed, max_validation_rows=config.max_validation_rows
+            ),
+        )
+    if corpus is not None and not stored and not args.fresh:
+        faults += resume_faults(folder, config, corpus.digest)
+    if faults or corpus is None or prepared is None:
+        raise ConfigurationError(faults)
+    run = RunSettings(
+        study_seed=config.seed,
+        encoder=encoder,
+        profile=config.profile,
+        n_max=shared_n_max(prepared, config.imbalance_ratios, config.profile, config.max_train_rows),
+        max_train_rows=config.max_train_rows,
+        cache_dir=str(folder.cache),
+    )
+    return folder, corpus, prepared, run, tracking_uri
+
+
+def facts_of(
+    config: StudyConfig, corpus: Corpus, folder: StudyFolder, identity: str, tracking_uri: str
+) -> dict[str, Any]:
+    """Return what ``study.json`` says of a study."""
+    return {
+        "study": config.name,
+        "study_id": identity,
+        "preset": config.preset,
+        "corpus": {
+            "name": config.corpus,
+            "source": corpus.source,
+            "digest": corpus.digest,
+            "rows": len(corpus),
+            "groups": len(set(corpus.groups)),
+            "classes": corpus.class_counts(),
+            "left_out": dict(corpus.left_out),
+            "is_sample": corpus.is_sample,
+        },
+        "encoder": config.encoder,
+        "ratios": list(config.imbalance_ratios),
+        "config": config.identity(),
+        "mlflow": {"tracking_uri": tracking_uri, "experiment": config.name},
+        "versions": {
+            "python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in VERSIONED},
+        },
+        "git_commit": git_commit(),
+        "command": ["python", "-m", "study.launch", *sys.argv[1:]],
+    }
+
+
+def git_commit() -> str:
+    """Return the commit of this code, ``unknown`` outside a checkout."""
+    found = subprocess.run(
+        ["git", "rev-parse", "HEAD"],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return found.stdout.strip() if found.returncode == 0 else "unknown"
+
+
+def launch(args: argparse.Namespace) -> int:
+    """Run the command; see the module."""
+    console = Console(stderr=True)
+    overrides = overrides_of(args)
+    cluster.quieten()
+    connection = cluster.join_running_cluster()
+    preset = args.preset or ("cluster" if cluster.has_gpus(connection) else "laptop")
+    config = load_study_file(args.name, preset, overrides)
+    folder, corpus, prepared, run, tracking_uri = checked(config, args)
+    connection = connection or cluster.start_here(config)
+    resources = cluster.trial_resources(config, connection)
+    console.print(connection.sentence, highlight=False)
+    print_corpus(corpus, console)
+    estimate = preflight.estimate_cost(config, prepared, run, resources)
+    preflight.print_plan(config, prepared, run, resources, estimate, console)
+    if args.dry_run:
+        return 0
+    if args.fresh:
+        with folder.locked():
+            aside = folder.set_aside()
+        if aside is not None:
+            console.print(f"The earlier study lies in {aside}.", highlight=False, soft_wrap=True)
+    with folder.locked():
+        identity = study_id(folder)
+        facts = facts_of(config, corpus, folder, identity, tracking_uri)
+        folder.write_facts(facts)
+        ledger = Ledger(folder.ledger)
+        announce_resumed(ledger, console)
+        tracker = Tracker(tracking_uri, config.name, facts, folder.storage)
+        search = GainSearch(config, folder.optuna)
+        search.replay(ledger)
+        view = ProgressView(config, ledger, console, estimate.replicates)
+
+        def notify(trial: Any) -> None:
+            tracker.trial_changed(trial, ledger)
+            view.on_change(trial)
+
+        status = "FAILED"
+        try:
+            tracker.sync(ledger)
+            plan = Plan(config, ledger, search, notify)
+            if not plan.complete:
+                with view.shown():
+                    run_plan(plan, prepared, Execution(resources, folder.ray, run), view.tick)
+            status = "FINISHED"
+        except KeyboardInterrupt:
+            status = "KILLED"
+            raise
+        finally:
+            report = finish(folder, ledger, tracker, status)
+    show_results(folder, report, tracking_uri, console)
+    return 0
+
+
+def finish(folder: StudyFolder, ledger: Ledger, tracker: Tracker, status: str) -> Path:
+    """Write the report over what there is, and close the MLflow runs."""
+    facts, _ = load_study(folder.storage, folder.name)
+    comparison = build_comparison(ledger, facts)
+    report = write_report(comparison, folder.root)
+    tracker.sync(ledger)
+    tracker.log_artifacts([report, folder.facts])
+    tracker.close(status)
+    return report
+
+
+def print_corpus(corpus: Corpus, console: Console) -> None:
+    """Say which corpus is studied, and loudly if it is only the sample."""
+    counts = ", ".join(f"{name} {n}" for name, n in corpus.class_counts().items())
+    console.print(
+        f"Corpus: {corpus.source}: {len(corpus)} rows in {len(set(corpus.groups))} groups ({counts}).",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if corpus.is_sample:
+        console.print(
+            "[bold reverse] GENERATED SAMPLE [/] There was no --data and no network. These texts are invented: "
+            "results on them mean nothing about FDA labels.",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def announce_resumed(ledger: Ledger, console: Console) -> None:
+    """Say what an earlier launch left behind."""
+    if ledger.trials:
+        done = sum(trial.state != "running" for trial in ledger.trials.values())
+        console.print(f"Resuming: {done} of {len(ledger.trials)} started trials are done.", highlight=False)
+
+
+def show_results(folder: StudyFolder, report: Path, tracking_uri: str, console: Console) -> None:
+    """Print the table, the report's path and the way into MLflow."""
+    from study.compare import print_table
+
+    facts, ledger = load_study(folder.storage, folder.name)
+    print_table(build_comparison(ledger, facts))
+    console.print(f"Report: {report}", highlight=False, soft_wrap=True)
+    console.print(f"MLflow: {ui_command(tracking_uri)}", highlight=False, soft_wrap=True)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point."""
+    try:
+        return run_command(launch, build_parser(), argv)
+    finally:
+        if ray.is_initialized():
+            ray.shutdown()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

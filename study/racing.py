@@ -1,0 +1,88 @@
+"""Racing over replicates: asynchronous successive halving, among trials of one imbalance ratio only.
+
+The fidelity is the number of replicates, never epochs: stage lengths are searched, so equal epochs would
+compare unlike things, while a trial stopped after r replicates still holds an estimate of the same gain.
+"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
+
+from study.config import StudyConfig
+from study.ledger import Ledger, TrialRecord
+
+
+class RatioRacing(FIFOScheduler):  # type: ignore[misc]
+    """Send each search trial to its ratio's race; let every other trial run to its end.
+
+    Parameters
+    ----------
+    config
+        The study: ``replicates``, ``grace_replicates`` and ``reduction_factor`` shape every race.
+    """
+
+    def __init__(self, config: StudyConfig) -> None:
+        super().__init__()
+        self._races = {
+            ratio: AsyncHyperBandScheduler(
+                time_attr="replicates",
+                metric="objective",
+                mode="max",
+                max_t=config.replicates,
+                grace_period=config.grace_replicates,
+                reduction_factor=config.reduction_factor,
+            )
+            for ratio in config.imbalance_ratios
+        }
+
+    def set_search_properties(self, metric: str | None, mode: str | None, **spec: Any) -> bool:
+        """Accept Tune's call; each race has its own metric and mode."""
+        return True
+
+    def replay(self, ledger: Ledger, objective: str) -> None:
+        """Put the finished search trials of earlier launches on the rungs of their races."""
+        for record in ledger.of_phase("search"):
+            reference = ledger.reference(record.imbalance_ratio)
+            if record.state == "running" or reference is None:
+                continue
+            stand_in = SimpleNamespace(trial_id=record.trial_id)
+            race = self._races[record.imbalance_ratio]
+            race.on_trial_add(None, stand_in)
+            for result in _running_means(record, reference, objective):
+                race.on_trial_result(None, stand_in, result)
+
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        """Enter a search trial into its race."""
+        race = self._race(trial)
+        if race is not None:
+            race.on_trial_add(tune_controller, trial)
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """Decide whether a search trial goes on after a replicate."""
+        race = self._race(trial)
+        if race is None or result["failure"] is not None:
+            return str(TrialScheduler.CONTINUE)
+        return str(race.on_trial_result(tune_controller, trial, result))
+
+    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
+        """Leave the rungs as they are: every result was raced when it came."""
+
+    def on_trial_remove(self, tune_controller: Any, trial: Any) -> None:
+        """Leave the rungs as they are."""
+
+    def _race(self, trial: Any) -> AsyncHyperBandScheduler | None:
+        if trial.config["phase"] != "search":
+            return None
+        return self._races[trial.config["job"].settings.imbalance_ratio]
+
+
+def _running_means(record: TrialRecord, reference: TrialRecord, objective: str) -> list[dict[str, Any]]:
+    theirs = reference.values(objective)
+    gains = [value - theirs[r] for r, value in record.values(objective).items() if r in theirs]
+    return [
+        {"replicates": n, "objective": sum(gains[:n]) / n, "training_iteration": n}
+        for n in range(1, len(gains) + 1)
+    ]

@@ -1,0 +1,239 @@
+"""Run a plan with Ray Tune: one Tuner, warm reused trial processes, jobs as they become due.
+
+All phases go through one Tune run, so that a process that has imported torch and holds the encoder serves the
+reference vanilla, the search and the controls alike.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import tune
+from ray.tune.search import Searcher
+
+from study.cluster import TrialResources
+from study.config import StudyConfig
+from study.plan import Job, Plan
+from study.racing import RatioRacing
+from trainables.errors import StudyStopped
+from trainables.prepared import PreparedCorpus, RunSettings
+from trainables.worker import TrialJob, run_in_process, run_in_worker_group
+
+_RETRIES = 2  # of a job whose process died: a lost node, or no memory left; what raises is not tried again
+
+
+class PlanSearcher(Searcher):  # type: ignore[misc]
+    """Tune's view of a plan: asks it for jobs and tells it their ends."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(metric="objective", mode="max")
+        self._plan = plan
+        self.jobs: dict[str, Job] = {}
+        self.failures: dict[str, str] = {}
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """Return the next job as a Tune configuration, None to wait, or that all is done."""
+        job = self._plan.next_job()
+        if job is None:
+            return str(Searcher.FINISHED) if self._plan.finished else None
+        self.jobs[trial_id] = job
+        config = self._plan.config
+        return {
+            "phase": job.phase,
+            "job": TrialJob(
+                settings=job.settings,
+                replicates=job.replicates,
+                objective=config.objective,
+                reference=job.reference,
+                known=job.known,
+                threads=max(1, int(config.cpus_per_trial)),
+            ),
+        }
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Tell the plan that a job ended; Tune's own errors come through :class:`PlanCallback`."""
+        if not error:
+            self._plan.on_end(self.jobs.pop(trial_id), self.failures.pop(trial_id, None))
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Do nothing: Tune leaves out the last result here, :class:`PlanCallback` gets every one."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Do nothing: the ledger is the state."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Do nothing: the ledger is the state."""
+
+
+class PlanCallback(tune.Callback):  # type: ignore[misc]
+    """Carry every result, and every error of a trial's process, to the plan."""
+
+    def __init__(self, plan: Plan, searcher: PlanSearcher, tick: Callable[[], None]) -> None:
+        self._plan = plan
+        self._searcher = searcher
+        self._tick = tick
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """Let the progress view move on."""
+        self._tick()
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Record a finished replicate, or a failure that the trial reported itself."""
+        if result["outcome"] is not None:
+            self._plan.on_outcome(self._searcher.jobs[trial.trial_id], result["outcome"])
+        if result["failure"] is not None:
+            self._searcher.failures[trial.trial_id] = result["failure"]
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Record a trial whose process died as often as it was tried."""
+        error = trial.get_error()
+        last_line = str(error).strip().splitlines()[-1] if error is not None else "its process died"
+        self._plan.on_end(self._searcher.jobs.pop(trial.trial_id), last_line)
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How a plan's trials are run.
+
+    Attributes
+    ----------
+    resources
+        Of one trial, and how many run at a time.
+    work_dir
+        Folder for Ray's own files.
+    run
+        What all trials have in common.
+    """
+
+    resources: TrialResources
+    work_dir: Path
+    run: RunSettings
+
+
+def run_plan(
+    plan: Plan, prepared: PreparedCorpus, execution: Execution, tick: Callable[[], None] = lambda: None
+) -> None:
+    """Run all that a plan owes.
+
+    Raises
+    ------
+    StudyStopped
+        The plan stopped, or Tune ended before the plan was complete (an interrupt).
+    """
+    resources = execution.resources
+    trainable: Callable[..., None]
+    if resources.workers == 1:
+        trainable = tune.with_parameters(
+            partial(_trial_in_process, run=execution.run, storage=str(execution.work_dir)), prepared=prepared
+        )
+    else:
+        trainable = partial(
+            _trial_in_worker_group,
+            prepared_reference=ray.put(prepared),
+            execution=execution,
+        )
+    run_trials(plan, trainable, resources, execution.work_dir, tick)
+    if plan.stopped is not None:
+        raise plan.stopped
+    if not plan.complete:
+        raise StudyStopped("The study was interrupted. The same command goes on where it stopped.")
+
+
+def run_trials(
+    plan: Plan,
+    trainable: Callable[..., None],
+    resources: TrialResources,
+    work_dir: Path,
+    tick: Callable[[], None] = lambda: None,
+) -> None:
+    """Hand the plan's jobs to Tune until none is left."""
+    searcher = PlanSearcher(plan)
+    racing = RatioRacing(plan.config)
+    racing.replay(plan.ledger, plan.config.objective)
+    tuner = tune.Tuner(
+        tune.with_resources(trainable, resources.of_trial_process()),
+        tune_config=tune.TuneConfig(
+            search_alg=searcher,
+            scheduler=racing,
+            num_samples=-1,
+            reuse_actors=resources.workers == 1,
+            max_concurrent_trials=resources.concurrency,
+            trial_name_creator=_name,
+            trial_dirname_creator=_name,
+        ),
+        run_config=tune.RunConfig(
+            name="tune",
+            storage_path=str(work_dir),
+            verbose=0,
+            callbacks=[PlanCallback(plan, searcher, tick)],
+            failure_config=tune.FailureConfig(max_failures=_RETRIES),
+        ),
+    )
+    tuner.fit()
+
+
+def _name(trial: Any) -> str:
+    return f"{trial.config['phase']}-{trial.trial_id}"
+
+
+def _trial_in_process(
+    config: dict[str, Any], *, prepared: PreparedCorpus, run: RunSettings, storage: str
+) -> None:
+    job = config["job"]
+    try:
+        run_in_process(job, prepared, run, tune.report, storage)
+    except Exception as error:
+        _report_failure(error)
+
+
+def _trial_in_worker_group(config: dict[str, Any], *, prepared_reference: Any, execution: Execution) -> None:
+    from ray.tune.integration.ray_train import TuneReportCallback
+
+    resources = execution.resources
+    try:
+        run_in_worker_group(
+            config["job"],
+            prepared_reference,
+            execution.run,
+            resources.workers,
+            resources.of_worker(),
+            resources.gpus > 0,
+            str(execution.work_dir),
+            f"train-{tune.get_context().get_trial_id()}",
+            [TuneReportCallback()],
+        )
+    except Exception as error:
+        _report_failure(error)
+
+
+def _report_failure(error: Exception) -> None:
+    """Report instead of raising: a trial that raises takes its warm process with it, and would be retried."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    tune.report(
+        {
+            "replicates": 0,
+            "objective": float("nan"),
+            "outcome": None,
+            "failure": f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})",
+        }
+    )
+
+
+def default_config_faults(config: StudyConfig) -> list[str]:
+    """Return what speaks against running this configuration with Ray as given."""
+    if config.workers_per_trial > 1 and config.gpus_per_trial % 1:
+        return [
+            f"gpus_per_trial is {config.gpus_per_trial} with {config.workers_per_trial} workers per trial: "
+            "every worker needs whole GPUs. Give a whole number, or one worker."
+        ]
+    return []

@@ -1,0 +1,152 @@
+"""A corpus made ready once for every trial: split, tokenised, and small enough to ship to workers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from trainables.corpora.corpus import Corpus
+from trainables.corpora.imbalance import draw, largest_n_max
+from trainables.corpora.split import split_by_group
+from trainables.encoder import EncoderSettings, load_tokenizer
+from trainables.seeds import derive_seed, generator
+from trainables.settings import NATURAL
+from trainables.tokens import TokenisedTexts, tokenise
+
+
+@dataclass(frozen=True)
+class PreparedCorpus:
+    """What workers get by reference from the object store.
+
+    Attributes
+    ----------
+    train_texts
+        Texts of the training rows; augmentation sees nothing else.
+    train_tokens, validation_tokens, test_tokens
+        The same rows as token ids.
+    train_labels, validation_labels, test_labels
+        int64 class indices.
+    classes
+        Class names.
+    digest
+        Digest of the corpus, the split and the tokenisation.
+    """
+
+    train_texts: Sequence[str]
+    train_tokens: TokenisedTexts
+    train_labels: npt.NDArray[np.int64]
+    validation_tokens: TokenisedTexts
+    validation_labels: npt.NDArray[np.int64]
+    test_tokens: TokenisedTexts
+    test_labels: npt.NDArray[np.int64]
+    classes: tuple[str, ...]
+    digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    """What all trials of a study have in common.
+
+    Attributes
+    ----------
+    study_seed
+        Seed of the study; every generator is derived from it.
+    encoder
+        The pretrained encoder.
+    profile
+        How the class counts fall from majority to minority: ``step`` or ``exponential``.
+    n_max
+        Rows of the largest class at every imposed ratio, so that only the imbalance differs.
+    max_train_rows
+        Bound on the rows of a draw at the natural ratio.
+    cache_dir
+        Folder of the content-addressed cache, seen by every node.
+    """
+
+    study_seed: int
+    encoder: EncoderSettings
+    profile: str
+    n_max: int
+    max_train_rows: int | None
+    cache_dir: str
+
+
+def prepare(
+    corpus: Corpus, encoder: EncoderSettings, *, study_seed: int, max_validation_rows: int | None
+) -> PreparedCorpus:
+    """Split a corpus by group and tokenise it.
+
+    Raises
+    ------
+    ConfigurationError
+        A class has too few rows for the split.
+    """
+    split = split_by_group(
+        corpus.labels, corpus.groups, classes=corpus.classes, seed=derive_seed(study_seed, "split")
+    )
+    validation = split.validation
+    if max_validation_rows is not None and len(validation) > max_validation_rows:
+        kept = draw(
+            corpus.labels[validation],
+            NATURAL,
+            max_rows=max_validation_rows,
+            rng=generator(study_seed, "validation"),
+        )
+        validation = validation[kept]
+    tokens = tokenise(corpus.texts, load_tokenizer(encoder), encoder.max_length)
+    return PreparedCorpus(
+        train_texts=[corpus.texts[i] for i in split.train],
+        train_tokens=tokens.select(split.train),
+        train_labels=corpus.labels[split.train],
+        validation_tokens=tokens.select(validation),
+        validation_labels=corpus.labels[validation],
+        test_tokens=tokens.select(split.test),
+        test_labels=corpus.labels[split.test],
+        classes=corpus.classes,
+        digest=corpus.digest,
+    )
+
+
+def shared_n_max(
+    prepared: PreparedCorpus,
+    ratios: Sequence[float | str],
+    profile: str,
+    max_train_rows: int | None,
+) -> int:
+    """Return the n_max of all imposed ratios: as large as the classes and ``max_train_rows`` allow.
+
+    Parameters
+    ----------
+    prepared
+        The corpus.
+    ratios
+        Imbalance ratios of the study; ``natural`` does not count.
+    profile
+        ``step`` or ``exponential``.
+    max_train_rows
+        Bound on the rows of the largest draw, which is the one at the mildest ratio.
+    """
+    imposed = [float(ratio) for ratio in ratios if ratio != NATURAL]
+    counts = np.bincount(prepared.train_labels, minlength=len(prepared.classes))
+    if not imposed:
+        return int(counts.max())
+    n_max = largest_n_max(counts, imposed, profile)
+    if max_train_rows is not None:
+        n_max = min(n_max, max(1, int(max_train_rows / _rows_per_n_max(imposed, profile, len(counts)))))
+    return n_max
+
+
+def _rows_per_n_max(ratios: Sequence[float], profile: str, n_classes: int) -> float:
+    mildest = max(ratios)
+    if profile == "step":
+        majority = (n_classes + 1) // 2
+        return majority + (n_classes - majority) * mildest
+    return float(sum(mildest ** (rank / (n_classes - 1)) for rank in range(n_classes)))
+
+
+def class_counts(labels: npt.NDArray[np.int64], classes: Sequence[str]) -> Mapping[str, int]:
+    """Return rows per class name."""
+    return dict(zip(classes, np.bincount(labels, minlength=len(classes)).tolist(), strict=True))

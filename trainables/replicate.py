@@ -1,0 +1,181 @@
+"""One replicate of one trial: draw the rows, make the stage-1 set, train, score.
+
+This is the whole of what a trial repeats. It needs torch alone; who runs it (a test, a Tune trial, a group of
+Ray Train workers) is decided in :mod:`trainables.worker`.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from trainables.augment import operator_identity
+from trainables.augment.cached import cached_stage1_set
+from trainables.augment.stage1_set import Stage1Set
+from trainables.cache import ContentCache
+from trainables.corpora.imbalance import draw
+from trainables.encoder import load_tokenizer
+from trainables.losses import adjust_logits
+from trainables.metrics import evaluate
+from trainables.prepared import PreparedCorpus, RunSettings
+from trainables.seeds import derive_seed, generator
+from trainables.settings import TWO_STAGE_ARMS, TrialSettings, digest_of
+from trainables.tokens import tokenise
+from trainables.two_stage import TrainingRows, train_two_stage
+from trainables.world import World
+
+
+@dataclass(frozen=True)
+class ReplicateOutcome:
+    """What one replicate gives back to the driver.
+
+    Attributes
+    ----------
+    replicate
+        Its index.
+    metrics
+        ``val/…`` metrics of the arm.
+    posthoc_metrics
+        The same after post-hoc logit adjustment (Menon et al. 2021, eq. 9), which costs no training.
+    seconds
+        Wall-clock of everything the replicate did.
+    diagnostics
+        Steps, padding, rows, cache hits and the like.
+    """
+
+    replicate: int
+    metrics: dict[str, float]
+    posthoc_metrics: dict[str, float]
+    seconds: float
+    diagnostics: dict[str, float] = field(default_factory=dict)
+
+
+def draw_rows(
+    prepared: PreparedCorpus, run: RunSettings, imbalance_ratio: float | str, replicate: int
+) -> npt.NDArray[np.int64]:
+    """Return the training rows of a replicate at an imbalance ratio: the same for every arm."""
+    return draw(
+        prepared.train_labels,
+        imbalance_ratio,
+        profile=run.profile,
+        n_max=run.n_max,
+        max_rows=run.max_train_rows,
+        rng=generator(run.study_seed, "draw", replicate),
+    )
+
+
+def run_replicate(
+    prepared: PreparedCorpus,
+    run: RunSettings,
+    settings: TrialSettings,
+    replicate: int,
+    world: World,
+) -> ReplicateOutcome:
+    """Train and score one arm on one replicate.
+
+    Raises
+    ------
+    TrialFailed
+        Training diverged.
+    """
+    started = time.perf_counter()
+    cache = ContentCache(Path(run.cache_dir))
+    rows = draw_rows(prepared, run, settings.imbalance_ratio, replicate)
+    labels = prepared.train_labels[rows]
+    stage1_rows, stage1_key, diagnostics = None, None, {}
+    if settings.arm in TWO_STAGE_ARMS:
+        stage1_set = _stage1_set(prepared, run, settings, replicate, rows, cache)
+        tokens = tokenise(stage1_set.texts, load_tokenizer(run.encoder), run.encoder.max_length)
+        stage1_rows = TrainingRows(tokens, stage1_set.labels)
+        stage1_key = _stage1_key(prepared, run, settings, replicate, world)
+        diagnostics = {
+            "stage1_rows": float(len(stage1_set.labels)),
+            "augmentations_unchanged": float(stage1_set.unchanged),
+            "augmentation_seconds": time.perf_counter() - started,
+            "augmentation_cache_hits": float(cache.hits.get("augmentation", 0)),
+        }
+    result = train_two_stage(
+        settings,
+        run.encoder,
+        len(prepared.classes),
+        stage1_rows,
+        TrainingRows(prepared.train_tokens.select(rows), labels),
+        {"val": prepared.validation_tokens},
+        study_seed=run.study_seed,
+        replicate=replicate,
+        world=world,
+        stage1_cache=cache,
+        stage1_key=stage1_key,
+    )
+    logits = result.logits["val"]
+    counts = np.bincount(labels, minlength=len(prepared.classes))
+    adjusted = adjust_logits(logits, counts)
+    return ReplicateOutcome(
+        replicate,
+        _prefixed(evaluate(logits, prepared.validation_labels, prepared.classes)),
+        _prefixed(evaluate(adjusted, prepared.validation_labels, prepared.classes)),
+        time.perf_counter() - started,
+        {
+            "stage2_rows": float(len(rows)),
+            **diagnostics,
+            "stage1_cache_hits": float(cache.hits.get("stage1", 0)),
+            **result.diagnostics,
+        },
+    )
+
+
+def _prefixed(metrics: dict[str, float]) -> dict[str, float]:
+    return {f"val/{name}": value for name, value in metrics.items()}
+
+
+def _stage1_set(
+    prepared: PreparedCorpus,
+    run: RunSettings,
+    settings: TrialSettings,
+    replicate: int,
+    rows: npt.NDArray[np.int64],
+    cache: ContentCache,
+) -> Stage1Set:
+    return cached_stage1_set(
+        cache,
+        corpus_digest=prepared.digest,
+        texts=[prepared.train_texts[i] for i in rows],
+        labels=prepared.train_labels[rows],
+        n_classes=len(prepared.classes),
+        recipe=settings.stage1_data,
+        operator=settings.operator,
+        strength=settings.strength,
+        copies=settings.copies,
+        encoder=run.encoder,
+        seed=derive_seed(run.study_seed, "augment", replicate),
+    )
+
+
+def _stage1_key(
+    prepared: PreparedCorpus, run: RunSettings, settings: TrialSettings, replicate: int, world: World
+) -> str:
+    """Digest of everything that stage 1 depends on; what only stage 2 depends on is left out."""
+    config = settings.to_config()
+    stage1 = {name: value for name, value in config.items() if not name.startswith("stage2_")}
+    del stage1["head"]
+    return digest_of(
+        {
+            "corpus": prepared.digest,
+            "run": {
+                "seed": run.study_seed,
+                "encoder": repr(run.encoder),
+                "profile": run.profile,
+                "n_max": run.n_max,
+                "max_train_rows": run.max_train_rows,
+            },
+            "operator": operator_identity(settings.operator),
+            "settings": stage1,
+            "replicate": replicate,
+            "workers": world.size,
+        },
+        length=32,
+    )
