@@ -1,0 +1,175 @@
+"""Show a study's trials against their vanilla baseline, with intervals, and write its report.
+
+Run ``python -m study.compare NAME``; the study may still be running.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from study.answer import SAMPLE_WARNING, answer, arm_name, metric_name, ratio_phrase, shown
+from study.cli import run_command
+from study.comparison import (
+    DEFAULT_METRIC,
+    Comparison,
+    Result,
+    build_comparison,
+    differing_settings,
+    load_study,
+)
+from study.report import setting_text, write_report
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of this command."""
+    command = argparse.ArgumentParser(prog="python -m study.compare", description=__doc__)
+    command.add_argument("name", metavar="NAME", help="the study")
+    command.add_argument(
+        "--storage",
+        type=Path,
+        default=Path(os.environ.get("STUDY_STORAGE", "results")),
+        help="folder that holds the studies (default: %(default)s, or the variable STUDY_STORAGE)",
+    )
+    command.add_argument("--format", choices=("table", "json"), default="table")
+    command.add_argument("--metric", default=DEFAULT_METRIC, help="metric of the gain (default: %(default)s)")
+    command.add_argument(
+        "--top",
+        type=_positive,
+        metavar="N",
+        help="show the N best trials of each ratio; the report holds all",
+    )
+    return command
+
+
+def compare(arguments: argparse.Namespace) -> int:
+    """Print the comparison on standard output and write the report."""
+    facts, ledger = load_study(arguments.storage, arguments.name)
+    comparison = build_comparison(ledger, facts, arguments.metric)
+    report = write_report(comparison)
+    if arguments.format == "json":
+        kept = {
+            trial.record.trial_id
+            for ratio in comparison.ratios
+            for trial in comparison.trials_at(ratio)[: arguments.top]
+        }
+        values = comparison.to_json()
+        values["trials"] = [trial for trial in values["trials"] if trial["trial_id"] in kept]
+        print(json.dumps(values, indent=2, allow_nan=False))
+        print(f"report: {report}", file=sys.stderr)
+    else:
+        print_table(comparison, arguments.top)
+        print(f"report: {report}")
+    return 0
+
+
+def print_table(comparison: Comparison, top: int | None = None) -> None:
+    """Print the answer, the baselines and the trials, of each ratio the ``top`` best, on standard output."""
+    # Piped output has no width of its own, and rich would cut it to 80 columns.
+    console = Console(width=shutil.get_terminal_size((160, 24)).columns, highlight=False)
+    if comparison.study["corpus"]["is_sample"]:
+        console.print(Text(SAMPLE_WARNING, style="bold yellow"))
+    found = answer(comparison)
+    console.print(Text(found.headline, style="bold"))
+    console.print(Text(found.paragraph))
+    for ratio in comparison.ratios:
+        console.print(Text(f"\n{ratio_phrase(ratio).capitalize()}", style="bold underline"))
+        baselines = [b for b in comparison.baselines if b.record.imbalance_ratio == ratio]
+        trials = comparison.trials_at(ratio)
+        if baselines:
+            console.print(_baseline_table(comparison, baselines))
+        if trials:
+            console.print(_trial_table(comparison, trials[:top]))
+        if len(trials) > len(trials[:top]):
+            console.print(Text(f"{len(trials) - len(trials[:top])} more in the report"))
+        if not baselines and not trials:
+            console.print("nothing scored yet")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point."""
+    return run_command(compare, build_parser(), argv)
+
+
+def _baseline_table(comparison: Comparison, baselines: Sequence[Result]) -> Table:
+    metric = metric_name(comparison.metric)
+    table = _table(
+        "baseline", metric, "gain over vanilla", "lead of the leading trial", "replicates", "state"
+    )
+    for result in baselines:
+        is_reference = result.record.arm == "vanilla"
+        table.add_row(
+            *_cells(
+                arm_name(result.record.arm),
+                _metric_text(result, comparison.metric),
+                "the reference" if is_reference else shown(result.gain, signed=True),
+                shown(comparison.lead_over(result), signed=True),
+                str(result.replicates),
+                result.record.state.replace("_", " "),
+            )
+        )
+    return table
+
+
+def _trial_table(comparison: Comparison, trials: Sequence[Result]) -> Table:
+    searched = differing_settings(comparison.trials)
+    table = _table(
+        "trial",
+        metric_name(comparison.metric),
+        "gain over vanilla",
+        "settings that differ",
+        "replicates",
+        "state",
+    )
+    for trial in trials:
+        record = trial.record
+        leads = comparison.best.get(record.imbalance_ratio) is trial
+        table.add_row(
+            *_cells(
+                record.trial_id,
+                _metric_text(trial, comparison.metric),
+                shown(trial.gain, signed=True),
+                " ".join(f"{name}={setting_text(record.config.get(name))}" for name in searched),
+                str(trial.replicates),
+                record.state.replace("_", " ") + (", leading" if leads else ""),
+            ),
+            style="bold" if leads else None,
+        )
+    return table
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for column in columns:
+        words = column in ("baseline", "trial", "settings that differ")
+        table.add_column(Text(column), no_wrap=not words, overflow="fold" if words else "ellipsis")
+    return table
+
+
+def _cells(*texts: str) -> list[Text]:
+    """Keep rich from reading markup in names that a user chose."""
+    return [Text(text) for text in texts]
+
+
+def _metric_text(result: Result, metric: str) -> str:
+    return shown(result.metrics[metric]) if metric in result.metrics else "–"
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text}")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

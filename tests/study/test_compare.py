@@ -1,0 +1,92 @@
+import json
+
+import pytest
+
+from study.compare import main
+
+
+def run(*arguments):
+    return main([str(argument) for argument in arguments])
+
+
+@pytest.fixture(autouse=True)
+def wide_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "260")
+    monkeypatch.delenv("STUDY_STORAGE", raising=False)
+
+
+def test_table_shows_intervals_states_and_the_report(tmp_path, make_study, capsys):
+    make_study()
+    assert run("adme", "--storage", tmp_path) == 0
+    out = capsys.readouterr().out
+    for expected in ("post-hoc logit adjustment", "the reference", "raced out", "failed", "running", "leading",
+                     "operator=aeda", "not a verdict", str(tmp_path / "adme" / "report.html")):  # fmt: skip
+        assert expected in out
+    assert (tmp_path / "adme" / "report.html").is_file()
+
+
+def test_json_alone_on_standard_output(tmp_path, make_study, capsys):
+    make_study()
+    assert run("adme", "--storage", tmp_path, "--format", "json") == 0
+    captured = capsys.readouterr()
+    values = json.loads(captured.out)
+    assert values["report"] == str(tmp_path / "adme" / "report.html")
+    assert values["report"] in captured.err
+
+
+def test_top_cuts_each_ratio_and_not_the_report(tmp_path, make_study, capsys):
+    make_study(trials=6, failed=False)
+    assert run("adme", "--storage", tmp_path, "--format", "json", "--top", 2) == 0
+    trials = json.loads(capsys.readouterr().out)["trials"]
+    assert [t["imbalance_ratio"] for t in trials] == [0.1, 0.1, "natural", "natural"]
+    assert run("adme", "--storage", tmp_path, "--top", 2) == 0
+    assert capsys.readouterr().out.count("4 more in the report") == 2
+    report = (tmp_path / "adme" / "report.html").read_text(encoding="utf-8")
+    assert all(f"<code>search-prefinetune-0.1-{i:04x}</code>" in report for i in range(6))
+
+
+def test_metric_of_the_gain_can_be_chosen(tmp_path, make_study, capsys):
+    make_study()
+    assert run("adme", "--storage", tmp_path, "--format", "json", "--metric", "val/recall/other") == 0
+    values = json.loads(capsys.readouterr().out)
+    assert {t["gain"]["metric"] for t in values["trials"]} == {"val/recall/other"}
+
+
+def test_one_replicate_is_said_plainly(tmp_path, make_study, capsys):
+    make_study(replicates=1)
+    assert run("adme", "--storage", tmp_path) == 0
+    assert "n=1, no interval" in capsys.readouterr().out
+
+
+def test_sample_results_are_marked(tmp_path, make_study, capsys):
+    make_study(is_sample=True)
+    assert run("adme", "--storage", tmp_path) == 0
+    assert "mean nothing about FDA labels" in capsys.readouterr().out
+
+
+def test_brackets_in_names_are_printed_as_they_are(tmp_path, make_study, capsys):
+    ledger = make_study(ratios=(0.1,))
+    ledger.start_trial("[red]x[/red]", "search", "prefinetune", 0.1, {"operator": "[bold]loud[/nonsense]"})
+    assert run("adme", "--storage", tmp_path) == 0
+    out = capsys.readouterr().out
+    assert "[red]x[/red]" in out
+    assert "[bold]loud[/nonsense]" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [(["nothing"], "study.launch nothing"), (["adme", "--metric", "f1"], "val/macro_f1")],
+)
+def test_bad_input_is_a_configuration_fault(tmp_path, make_study, capsys, arguments, expected):
+    make_study()
+    assert run(*arguments, "--storage", tmp_path) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert expected in captured.err
+
+
+def test_storage_comes_from_the_environment(tmp_path, make_study, monkeypatch, capsys):
+    make_study()
+    monkeypatch.setenv("STUDY_STORAGE", str(tmp_path))
+    assert run("adme", "--format", "json") == 0
+    assert json.loads(capsys.readouterr().out)["study"] == "adme"
