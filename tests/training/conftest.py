@@ -1,0 +1,58 @@
+"""A tiny BERT with random weights and a made-up vocabulary, so that training takes milliseconds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from transformers import BertConfig, BertModel, BertTokenizerFast
+
+from trainables.encoder import EncoderSettings, load_tokenizer
+from trainables.tokens import tokenise
+
+WORDS = [f"w{i}" for i in range(60)]
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("encoder")
+    (folder / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]))
+    BertTokenizerFast(str(folder / "vocab.txt")).save_pretrained(folder)
+    config = BertConfig(
+        vocab_size=100,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=64,
+        max_position_embeddings=64,
+        initializer_range=0.2,
+    )
+    torch.manual_seed(0)
+    BertModel(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def encoder(tiny_folder):
+    return EncoderSettings(name=str(tiny_folder), max_length=32, precision="float32", device="cpu")
+
+
+@pytest.fixture(scope="session")
+def toy(encoder):
+    """Texts of 2 to 20 words whose label is told by one of their words; returns tokens and labels."""
+    rng = np.random.default_rng(3)
+    labels = rng.integers(0, 3, 90)
+    texts = []
+    for label in labels:
+        words = rng.choice(WORDS[3:], rng.integers(2, 21)).tolist()
+        words[rng.integers(len(words))] = WORDS[label]
+        texts.append(" ".join(words))
+    return tokenise(texts, load_tokenizer(encoder), encoder.max_length), labels
+
+
+def without_dropout(model):
+    """Set every dropout rate of a model to zero, so that training depends on the batches alone."""
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    return model

@@ -1,0 +1,114 @@
+"""Batches of texts of similar length: little padding, every row exactly once an epoch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from trainables.tokens import TokenisedTexts
+
+Rows = npt.NDArray[np.int64]
+
+# Rows are sorted by length among this many batches only, so that an epoch still mixes all rows.
+BATCHES_PER_WINDOW = 50
+
+
+def steps_per_epoch(n_rows: int, batch_size: int) -> int:
+    """Return the number of batches in one pass over ``n_rows`` rows; the last may be smaller."""
+    return math.ceil(n_rows / batch_size)
+
+
+def steps_of(n_rows: int, batch_size: int, epochs: float) -> int:
+    """Return the optimizer steps of a stage of so many epochs (fractions too), at least one."""
+    return max(1, round(epochs * steps_per_epoch(n_rows, batch_size)))
+
+
+def training_batches(lengths: Rows, batch_size: int, steps: int, seed: int) -> Iterator[Rows]:
+    """Yield the row numbers of exactly ``steps`` batches, epoch after epoch.
+
+    Each epoch shuffles the rows, sorts them by length inside windows of 50 batches and shuffles the order of the
+    batches. Its order depends on the seed and its own number alone: a longer stage begins with the
+    batches of a shorter one.
+
+    Parameters
+    ----------
+    lengths
+        (n,) tokens per row, n >= 1.
+    batch_size
+        Rows per batch.
+    steps
+        Number of batches.
+    seed
+        Seed of the order.
+
+    Yields
+    ------
+    (<= batch_size,) int64 row numbers.
+    """
+    epoch = 0
+    while steps > 0:
+        for batch in _epoch_batches(lengths, batch_size, np.random.default_rng((seed, epoch)))[:steps]:
+            yield batch
+            steps -= 1
+        epoch += 1
+
+
+def _epoch_batches(lengths: Rows, batch_size: int, rng: np.random.Generator) -> list[Rows]:
+    order = rng.permutation(len(lengths))
+    batches: list[Rows] = []
+    window = batch_size * BATCHES_PER_WINDOW
+    for start in range(0, len(order), window):
+        rows = order[start : start + window]
+        rows = rows[np.argsort(lengths[rows], kind="stable")]
+        cuts = np.full(steps_per_epoch(len(rows), batch_size), batch_size)
+        # The one short batch gets a random place; at the end it would always hold the longest texts.
+        cuts[rng.integers(len(cuts))] -= cuts.sum() - len(rows)
+        batches.extend(np.split(rows, np.cumsum(cuts)[:-1]))
+    return [batches[i] for i in rng.permutation(len(batches))]
+
+
+def evaluation_batches(lengths: Rows, max_tokens: int) -> list[Rows]:
+    """Return batches in order of length, each of at most ``max_tokens`` tokens, padding included.
+
+    A single text longer than ``max_tokens`` makes a batch of its own.
+    """
+    order = np.argsort(lengths, kind="stable")
+    batches: list[Rows] = []
+    start = 0
+    while start < len(order):
+        # Lengths rise along the order, so the padded size n * lengths[last] rises with n.
+        widths = lengths[order[start : start + max_tokens]]
+        n = max(1, int(np.searchsorted(widths * np.arange(1, len(widths) + 1), max_tokens, side="right")))
+        batches.append(order[start : start + n])
+        start += n
+    return batches
+
+
+def shard(rows: Rows, rank: int, size: int) -> Rows:
+    """Return a worker's part of a global batch: parts differ by one row at most and may be empty."""
+    return rows[rank::size]
+
+
+def pad(tokens: TokenisedTexts, rows: Rows, pad_id: int) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Return a padded batch.
+
+    Returns
+    -------
+    ids
+        (b, longest) int64.
+    attention_mask
+        (b, longest) int64, 1 on tokens and 0 on padding; None where nothing is padded, which spares the model
+        its mask arithmetic.
+    """
+    part = tokens.select(rows)
+    lengths = part.lengths
+    width = int(lengths.max())
+    mask = np.arange(width) < lengths[:, None]
+    ids = np.full(mask.shape, pad_id, np.int64)
+    ids[mask] = part.ids
+    attention_mask = None if mask.all() else torch.from_numpy(mask.astype(np.int64))
+    return torch.from_numpy(ids), attention_mask

@@ -1,0 +1,90 @@
+"""What a model's logits are worth: metrics of a classifier on one evaluation set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import log_softmax
+from sklearn.metrics import average_precision_score, matthews_corrcoef
+
+CALIBRATION_BINS = 15
+
+
+def evaluate(
+    logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int64], classes: Sequence[str]
+) -> dict[str, float]:
+    """Score logits against labels.
+
+    0/0 is defined as: precision and F1 of a class that is never predicted are 0; recall, precision, F1 of a class
+    that the labels lack do not enter a mean, and the class has no metric of its own; MCC is 0 where one
+    side is constant (scikit-learn's convention).
+
+    Parameters
+    ----------
+    logits
+        (n, C), n >= 1.
+    labels
+        (n,) indices into ``classes``.
+    classes
+        C names.
+
+    Returns
+    -------
+    ``macro_f1``, ``balanced_accuracy`` (mean recall), ``accuracy``, ``mcc``; ``minority_auprc`` (average precision
+    of the class with the fewest rows among ``labels``, the first such in class order, scored by its
+    probability); ``ece`` (expected calibration error of the top label, 15 bins of equal width, Guo et al. 2017);
+    ``brier`` (sum over classes of the squared error, mean over rows, in [0, 2]); ``nll`` (nats per row); and
+    ``recall/<class>``, ``precision/<class>``, ``f1/<class>``.
+    """
+    log_p = log_softmax(np.asarray(logits, np.float64), axis=1)
+    p = np.exp(log_p)
+    predicted = p.argmax(axis=1)
+    n_classes = len(classes)
+    support = np.bincount(labels, minlength=n_classes)
+    present = np.flatnonzero(support)
+    hits = np.bincount(labels[predicted == labels], minlength=n_classes)
+    recall = hits / np.maximum(support, 1)
+    precision = hits / np.maximum(np.bincount(predicted, minlength=n_classes), 1)
+    f1 = 2 * hits / np.maximum(support + np.bincount(predicted, minlength=n_classes), 1)
+    minority = present[support[present].argmin()]
+    truth = np.zeros_like(p)
+    truth[np.arange(len(labels)), labels] = 1.0
+
+    scores = {
+        "macro_f1": f1[present].mean(),
+        "balanced_accuracy": recall[present].mean(),
+        "accuracy": hits.sum() / len(labels),
+        "mcc": matthews_corrcoef(labels, predicted),
+        "minority_auprc": average_precision_score(labels == minority, p[:, minority]),
+        "ece": expected_calibration_error(p.max(axis=1), predicted == labels),
+        "brier": ((p - truth) ** 2).sum(axis=1).mean(),
+        "nll": -log_p[np.arange(len(labels)), labels].mean(),
+    }
+    for c in present.tolist():
+        scores[f"recall/{classes[c]}"] = recall[c]
+        scores[f"precision/{classes[c]}"] = precision[c]
+        scores[f"f1/{classes[c]}"] = f1[c]
+    return {name: float(value) for name, value in scores.items()}
+
+
+def expected_calibration_error(
+    confidence: npt.NDArray[np.float64], correct: npt.NDArray[np.bool_], bins: int = CALIBRATION_BINS
+) -> float:
+    """Return Σ_b (n_b / n)·|accuracy_b - confidence_b| over bins of equal width in (0, 1].
+
+    Parameters
+    ----------
+    confidence
+        (n,) probability of the predicted class.
+    correct
+        (n,) whether the prediction was right.
+
+    References
+    ----------
+    Guo et al., On Calibration of Modern Neural Networks, ICML 2017, equation 3.
+    """
+    index = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+    gap = np.bincount(index, weights=correct - confidence, minlength=bins)
+    return float(np.abs(gap).sum() / len(confidence))

@@ -1,0 +1,142 @@
+"""AdamW on flat buffers: one tensor each for weights, gradients and moments, a few large operations a step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+
+# Views begin at multiples of a cache line, so that vector instructions stay aligned.
+_ALIGNMENT = 32
+
+
+@dataclass(frozen=True)
+class _Slot:
+    parameter: torch.nn.Parameter
+    start: int
+    stop: int
+
+    def view(self, flat: torch.Tensor) -> torch.Tensor:
+        return flat[self.start : self.stop].view(self.parameter.shape)
+
+
+class FlatAdamW:
+    """AdamW with decoupled weight decay and clipping by the global gradient norm.
+
+    Decay applies to matrices, not to biases and normalisation weights. The arithmetic is that of ``torch.optim.AdamW``
+    after ``clip_grad_norm_`` on float32 weights; parameters may compute in bfloat16, as rounded copies.
+
+    Parameters
+    ----------
+    masters
+        Each trained parameter and its float32 values. The parameters become views of the flat buffers.
+    table
+        (U, H) float32 word embedding rows to train beside them, or None.
+    weight_decay, max_grad_norm
+        As usual; a norm bound of 0 or less means no clipping.
+
+    References
+    ----------
+    Loshchilov & Hutter, Decoupled Weight Decay Regularization, ICLR 2019, algorithm 2.
+    """
+
+    def __init__(
+        self,
+        masters: Mapping[torch.nn.Parameter, torch.Tensor],
+        table: torch.Tensor | None,
+        *,
+        weight_decay: float,
+        max_grad_norm: float,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+    ) -> None:
+        self._max_grad_norm = max_grad_norm
+        self._weight_decay = weight_decay
+        self._betas, self._eps = betas, eps
+        self._masters = masters
+        # Order: embedding rows (a gradient already in float32), then decayed, then undecayed weights; inside
+        # each, bfloat16 before float32, so that one run of the buffer casts in one operation.
+        ordered = sorted(masters, key=lambda p: (p.dim() < 2, p.dtype == torch.float32))
+        device = next(iter(masters)).device if masters else torch.device("cpu")
+        self._slots: list[_Slot] = []
+        position = _aligned(table.numel()) if table is not None else 0
+        self._decay_stop = position
+        for parameter in ordered:
+            self._slots.append(_Slot(parameter, position, position + parameter.numel()))
+            position = _aligned(position + parameter.numel())
+            if parameter.dim() >= 2:
+                self._decay_stop = position
+        self.weights = torch.zeros(position, device=device)
+        self.gradient = torch.zeros(position, device=device)
+        self._mean, self._square = torch.zeros_like(self.weights), torch.zeros_like(self.weights)
+        self._step = torch.zeros((), device=device)
+        self.table: torch.Tensor | None = None
+        self.table_gradient: torch.Tensor | None = None
+        self._dense_start = 0
+        if table is not None:
+            self._dense_start = _aligned(table.numel())
+            self.table = self.weights[: table.numel()].view(table.shape)
+            self.table_gradient = self.gradient[: table.numel()].view(table.shape)
+            self.table.copy_(table)
+        low = {slot.parameter.dtype for slot in self._slots} - {torch.float32}
+        self._compute = torch.zeros(position, device=device, dtype=low.pop()) if low else None
+        for slot in self._slots:
+            slot.view(self.weights).copy_(masters[slot.parameter])
+            source = self.weights if slot.parameter.dtype == torch.float32 else self._compute
+            assert source is not None
+            slot.parameter.data = slot.view(source)
+        self._round_weights()
+
+    def collect(self) -> None:
+        """Move the parameters' gradients to the flat buffer, in float32."""
+        for slot in self._slots:
+            gradient = slot.parameter.grad
+            if gradient is None:
+                slot.view(self.gradient).zero_()
+            else:
+                slot.view(self.gradient).copy_(gradient)
+                slot.parameter.grad = None
+
+    def step(self, learning_rate: float) -> torch.Tensor:
+        """Clip the flat gradient, update the weights, and return the gradient's norm before clipping, ()."""
+        norm: torch.Tensor = torch.linalg.vector_norm(self.gradient)
+        # The fused kernel divides the gradient by this on its way: clipping without a pass of its own.
+        scale = ((norm + 1e-6) / self._max_grad_norm).clamp(min=1.0) if self._max_grad_norm > 0 else None
+        self._step += 1
+        stop = self._decay_stop
+        for part, decay in ((slice(0, stop), self._weight_decay), (slice(stop, None), 0.0)):
+            torch._fused_adamw_(
+                [self.weights[part]],
+                [self.gradient[part]],
+                [self._mean[part]],
+                [self._square[part]],
+                [],
+                [self._step],
+                lr=learning_rate,
+                beta1=self._betas[0],
+                beta2=self._betas[1],
+                weight_decay=decay,
+                eps=self._eps,
+                amsgrad=False,
+                maximize=False,
+                grad_scale=scale,
+                found_inf=None,
+            )
+        self._round_weights()
+        if self.table_gradient is not None:
+            self.table_gradient.zero_()
+        return norm
+
+    def write_back(self) -> None:
+        """Copy the trained weights to the float32 tensors that the optimizer was given."""
+        for slot in self._slots:
+            self._masters[slot.parameter].copy_(slot.view(self.weights))
+
+    def _round_weights(self) -> None:
+        if self._compute is not None:
+            self._compute[self._dense_start :].copy_(self.weights[self._dense_start :])
+
+
+def _aligned(position: int) -> int:
+    return -(-position // _ALIGNMENT) * _ALIGNMENT

@@ -1,0 +1,307 @@
+"""One training stage: a new optimizer and schedule, so many steps, on one set of rows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from trainables.batching import evaluation_batches, pad, shard, steps_of, steps_per_epoch, training_batches
+from trainables.dropout import FastDropout, MaskGenerator
+from trainables.embedding import OccurringEmbedding, occurring_tokens
+from trainables.encoder import head_modules
+from trainables.errors import TrialFailed
+from trainables.losses import Loss, cross_entropy
+from trainables.optimizer import FlatAdamW
+from trainables.precision import compute_in
+from trainables.seeds import derive_seed
+from trainables.tokens import TokenisedTexts
+from trainables.world import World
+
+__all__ = ["StageReport", "World", "learning_rate_at", "predict", "train_stage"]
+
+# A GPU is asked for its losses so often only: each answer waits for the queue of work to run dry.
+STEPS_PER_CHECK_ON_GPU = 20
+EVALUATION_TOKENS = {"cpu": 2048, "cuda": 32768}
+
+
+@dataclass(frozen=True)
+class StageReport:
+    """What a stage did.
+
+    Attributes
+    ----------
+    steps, rows
+        Optimizer steps, and rows that they saw over all workers.
+    seconds
+        Wall time of the stage.
+    real_tokens, padded_tokens
+        Tokens of this worker's batches without and with padding.
+    mean_loss, last_loss
+        Mean over all steps and loss of the last step (this worker's part).
+    """
+
+    steps: int
+    rows: int
+    seconds: float
+    real_tokens: int
+    padded_tokens: int
+    mean_loss: float
+    last_loss: float
+
+
+def learning_rate_at(step: int, steps: int, peak: float, schedule: str, warmup_steps: int) -> float:
+    """Return the learning rate of step 0 … steps - 1.
+
+    It rises over ``warmup_steps`` steps to ``peak``, then stays (``constant``) or falls in equal steps, the one after
+    the last being 0 (``linear``).
+    """
+    if step < warmup_steps:
+        return peak * (step + 1) / (warmup_steps + 1)
+    if schedule == "constant":
+        return peak
+    if schedule == "linear":
+        return peak * (steps - step) / (steps - warmup_steps)
+    raise ValueError(f"schedule is {schedule!r}; expected 'constant' or 'linear'")
+
+
+def train_stage(
+    model: Any,
+    tokens: TokenisedTexts,
+    labels: npt.NDArray[np.int64],
+    *,
+    epochs: float | None = None,
+    steps: int | None = None,
+    learning_rate: float,
+    schedule: str = "linear",
+    warmup: float = 0.1,
+    batch_size: int = 16,
+    weight_decay: float = 0.01,
+    max_grad_norm: float = 1.0,
+    trainable: str = "all",
+    seed: int = 0,
+    precision: torch.dtype = torch.float32,
+    world: World | None = None,
+    loss: Loss = cross_entropy,
+) -> StageReport:
+    """Train a classifier in place on one set of rows.
+
+    Parameters
+    ----------
+    model
+        A float32 classifier of :func:`trainables.encoder.build_classifier`; it is float32 again afterwards.
+    tokens, labels
+        n rows, and their (n,) labels.
+    epochs, steps
+        Length of the stage; exactly one of both.
+    learning_rate, schedule, warmup
+        Peak rate; ``linear`` or ``constant``; share of steps in which it rises: of the stage's steps
+        (``linear``), or of one epoch's (``constant``, so that a longer stage begins with a shorter one).
+    batch_size
+        Rows per step over all workers.
+    trainable
+        ``all``, ``last_block`` (the last encoder layer, pooler and head) or ``head``.
+    seed
+        Of the order of the batches and of dropout.
+    precision
+        Data type to compute in; weights and moments are float32 in any case.
+    world
+        The workers that share the stage.
+    loss
+        Loss of each row.
+
+    Raises
+    ------
+    TrialFailed
+        A loss or a gradient was not finite.
+    """
+    if (epochs is None) == (steps is None):
+        raise ValueError("give either epochs or steps")
+    if len(tokens) == 0:
+        raise ValueError("a stage needs at least one row")
+    world = world or World.single()
+    total = steps if steps is not None else steps_of(len(tokens), batch_size, epochs or 0.0)
+    warmup_steps = round(
+        warmup * (total if schedule == "linear" else steps_per_epoch(len(tokens), batch_size))
+    )
+    device = next(model.parameters()).device
+    pad_id = model.config.pad_token_id
+    lengths = tokens.lengths
+    started = time.perf_counter()
+    rows_seen = real = padded = 0
+    watch = _LossWatch(device)
+    target = torch.from_numpy(np.asarray(labels, np.int64))
+    with ExitStack() as stack:
+        optimizer = stack.enter_context(
+            _optimizer(model, tokens, trainable, precision, pad_id, weight_decay, max_grad_norm)
+        )
+        stack.enter_context(_training_mode(model, derive_seed(seed, "dropout", world.rank)))
+        for step, batch in enumerate(
+            training_batches(lengths, batch_size, total, derive_seed(seed, "batches"))
+        ):
+            rate = learning_rate_at(step, total, learning_rate, schedule, warmup_steps)
+            own = shard(batch, world.rank, world.size)
+            rows_seen += len(batch)
+            value = torch.zeros((), device=device)
+            if len(own):
+                ids, mask = pad(tokens, own, pad_id)
+                real += int(lengths[own].sum())
+                padded += ids.numel()
+                row_losses = loss(_logits(model, ids.to(device), mask), target[own].to(device))
+                # Parts may differ by a row: the mean over workers of these is the mean over the global batch.
+                value = row_losses.sum() * (world.size / len(batch))
+                value.backward()  # type: ignore[no-untyped-call]
+            optimizer.collect()
+            world.all_reduce_mean(optimizer.gradient)
+            watch.add(value.detach(), optimizer.step(rate), step, rate)
+        watch.check()
+        optimizer.write_back()
+    return StageReport(
+        total, rows_seen, time.perf_counter() - started, real, padded, watch.mean(), watch.last()
+    )
+
+
+@torch.inference_mode()
+def predict(
+    model: Any,
+    tokens: TokenisedTexts,
+    *,
+    precision: torch.dtype = torch.float32,
+    world: World | None = None,
+    max_tokens: int | None = None,
+) -> npt.NDArray[np.float32]:
+    """Return the (n, C) float32 logits of n texts, in their order, on every worker.
+
+    Parameters
+    ----------
+    max_tokens
+        Padded tokens in a batch; by default what suits the device.
+    """
+    world = world or World.single()
+    device = next(model.parameters()).device
+    logits = torch.zeros(len(tokens), model.config.num_labels, device=device)
+    batches = evaluation_batches(tokens.lengths, max_tokens or EVALUATION_TOKENS.get(device.type, 8192))
+    model.eval()
+    with compute_in(model, precision):
+        for rows in batches[world.rank :: world.size]:
+            ids, mask = pad(tokens, rows, model.config.pad_token_id)
+            logits[torch.from_numpy(rows).to(device)] = _logits(model, ids.to(device), mask)
+    world.all_reduce_sum(logits)
+    return logits.cpu().numpy()
+
+
+def _logits(model: Any, ids: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    mask = None if mask is None else mask.to(ids.device)
+    logits: torch.Tensor = model(input_ids=ids, attention_mask=mask).logits
+    return logits.float()
+
+
+@contextmanager
+def _optimizer(
+    model: Any,
+    tokens: TokenisedTexts,
+    trainable: str,
+    precision: torch.dtype,
+    pad_id: int,
+    weight_decay: float,
+    max_grad_norm: float,
+) -> Iterator[FlatAdamW]:
+    """Set up the model's parameters for training, and put everything back on leaving."""
+    trained = trained_parameters(model, trainable)
+    embedding = model.get_input_embeddings()
+    for parameter in model.parameters():
+        parameter.requires_grad_(parameter in trained)
+    with compute_in(model, precision) as masters:
+        table = None
+        if embedding.weight in trained:
+            occurring = OccurringEmbedding(embedding, occurring_tokens(tokens.ids, pad_id), precision)
+            table = masters[embedding.weight][occurring.occurring]
+            model.set_input_embeddings(occurring)
+        optimizer = FlatAdamW(
+            {p: masters[p] for p in model.parameters() if p in trained and p is not embedding.weight},
+            table,
+            weight_decay=weight_decay,
+            max_grad_norm=max_grad_norm,
+        )
+        if optimizer.table is not None:
+            occurring.bind(optimizer.table, optimizer.table_gradient)
+        try:
+            yield optimizer
+            if optimizer.table is not None:
+                masters[embedding.weight][occurring.occurring] = optimizer.table
+        finally:
+            model.set_input_embeddings(embedding)
+            for parameter in model.parameters():
+                parameter.requires_grad_(True)
+
+
+def trained_parameters(model: Any, trainable: str) -> set[torch.nn.Parameter]:
+    """Return the parameters that a stage trains: ``all``, ``last_block`` or ``head``."""
+    if trainable == "all":
+        return set(model.parameters())
+    head = {p for _, module in head_modules(model) for p in module.parameters()}
+    if trainable == "head":
+        return head
+    if trainable != "last_block":
+        raise ValueError(f"trainable is {trainable!r}; expected 'all', 'last_block' or 'head'")
+    pooler = getattr(model.base_model, "pooler", None)
+    return head | set(last_block(model).parameters()) | set(pooler.parameters() if pooler is not None else ())
+
+
+def last_block(model: Any) -> torch.nn.Module:
+    """Return the encoder's last layer: the last member of its longest list of modules."""
+    stacks = [m for m in model.base_model.modules() if isinstance(m, torch.nn.ModuleList) and len(m)]
+    if not stacks:
+        raise ValueError(f"{type(model).__name__} has no list of layers to find its last block in")
+    return next(iter(reversed(max(stacks, key=len))))
+
+
+@contextmanager
+def _training_mode(model: Any, seed: int) -> Iterator[None]:
+    """Switch dropout on, with masks that depend on the seed alone."""
+    device = next(model.parameters()).device
+    model.train()
+    try:
+        with ExitStack() as stack:
+            stack.enter_context(torch.random.fork_rng(devices=[device] if device.type == "cuda" else []))
+            torch.manual_seed(seed)
+            if device.type == "cpu":
+                stack.enter_context(FastDropout(MaskGenerator(seed)))
+            yield
+    finally:
+        model.eval()
+
+
+class _LossWatch:
+    """Adds up losses on the device, and stops a trial whose loss or gradient is not finite."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._every = 1 if device.type == "cpu" else STEPS_PER_CHECK_ON_GPU
+        self._sum = torch.zeros((), device=device, dtype=torch.float64)
+        self._last = self._norm = torch.zeros((), device=device)
+        self._steps, self._rate = 0, 0.0
+
+    def add(self, value: torch.Tensor, norm: torch.Tensor, step: int, rate: float) -> None:
+        self._sum += value
+        self._last, self._norm, self._steps, self._rate = value, norm, step + 1, rate
+        if self._steps % self._every == 0:
+            self.check()
+
+    def check(self) -> None:
+        if not bool(torch.isfinite(self._sum) & torch.isfinite(self._norm)):
+            raise TrialFailed(
+                f"training diverged at step {self._steps} (learning rate {self._rate:.3g}): loss "
+                f"{self._last.item()}, gradient norm {self._norm.item()}; a smaller learning rate may help"
+            )
+
+    def mean(self) -> float:
+        return self._sum.item() / self._steps
+
+    def last(self) -> float:
+        return self._last.item()

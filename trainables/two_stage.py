@@ -1,0 +1,222 @@
+"""Two-stage training: pre-finetuning on augmented rows, then finetuning on the imbalanced ones.
+
+::
+
+    model ← pretrained encoder + fresh head
+    if stage-1 rows:                      # vanilla has none
+        train model on stage-1 rows       # pre-finetuning
+        if head = reinit: draw a new head
+    train model on stage-2 rows           # finetuning: a new optimizer, a new schedule
+    score model on the evaluation sets
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors.torch import load, save
+
+from trainables.cache import ContentCache
+from trainables.embedding import occurring_tokens
+from trainables.encoder import (
+    EncoderSettings,
+    build_classifier,
+    reinitialise_head,
+    resolve_precision,
+)
+from trainables.seeds import derive_seed
+from trainables.settings import TrialSettings
+from trainables.stage import StageReport, predict, train_stage, trained_parameters
+from trainables.tokens import TokenisedTexts
+from trainables.world import World
+
+_CACHE_KIND = "stage1"
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """Rows of one stage: n texts and their (n,) int64 labels."""
+
+    tokens: TokenisedTexts
+    labels: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class TwoStageResult:
+    """What came of one run.
+
+    Attributes
+    ----------
+    logits
+        (n, C) float32 per evaluation set.
+    stage1, stage2
+        Reports; ``stage1`` is None for vanilla and where stage 1 came from the cache.
+    seconds
+        Wall time of everything.
+    diagnostics
+        Flat numbers about the run, for the records.
+    model
+        The trained float32 classifier where it was asked for.
+    """
+
+    logits: dict[str, npt.NDArray[np.float32]]
+    stage1: StageReport | None
+    stage2: StageReport
+    seconds: float
+    diagnostics: dict[str, float]
+    model: Any = None
+
+
+def train_two_stage(
+    settings: TrialSettings,
+    encoder: EncoderSettings,
+    n_classes: int,
+    stage1_rows: TrainingRows | None,
+    stage2_rows: TrainingRows,
+    evaluation: Mapping[str, TokenisedTexts],
+    *,
+    study_seed: int,
+    replicate: int,
+    world: World | None = None,
+    stage1_cache: ContentCache | None = None,
+    stage1_key: str | None = None,
+    keep_model: bool = False,
+) -> TwoStageResult:
+    """Train one arm on one replicate and return its logits on the evaluation sets.
+
+    Vanilla is the same code without stage-1 rows. Every seed is derived from (study seed, purpose, replicate)
+    alone, so that two arms on one replicate share the fresh head, and the batches and dropout masks of stage 2.
+
+    Parameters
+    ----------
+    settings
+        Lengths, learning rates and the other values of both stages.
+    encoder
+        The pretrained encoder.
+    n_classes
+        Classes C.
+    stage1_rows, stage2_rows
+        Rows of the stages; None for no stage 1.
+    evaluation
+        Texts to score, by name of the set.
+    study_seed, replicate
+        Where all randomness comes from.
+    world
+        The workers that share this run.
+    stage1_cache, stage1_key
+        Where stage 1's weights are kept, and a digest of all that they depend on. A hit gives the same result as
+        training, bit for bit.
+    keep_model
+        Return the model too.
+
+    Raises
+    ------
+    TrialFailed
+        Training diverged.
+    """
+    started = time.perf_counter()
+    world = world or World.single()
+    precision = resolve_precision(encoder)
+    model = build_classifier(encoder, n_classes, derive_seed(study_seed, "head", replicate))
+    shared: dict[str, Any] = {
+        "warmup": settings.warmup,
+        "batch_size": settings.batch_size,
+        "weight_decay": settings.weight_decay,
+        "max_grad_norm": settings.max_grad_norm,
+        "precision": precision,
+        "world": world,
+    }
+
+    stage1 = None
+    if stage1_rows is not None:
+        stored = stage1_cache.get(_CACHE_KIND, stage1_key) if stage1_cache and stage1_key else None
+        if stored is not None:
+            _load_trained(model, stored)
+        else:
+            stage1 = train_stage(
+                model,
+                stage1_rows.tokens,
+                stage1_rows.labels,
+                epochs=settings.stage1_epochs,
+                learning_rate=settings.stage1_learning_rate,
+                schedule=settings.stage1_schedule,
+                trainable=settings.stage1_trainable,
+                seed=derive_seed(study_seed, "stage1", replicate),
+                **shared,
+            )
+            if stage1_cache and stage1_key and world.rank == 0:
+                stage1_cache.put(
+                    _CACHE_KIND, stage1_key, _trained_bytes(model, settings.stage1_trainable, stage1_rows)
+                )
+        if settings.head == "reinit":
+            reinitialise_head(model, derive_seed(study_seed, "stage2/head", replicate))
+
+    stage2 = train_stage(
+        model,
+        stage2_rows.tokens,
+        stage2_rows.labels,
+        epochs=None if settings.stage2_steps is not None else settings.stage2_epochs,
+        steps=settings.stage2_steps,
+        learning_rate=settings.stage2_learning_rate,
+        schedule=settings.stage2_schedule,
+        seed=derive_seed(study_seed, "stage2", replicate),
+        **shared,
+    )
+
+    scoring = time.perf_counter()
+    logits = {
+        name: predict(model, tokens, precision=precision, world=world) for name, tokens in evaluation.items()
+    }
+    scored = sum(len(tokens) for tokens in evaluation.values())
+    diagnostics = {
+        **_stage_diagnostics("stage1", stage1),
+        **_stage_diagnostics("stage2", stage2),
+        "evaluation_rows_per_second": scored / (time.perf_counter() - scoring),
+    }
+    return TwoStageResult(
+        logits, stage1, stage2, time.perf_counter() - started, diagnostics, model if keep_model else None
+    )
+
+
+def _trained_bytes(model: Any, trainable: str, rows: TrainingRows) -> bytes:
+    """Return what stage 1 may have changed; of the word embeddings, the rows of the tokens that it saw."""
+    trained = trained_parameters(model, trainable)
+    embedding = model.get_input_embeddings().weight
+    tensors = {}
+    for name, parameter in model.named_parameters():
+        if parameter is embedding and parameter in trained:
+            tensors["rows"] = torch.from_numpy(occurring_tokens(rows.tokens.ids, model.config.pad_token_id))
+            tensors[name] = parameter.detach().cpu()[tensors["rows"]]
+        elif parameter in trained:
+            tensors[name] = parameter.detach().cpu()
+    content: bytes = save(tensors)
+    return content
+
+
+def _load_trained(model: Any, stored: bytes) -> None:
+    tensors = load(stored)
+    embedding = model.get_input_embeddings().weight
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name in tensors and parameter is embedding:
+                parameter[tensors["rows"].to(parameter.device)] = tensors[name].to(parameter.device)
+            elif name in tensors:
+                parameter.copy_(tensors[name])
+
+
+def _stage_diagnostics(stage: str, report: StageReport | None) -> dict[str, float]:
+    if report is None:
+        return {}
+    return {
+        f"{stage}_steps": float(report.steps),
+        f"{stage}_seconds": report.seconds,
+        f"{stage}_mean_loss": report.mean_loss,
+        f"{stage}_padding_share": 1.0 - report.real_tokens / max(report.padded_tokens, 1),
+        f"{stage}_tokens_per_second": report.real_tokens / report.seconds,
+    }

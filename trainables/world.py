@@ -1,0 +1,47 @@
+"""The data-parallel workers of one trial: who am I, how many are we, and the two sums that we share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+
+
+@dataclass(frozen=True)
+class World:
+    """A group of workers that train one model together.
+
+    Attributes
+    ----------
+    rank
+        This worker's number, from 0.
+    size
+        Number of workers.
+    """
+
+    rank: int
+    size: int
+
+    @classmethod
+    def single(cls) -> World:
+        """Return the world of one worker."""
+        return cls(0, 1)
+
+    @classmethod
+    def from_distributed(cls) -> World:
+        """Return the world that ``torch.distributed`` was initialised with, or the world of one worker."""
+        if not (dist.is_available() and dist.is_initialized()):
+            return cls.single()
+        return cls(dist.get_rank(), dist.get_world_size())
+
+    def all_reduce_mean(self, tensor: torch.Tensor) -> None:
+        """Replace a tensor, in place, by its mean over the workers."""
+        if self.size > 1:
+            dist.all_reduce(tensor)
+            tensor.div_(self.size)
+
+    def all_reduce_sum(self, tensor: torch.Tensor) -> None:
+        """Replace a tensor, in place, by its sum over the workers."""
+        if self.size > 1:
+            dist.all_reduce(tensor)
