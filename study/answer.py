@@ -24,7 +24,7 @@ ARM_NAMES = {
     "prefinetune": "pre-finetuning",
 }
 ARM_MEANINGS = {
-    "vanilla": "standard single-stage finetuning with its own tuned settings; every gain is taken against it",
+    "vanilla": "standard single-stage finetuning with settings of its own; every gain is taken against it",
     "vanilla_matched": "vanilla given as many optimizer steps as both stages of the trial that it is matched to",
     "logit_adjustment_posthoc": (
         "vanilla's outputs, corrected for the class frequencies after training (Menon et al. 2021); it costs no "
@@ -132,7 +132,7 @@ def metric_name(metric: str) -> str:
     return f"{kind} of {class_name}" if separator else known.get(name, name.replace("_", " "))
 
 
-def shown(interval: Interval, *, signed: bool = False) -> str:
+def shown(interval: Interval, *, signed: bool = False, digits: int = 3) -> str:
     """Write a mean with its uncertainty, which is never left out.
 
     Examples
@@ -146,7 +146,7 @@ def shown(interval: Interval, *, signed: bool = False) -> str:
     """
     if not interval.is_defined:
         return "undefined" if interval.n else "–"
-    form = "+.3f" if signed else ".3f"
+    form = f"{'+' if signed else ''}z.{digits}f"
     if interval.ci_low is None or interval.ci_high is None:
         text = f"{interval.mean:{form}} (n={interval.n}, no interval)"
     else:

@@ -180,13 +180,14 @@ def _content(comparison: Comparison) -> dict[str, Any]:
     used_arms = dict.fromkeys(r.record.arm for r in (*comparison.baselines, *comparison.trials))
     everything = (*comparison.tuning, *comparison.baselines, *comparison.trials)
     searched = differing_settings(comparison.trials)
+    is_adme = "adme" in (study["study"], study["config"].get("corpus"))
     return {
         "comparison": comparison,
         "study": study,
         "corpus": study["corpus"],
         "answer": words.answer(comparison),
         "sample_warning": words.SAMPLE_WARNING,
-        "silver_labels": SILVER_LABELS if "adme" in (study["study"], study["config"].get("corpus")) else "",
+        "silver_labels": SILVER_LABELS if is_adme and not study["corpus"]["is_sample"] else "",
         "lower_is_better": comparison.metric in LOWER_IS_BETTER,
         "vanilla_name": words.vanilla_name(comparison),
         "figure": Markup(gain_figure(comparison)),

@@ -83,6 +83,7 @@ def test_a_mean_is_never_shown_without_its_uncertainty():
     assert shown(Interval(0.5, 0.4, 0.6, 3)) == "0.500 [0.400, 0.600]"
     assert "n=1, no interval" in shown(Interval(0.5, None, None, 1))
     assert shown(Interval(float("nan"), None, None, 2)) == "undefined"
+    assert shown(Interval(-0.0001, -0.1, 0.1, 2), signed=True) == "+0.000 [−0.100, +0.100]"
 
 
 def test_ratios_are_named_for_people():

@@ -103,10 +103,10 @@ def test_only_the_sample_corpus_carries_banner_and_watermark(tmp_path, make_stud
     assert ("SAMPLE CORPUS" in in_figure) is is_sample
 
 
-@pytest.mark.parametrize("name", ["adme", "trec"])
-def test_silver_labels_are_declared_for_adme(tmp_path, make_study, name):
-    make_study(name)
-    assert (SILVER_LABELS in render(tmp_path, name)[1].text) is (name == "adme")
+@pytest.mark.parametrize(("name", "is_sample"), [("adme", False), ("adme", True), ("trec", False)])
+def test_silver_labels_are_declared_for_real_adme_texts(tmp_path, make_study, name, is_sample):
+    make_study(name, is_sample=is_sample)
+    assert (SILVER_LABELS in render(tmp_path, name)[1].text) is (name == "adme" and not is_sample)
 
 
 def test_figure_has_words_and_follows_the_page_colours(tmp_path, make_study):
