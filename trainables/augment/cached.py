@@ -1,0 +1,104 @@
+"""Stage-1 sets from the content-addressed cache: trials that differ in training alone share one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from trainables.augment import OPERATORS, make_operator, operator_identity
+from trainables.augment.stage1_set import Stage1Set, build_stage1_set
+from trainables.cache import ContentCache
+from trainables.encoder import EncoderSettings
+from trainables.settings import digest_of
+
+_VERSION = 1  # raise when build_stage1_set's output or the layout of an entry changes
+_KIND = "augmentation"
+
+
+def cached_stage1_set(
+    cache: ContentCache,
+    *,
+    corpus_digest: str,
+    texts: Sequence[str],
+    labels: npt.NDArray[np.int64],  # (n,)
+    n_classes: int,
+    recipe: str,
+    operator: str,
+    strength: float,
+    copies: int,
+    encoder: EncoderSettings,
+    seed: int,
+) -> Stage1Set:
+    """Return the stage-1 set of :func:`~trainables.augment.stage1_set.build_stage1_set`, built at most once.
+
+    The key covers the training rows themselves, so neither another order of the corpus nor another draw can
+    be mistaken for this one. Where the recipe duplicates, operator and strength do not enter; where the operator
+    does not use the encoder, the encoder does not.
+
+    Raises
+    ------
+    ConfigurationError
+        As in :func:`~trainables.augment.stage1_set.build_stage1_set`; unknown operator, impossible strength.
+    """
+    identity = operator_identity(operator)
+    augments = recipe != "duplicated_balanced"
+    key = digest_of(
+        {
+            "version": _VERSION,
+            "corpus": corpus_digest,
+            "rows": _rows_digest(texts, labels),
+            "n_classes": n_classes,
+            "recipe": recipe,
+            "operator": [identity, strength] if augments else None,
+            "encoder": [encoder.name, encoder.revision]
+            if augments and OPERATORS[operator].uses_encoder
+            else None,
+            "copies": copies,
+            "seed": seed,
+        },
+        length=40,
+    )
+    stored = cache.get(_KIND, key)
+    if stored is not None:
+        return _unpack(stored)
+    made = build_stage1_set(
+        recipe,
+        texts,
+        labels,
+        n_classes,
+        make_operator(operator, strength, encoder) if augments else None,
+        copies=copies,
+        seed=seed,
+    )
+    cache.put(_KIND, key, _pack(made))
+    return made
+
+
+def _rows_digest(texts: Sequence[str], labels: npt.NDArray[np.int64]) -> str:
+    return hashlib.sha256(json.dumps([list(texts), labels.tolist()]).encode()).hexdigest()
+
+
+def _pack(stage1_set: Stage1Set) -> bytes:
+    # JSON in ASCII carries every str, lone surrogates included.
+    content = {
+        "texts": stage1_set.texts,
+        "labels": stage1_set.labels.tolist(),
+        "source_rows": stage1_set.source_rows.tolist(),
+        "counts": [stage1_set.unchanged, stage1_set.near_copies_dropped, stage1_set.near_copies_kept],
+    }
+    return zlib.compress(json.dumps(content).encode(), level=6)
+
+
+def _unpack(stored: bytes) -> Stage1Set:
+    content = json.loads(zlib.decompress(stored))
+    return Stage1Set(
+        content["texts"],
+        np.array(content["labels"], dtype=np.int64),
+        np.array(content["source_rows"], dtype=np.int64),
+        *content["counts"],
+    )

@@ -1,0 +1,119 @@
+"""Words that stand close together in an embedding space and mean the opposite.
+
+Distributional neighbours share contexts, and antonyms share them best: in the packaged encoder *increased* and
+*decreased* have a cosine of .59. Each axis below has two poles; a word is never replaced by one of the other
+pole. The list covers direction, quantity, quality, speed, time, order, sex and a few verbs of both kinds;
+opposites outside it are caught only where one is the other with a negating prefix or suffix. It is no
+lexicon of antonyms: what is in neither stays possible, which is one reason why augmentations are audited.
+"""
+
+from __future__ import annotations
+
+from trainables.augment.words import word_set
+
+_AXES = (
+    (
+        """increase increases increased increasing increasingly rise rises rising rose risen raise raised raises
+        raising grow grows grew growing growth gain gains gained gaining high higher highest highs highly up upper
+        upward upwards elevated elevation heightened enhanced enhance enhances enhancing enhancement improved
+        improve improves improving improvement greater greatest large larger largest big bigger biggest huge more
+        most maximum maximal max peak multiple numerous many much abundant excess surplus expand expanded
+        expansion accelerate accelerated strengthen strengthened strengthening intensified climb climbed climbing
+        soared surged jumped above over exceed exceeds exceeded long longer longest wide wider broad deep thick
+        heavy heavier major majority plenty full boost boosted amplified escalating extended extend prolonged""",
+        """decrease decreases decreased decreasing fall falls falling fell fallen reduce reduces reduced reducing
+        reduction lower lowers lowered lowering lowest lows low down downward downwards decline declines declined
+        declining diminish diminished diminishing drop drops dropped dropping loss losses lose lost shrink
+        shrinking shrank lesser less least fewer few small smaller smallest little tiny minimum minimal min
+        minimize trough single lone scarce deficit lack shortage contract contracted contraction slowed weaken
+        weakened weakening impaired impair impairment plunged slumped tumbled below under short shorter shortest
+        narrow shallow thin light lighter minor minority empty slight worsened worsening shortened lessen lessened
+        curtailed""",
+    ),
+    (
+        """good better best great excellent wonderful terrific fantastic superb brilliant amazing awesome incredible
+        nice fine decent positive favorable favourable pleasant enjoyable entertaining interesting exciting funny
+        fun smart clever intelligent beautiful pretty lovely fresh original love loves loved like likes liked
+        enjoy enjoyed enjoys success successful successfully succeed win wins won winning winner healthy safe
+        beneficial benefit benefits helpful happy happiness joy rich strong stronger strongest strongly powerful
+        right correct true truth honest friend friends ally praise praised hope advantage advantages profit
+        profits easy easily charming delightful compelling gripping engaging moving warm perfect perfectly well
+        impressive splendid tremendous remarkable""",
+        """bad worse worst terrible horrible awful dreadful horrific hideous poor poorly badly shitty crappy mediocre
+        lousy disastrous negative adverse unpleasant boring bored dull tedious bland stale dreary tiresome stupid
+        dumb silly foolish idiotic ugly hate hates hated dislike failure failed fail fails failing lose loses lost
+        losing loser sick ill unhealthy dangerous harmful harm risk risks risky sad sadness sorrow poor weak
+        weaker weakest weakly wrong incorrect false lie lies dishonest enemy enemies foe criticism criticized
+        despair disadvantage loss losses deficit hard difficult annoying pathetic ridiculous cold flawed painful
+        evil nasty severe harsh""",
+    ),
+    (
+        """fast faster fastest quick quicker quickly rapid rapidly swift swiftly early earlier earliest immediate
+        immediately sudden suddenly acute abruptly""",
+        """slow slower slowly slowest gradual gradually late later latest delayed delay delays chronic steadily
+        steady""",
+    ),
+    (
+        """start starts started starting begin begins began beginning open opens opened opening first initial
+        initially enter entered entering entry arrive arrived arrival birth born new newer young younger youth
+        before prior previous previously preceding pre""",
+        """end ends ended ending finish finished finishing close closes closed closing last final finally exit exited
+        exiting leave leaving left depart departed departure death die died dead old older elderly age aged after
+        following subsequent subsequently post""",
+    ),
+    (
+        """male males man men boy boys father fathers son sons brother husband king actor actors masculine paternal
+        gentleman""",
+        """female females woman women girl girls mother mothers daughter daughters sister wife queen actress
+        actresses feminine maternal lady pregnant""",
+    ),
+    (
+        """accept accepted accepts accepting vitro parent parents alpha receive receives received receiving inhale
+        inhaled inhaling inhalation include includes included including inclusion allow allowed allows permit
+        permitted approve approved approval support supported supports agree agreed agrees agreement add added
+        adding addition present presence active activated activate activation induce induces induced inducer
+        inducers inducing induction agonist agonists stimulate stimulated stimulation buy buys bought buying
+        purchase purchased purchases import imports imported input internal inside inner inward absorb absorbed
+        absorption absorbing attach attached bind bound connect connected create created build built appear
+        appeared appears found find win attack attacked same similar similarly alike identical major hot warm day
+        north northern east eastern right front top solid wet public simple common commonly usual usually always
+        certain known positive""",
+        """reject rejected rejects rejecting rejection vivo child children beta send sends sent sending exhale
+        exhaled exhaling exhalation exclude excludes excluded excluding exclusion forbid prohibited prohibit
+        prevent prevented prevents deny denied disapproved oppose opposed opposes disagree disagreed remove
+        removed removing removal absent absence passive inhibit inhibits inhibited inhibitor inhibitors inhibiting
+        inhibition antagonist antagonists suppress suppressed suppression block blocked blocker sell sells sold
+        selling sale sales export exports exported output external outside outer outward excrete excreted
+        excretion eliminated elimination detach detached release released separate separated separating destroy
+        destroyed disappear disappeared disappears missing lose defend defended different differently distinct
+        minor cold cool night south southern west western left back rear bottom liquid dry private complex
+        complicated rare rarely seldom never uncertain unknown negative""",
+    ),
+)
+_POLES = tuple((word_set(one), word_set(other)) for one, other in _AXES)
+_NEGATING_PREFIXES = word_set(
+    "un in im ir il dis non mis anti de counter under over hypo hyper mal sub super pre post intra extra inter"
+)
+
+
+def are_opposed(word: str, other: str) -> bool:
+    """Return whether two lower-case words are known or built as opposites.
+
+    Examples
+    --------
+    >>> are_opposed("increased", "decreased"), are_opposed("known", "unknown"), are_opposed("film", "movie")
+    (True, True, False)
+    """
+    for one, two in _POLES:
+        if (word in one and other in two) or (word in two and other in one):
+            return True
+    shorter, longer = sorted((word, other), key=len)
+    if any(longer == prefix + shorter for prefix in _NEGATING_PREFIXES):
+        return True
+    return _stem_of_suffix(word, "less") == _stem_of_suffix(other, "ful") != "" or (
+        _stem_of_suffix(word, "ful") == _stem_of_suffix(other, "less") != ""
+    )
+
+
+def _stem_of_suffix(word: str, suffix: str) -> str:
+    return word.removesuffix(suffix) if word.endswith(suffix) else ""

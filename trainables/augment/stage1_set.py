@@ -1,0 +1,177 @@
+"""The rows that stage 1 trains on, made from the training rows of one replicate and from nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from trainables.augment.siblings import Siblings
+from trainables.errors import ConfigurationError
+from trainables.seeds import derive_seed, generator
+from trainables.settings import STAGE1_DATA
+
+if TYPE_CHECKING:
+    from trainables.augment.operator import Operator
+
+_ATTEMPTS = 4  # augmentations tried for one row of the set before a near-copy is kept
+
+
+@dataclass(frozen=True)
+class Stage1Set:
+    """Rows of stage 1.
+
+    Attributes
+    ----------
+    texts
+        m texts.
+    labels
+        (m,) int64.
+    source_rows
+        (m,) int64, position of the training row that each text comes from.
+    unchanged
+        Augmentations that equal their source although an operator was asked to change it.
+    near_copies_dropped
+        Augmentations that were thrown away, and made anew, because they nearly repeated another one of the
+        same source (:class:`trainables.augment.siblings.Siblings`).
+    near_copies_kept
+        Near-copies that stayed because no attempt brought a better one.
+    """
+
+    texts: list[str]
+    labels: npt.NDArray[np.int64]
+    source_rows: npt.NDArray[np.int64]
+    unchanged: int = 0
+    near_copies_dropped: int = 0
+    near_copies_kept: int = 0
+
+
+def build_stage1_set(
+    recipe: str,
+    texts: Sequence[str],
+    labels: npt.NDArray[np.int64],  # (n,)
+    n_classes: int,
+    operator: Operator | None,
+    *,
+    copies: int,
+    seed: int,
+) -> Stage1Set:
+    """Build the stage-1 set of a recipe.
+
+    Rows are ordered by class and source; batching shuffles them.
+
+    Parameters
+    ----------
+    recipe
+        ``augmented_balanced``: augmentations only, copies * n_max rows of every class, n_max being the largest
+        class count among the given rows. ``augmented_balanced+original``: the same after the original rows.
+        ``augmented_natural``: ``copies`` augmentations of every row. ``duplicated_balanced``: copies * n_max
+        rows of every class by repetition, so that it differs from the first in augmentation alone.
+    texts, labels
+        Training rows of the replicate; class indices below ``n_classes``.
+    operator
+        What augments; not used by ``duplicated_balanced``.
+    copies
+        Multiple of n_max, or of the rows, >= 1.
+    seed
+        Every random choice is derived from it.
+
+    Raises
+    ------
+    ConfigurationError
+        Unknown recipe, missing operator, ``copies`` < 1, or a class without rows where classes are balanced.
+    """
+    counts = np.bincount(labels, minlength=n_classes)
+    _check(recipe, texts, labels, counts, n_classes, operator, copies)
+    if recipe == "augmented_natural":
+        source_rows = np.repeat(np.argsort(labels, kind="stable"), copies)
+    else:
+        source_rows = _balanced_sources(labels, n_classes, copies * int(counts.max()), seed)
+    if recipe == "duplicated_balanced":
+        return Stage1Set([texts[i] for i in source_rows.tolist()], labels[source_rows], source_rows)
+    assert operator is not None
+    made, dropped, kept = _distinct_augmentations(texts, source_rows, operator, seed)
+    unchanged = sum(text == texts[i] for text, i in zip(made, source_rows.tolist(), strict=True))
+    if recipe == "augmented_balanced+original":
+        made = [*texts, *made]
+        source_rows = np.concatenate([np.arange(len(texts)), source_rows])
+    return Stage1Set(made, labels[source_rows], source_rows, unchanged, dropped, kept)
+
+
+def _check(
+    recipe: str,
+    texts: Sequence[str],
+    labels: npt.NDArray[np.int64],
+    counts: npt.NDArray[np.int64],
+    n_classes: int,
+    operator: Operator | None,
+    copies: int,
+) -> None:
+    faults = []
+    if recipe not in STAGE1_DATA:
+        faults.append(f"unknown stage1_data {recipe!r}: expected one of {', '.join(STAGE1_DATA)}")
+    elif operator is None and recipe != "duplicated_balanced":
+        faults.append(f"stage1_data {recipe!r} augments and was given no operator")
+    if copies < 1:
+        faults.append(f"copies is {copies}: expected 1 or more")
+    if not len(texts) == len(labels) > 0:
+        faults.append(
+            f"{len(texts)} texts and {len(labels)} labels: expected as many of both, and at least one"
+        )
+    if len(counts) > n_classes:
+        faults.append(f"a label is {len(counts) - 1}: expected class indices below {n_classes}")
+    if recipe != "augmented_natural" and not counts[:n_classes].all():
+        empty = ", ".join(map(str, np.flatnonzero(counts[:n_classes] == 0)))
+        faults.append(f"no training row of class {empty}: stage1_data {recipe!r} needs one of every class")
+    if faults:
+        raise ConfigurationError(faults)
+
+
+def _balanced_sources(
+    labels: npt.NDArray[np.int64], n_classes: int, per_class: int, seed: int
+) -> npt.NDArray[np.int64]:
+    """Return (C * per_class,) source rows; within a class, uses of two rows differ by one at most."""
+    sources = []
+    rng = generator(seed, "stage1_set/sources")
+    for label in range(n_classes):
+        rows = rng.permutation(np.flatnonzero(labels == label))
+        sources.append(np.sort(np.resize(rows, per_class)))
+    return np.concatenate(sources)
+
+
+def _distinct_augmentations(
+    texts: Sequence[str], source_rows: npt.NDArray[np.int64], operator: Operator, seed: int
+) -> tuple[list[str], int, int]:
+    """Augment every entry of ``source_rows``, anew where it comes out close to another one of its source.
+
+    Returns the texts, the number of near-copies dropped, and the number of those left after the last attempt.
+    """
+    rows = source_rows.tolist()
+    copy_index = _occurrences(rows)
+    sources = [texts[i] for i in rows]
+    siblings = {i: Siblings(texts[i]) for i in set(rows)}
+    made = sources.copy()
+    todo = list(range(len(sources)))
+    near_copies = []
+    for attempt in range(_ATTEMPTS):
+        seeds = [derive_seed(seed, f"stage1_set/{rows[i]}/{copy_index[i]}", attempt) for i in todo]
+        for i, candidate in zip(todo, operator.augment_batch([sources[i] for i in todo], seeds), strict=True):
+            made[i] = candidate
+        todo = [i for i in todo if not siblings[rows[i]].add(made[i])]
+        near_copies.append(sum(made[i] != sources[i] for i in todo))
+        if not todo:
+            break
+    return made, sum(near_copies[: _ATTEMPTS - 1]), near_copies[-1]
+
+
+def _occurrences(rows: Sequence[int]) -> list[int]:
+    """Return for each entry how often the same row came before it."""
+    seen: dict[int, int] = {}
+    occurrences = []
+    for row in rows:
+        occurrences.append(seen.get(row, 0))
+        seen[row] = occurrences[-1] + 1
+    return occurrences
