@@ -28,6 +28,12 @@ HIDDEN_HEADING = "another heading may hide in the text"
 TOPICAL_INTRODUCTION = "introduction about the four processes"
 
 _MAX_INTRODUCTION_WORDS = 150
+_MAX_NUMBERS = 0.4  # of the words of a paragraph
+_VERB = re.compile(
+    r"\b(is|are|was|were|be|been|has|have|had|do|does|did|may|can|should|will|would|appears?|\w+(ed|es|ates?)|binds?"
+    r"|shows?|undergoes|occurs?|remains?|declines?|reaches|results?|affects?|inhibits?|distributes?|accounts?)\b",
+    re.I,
+)
 _SENTENCES = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
 _PROCESS = re.compile(
     r"absor[bp]|bioavail|distribut|protein.bind|\bbound\b|metaboli|\bCYP|excret|eliminat|clear(ance|ed)|half.?li"
@@ -145,6 +151,8 @@ def _paragraph(topic: _Topic, above: str, body: list[str], *, before_processes: 
             return Paragraph(None, above, text, LONG_INTRODUCTION)
         if _tells_of_processes(text):
             return Paragraph(None, above, text, TOPICAL_INTRODUCTION)
+    if topic.label is not None and not _reads_as_text(body):
+        return Paragraph(None, above, text, TABLE)
     if topic.label in ADME and _HIDDEN.search(text):
         return Paragraph(None, above, text, HIDDEN_HEADING)
     return Paragraph(topic.label, above, text, topic.reason)
@@ -171,6 +179,12 @@ def _next_topic(topic: _Topic, heading: InlineHeading, *, follows_directly: bool
     if heading.label == "other" and topic == _OUTSIDE:
         return topic
     return _Topic(heading.label)
+
+
+def _reads_as_text(body: list[str]) -> bool:
+    """Tell sentences from the cells of a table: they have a verb, and fewer numbers than words."""
+    numbers = sum(word[0].isdigit() or word[0] in "(±<>↑↓↔-–=" for word in body)
+    return _VERB.search(" ".join(body)) is not None and numbers <= _MAX_NUMBERS * len(body)
 
 
 def _tells_of_processes(text: str) -> bool:

@@ -93,7 +93,8 @@ OTHER_MATCH = (
 # A sentence, or a population that says nothing about the topic: "Adults" may stand above a whole section.
 NO_HEADING = (
     r"\b(is|was|were|are|has|have|had|be|been|did|does|do|may|can|should|showed|shown|demonstrated|indicated?|that"
-    r"|suggests?|conducted|who|which|when|increased|decreased|see|we|its?|their|than|following administration)\b",
+    r"|suggests?|conducted|who|which|when|increased|decreased|appears?|seems?|remains?|results?|see|we|its?|their"
+    r"|than|following administration)\b",
     r"^(healthy )?(adults?|patients?|subjects?|volunteers?|adult (patients?|subjects?|volunteers?|population))$",
 )
 MIXED_SEARCH = (

@@ -107,6 +107,8 @@ def _heading_at(
     opens_text = start == 0 or at > start
     for length in range(limit, 0, -1):
         end = at + length
+        if length != closed and (end >= len(words) or words[end][0].islower()) and length > 1:
+            continue  # spares the classification; _sentence_follows would say no
         printed = " ".join(words[at:end]).rstrip(" :.-–—")
         label = classify_heading(printed, food_effect=food_effect)
         if label is None or words[end - 1].lower() in _CONNECTIVES:

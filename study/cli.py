@@ -1,0 +1,55 @@
+"""What every command does alike: parse, run, and turn the project's errors into messages and exit codes."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+
+from rich.console import Console
+
+from trainables.errors import ConfigurationError, StudyStopped
+
+DONE = 0
+STOPPED = 1
+BAD_CONFIGURATION = 2  # argparse uses the same code
+INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+
+
+def run_command(
+    main: Callable[[argparse.Namespace], int],
+    parser: argparse.ArgumentParser,
+    argv: Sequence[str] | None = None,
+) -> int:
+    """Run a command and return its exit code; messages go to standard error.
+
+    Parameters
+    ----------
+    main
+        The command; returns an exit code.
+    parser
+        Its options.
+    argv
+        The command line without the program; None takes the process's own.
+
+    Returns
+    -------
+    int
+        What ``main`` returns, 2 for a configuration fault, 1 for a stopped study, 130 for Ctrl-C.
+    """
+    args = parser.parse_args(argv)
+    console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+    try:
+        return main(args)
+    except ConfigurationError as error:
+        several = f"{len(error.faults)} faults" if len(error.faults) > 1 else "fault"
+        console.print(f"{parser.prog}: configuration {several}, nothing was started", style="bold red")
+        for fault in error.faults:
+            console.print(f"\n{fault}")
+        return BAD_CONFIGURATION
+    except StudyStopped as error:
+        console.print(f"{parser.prog}: stopped", style="bold red")
+        console.print(f"\n{error}")
+        return STOPPED
+    except KeyboardInterrupt:
+        console.print(f"\n{parser.prog}: interrupted", style="bold red")
+        return INTERRUPTED

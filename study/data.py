@@ -1,0 +1,136 @@
+"""``python -m study.data NAME``: build a corpus alone and print what it holds."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from study.cli import run_command
+from trainables.corpora import CORPORA, read_corpus
+from trainables.corpora.corpus import Corpus
+from trainables.errors import ConfigurationError
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the command's options."""
+    parser = argparse.ArgumentParser(
+        prog="python -m study.data",
+        description="Build a corpus alone and print what it holds: rows, groups, classes, lengths, what was left out.",
+    )
+    parser.add_argument("name", metavar="NAME", help=f"the corpus: {', '.join(CORPORA)}")
+    parser.add_argument("--data", metavar="PATH", help="where the data lies (default: the corpus's own)")
+    parser.add_argument("--output", metavar="FILE", type=Path, help="write the rows as JSON Lines")
+    parser.add_argument("--format", choices=("table", "json"), default="table")
+    return parser
+
+
+def describe(corpus: Corpus) -> dict[str, Any]:
+    """Return what a corpus holds: rows, groups, rows per class, rows left out by reason, duplicates, digest."""
+    duplicates = {reason: n for reason, n in corpus.left_out.items() if reason.startswith("duplicate")}
+    return {
+        "rows": len(corpus),
+        "groups": len(set(corpus.groups)),
+        "classes": corpus.class_counts(),
+        "left_out": {reason: n for reason, n in corpus.left_out.items() if reason not in duplicates},
+        "duplicates": duplicates,
+        "digest": corpus.digest,
+    }
+
+
+def write_rows(corpus: Corpus, path: Path) -> None:
+    """Write one JSON object a row (text, label, group, origin); the file appears whole or not at all.
+
+    Raises
+    ------
+    ConfigurationError
+        When the file cannot be written.
+    """
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                for text, label, group, origin in zip(
+                    corpus.texts, corpus.labels, corpus.groups, corpus.origins, strict=True
+                ):
+                    row = {"text": text, "label": corpus.classes[label], "group": group, "origin": origin}
+                    file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise ConfigurationError(
+            f"--output {path}: cannot be written ({error.strerror}); name a file in an existing folder."
+        ) from error
+
+
+def print_description(corpus: Corpus, console: Console) -> None:
+    """Print the tables that people read."""
+    about = describe(corpus)
+    console.print(
+        f"[bold]{escape(corpus.source)}[/bold]: {about['rows']} rows, {about['groups']} groups, digest {about['digest']}",
+        soft_wrap=True,
+    )
+    if corpus.is_sample:
+        console.print(
+            "[bold yellow]Generated sample: invented texts; results on it mean nothing about real ones.[/]"
+        )
+    words = np.array([len(text.split()) for text in corpus.texts])
+    groups = np.asarray(corpus.groups, dtype=str)
+    table = Table("class", title="Rows and their length in words", title_justify="left")
+    for column in ("rows", "share", "groups", "mean", "median", "95 %", "longest"):
+        table.add_column(column, justify="right")
+    for index, name in [*enumerate(corpus.classes), (None, "all")]:
+        rows = np.flatnonzero(corpus.labels == index) if index is not None else np.arange(len(corpus))
+        if len(rows):
+            lengths = words[rows]
+            table.add_row(
+                name,
+                str(len(rows)),
+                f"{len(rows) / len(corpus):.1%}",
+                str(len(set(groups[rows]))),
+                f"{lengths.mean():.0f}",
+                f"{np.median(lengths):.0f}",
+                f"{np.percentile(lengths, 95):.0f}",
+                str(lengths.max()),
+            )
+    console.print(table)
+    left_out = {**about["left_out"], **about["duplicates"]}
+    if left_out:
+        reasons = Table("left out", title="Not taken", title_justify="left")
+        reasons.add_column("rows", justify="right")
+        for reason, n in sorted(left_out.items(), key=lambda item: -item[1]):
+            reasons.add_row(reason, str(n))
+        console.print(reasons)
+
+
+def data(args: argparse.Namespace) -> int:
+    """Build, describe and perhaps write the corpus."""
+    corpus = read_corpus(args.name, args.data)
+    if args.output is not None:
+        write_rows(corpus, args.output)
+    if args.format == "json":
+        print(json.dumps(describe(corpus)))
+    else:
+        print_description(corpus, Console())
+    return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    return run_command(data, build_parser(), argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
