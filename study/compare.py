@@ -37,6 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--storage",
         type=Path,
+        metavar="DIR",
         default=Path(os.environ.get("STUDY_STORAGE", "results")),
         help="folder that holds the studies (default: %(default)s, or the variable STUDY_STORAGE)",
     )
@@ -165,10 +166,9 @@ def _metric_text(result: Result, metric: str) -> str:
 
 
 def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text}")
-    return value
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text!r}")
+    return int(text)
 
 
 if __name__ == "__main__":

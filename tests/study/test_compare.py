@@ -90,3 +90,12 @@ def test_storage_comes_from_the_environment(tmp_path, make_study, monkeypatch, c
     monkeypatch.setenv("STUDY_STORAGE", str(tmp_path))
     assert run("adme", "--format", "json") == 0
     assert json.loads(capsys.readouterr().out)["study"] == "adme"
+
+
+@pytest.mark.parametrize("top", ["0", "-1", "many"])
+def test_top_must_be_a_positive_number(tmp_path, make_study, capsys, top):
+    make_study(trials=0)
+    with pytest.raises(SystemExit) as stopped:
+        run("adme", "--storage", tmp_path, f"--top={top}")
+    assert stopped.value.code == 2
+    assert "expected a whole number above 0" in capsys.readouterr().err
