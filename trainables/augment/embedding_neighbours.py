@@ -61,12 +61,14 @@ class EmbeddingNeighbours(WordOperator):
         chosen += rng.sample(inflections, min(n - len(chosen), len(inflections)))
         changed = pieces.copy()
         for position, neighbours in sorted(chosen, key=lambda option: option[0]):
+            # "blood plasma" must not become "blood blood"
             around = {_lower_core(changed, position - 2), _lower_core(changed, position + 2)}
             substitute = rng.choices(neighbours.words, cum_weights=neighbours.cumulated)[0]
-            if substitute in around:  # "blood plasma" must not become "blood blood"
-                substitute = next((other for other in neighbours.words if other not in around), substitute)
-            word = text.word(position)
-            changed[position] = word.prefix + with_casing_of(word.core, substitute) + word.suffix
+            if substitute in around:
+                substitute = next((other for other in neighbours.words if other not in around), None)
+            if substitute is not None:
+                word = text.word(position)
+                changed[position] = word.prefix + with_casing_of(word.core, substitute) + word.suffix
         return "".join(changed)
 
 

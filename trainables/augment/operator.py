@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import zlib
 from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -74,7 +75,10 @@ class WordOperator(Augmenter):  # type: ignore[misc]
 
     def substitute(self, data: str) -> str:
         """Augment one text; what nlpaug's ``augment`` and its flows call."""
-        return self.augment_batch([data], [self._flow_rng.getrandbits(63)])[0]
+        # The text enters, so that a flow's second operator does not repeat the first one's draws: two swaps of
+        # the same places would bring the text back.
+        draw = self._flow_rng.getrandbits(63) ^ zlib.crc32(data.encode("utf-8", "surrogatepass"))
+        return self.augment_batch([data], [draw])[0]
 
     @classmethod
     def clean(cls, data: Any) -> Any:

@@ -85,7 +85,9 @@ class RandomWords(WordOperator):
         for i in sorted(deleted):
             word = text.word(i)
             if _starts_sentence(text, i) and word.core[0].isupper():
-                _capitalise(pieces, next((j for j in range(i + 2, len(pieces), 2) if j not in deleted), i))
+                following = next((j for j in range(i + 2, len(pieces), 2) if j not in deleted), i)
+                if following in text.open and pieces[following].islower():  # "t1/2" and "mg" stay as they are
+                    pieces[following] = _capitalised(pieces[following])
             pieces[i] = word.prefix + word.suffix
             at_start = all(j in deleted for j in range(0, i, 2))
             space = i + 1 if word.prefix or at_start else i - 1
@@ -121,9 +123,9 @@ def _starts_sentence(text: SplitText, i: int) -> bool:
     return i == 0 or not text.pieces[i - 2] or ends_sentence(text.pieces[i - 2])
 
 
-def _capitalise(pieces: list[str], i: int) -> None:
-    if pieces[i].islower() and pieces[i][0].isalpha():
-        pieces[i] = pieces[i][0].upper() + pieces[i][1:]
+def _capitalised(token: str) -> str:
+    first = next((i for i, character in enumerate(token) if character.isalpha()), 0)
+    return token[:first] + token[first].upper() + token[first + 1 :]
 
 
 def build(strength: float, encoder: EncoderSettings) -> RandomWords:

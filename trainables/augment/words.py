@@ -42,7 +42,9 @@ def parse(token: str) -> Word | None:
     addresses and numerals are no plain words.
     """
     match = _PLAIN_WORD.fullmatch(token)
-    return None if match is None else Word(*match.groups())
+    if match is None or not match[2].isalpha():  # "m²" and "A¼" are letters to the pattern
+        return None
+    return Word(*match.groups())
 
 
 def ends_sentence(token: str) -> bool:
