@@ -79,7 +79,8 @@ def print_description(corpus: Corpus, console: Console) -> None:
     """Print the tables that people read."""
     about = describe(corpus)
     console.print(
-        f"[bold]{escape(corpus.source)}[/bold]: {about['rows']} rows, {about['groups']} groups, digest {about['digest']}",
+        f"[bold]{escape(corpus.source)}[/bold]: {about['rows']} rows, {about['groups']} groups, "
+        f"digest {about['digest']}",
         soft_wrap=True,
     )
     if corpus.is_sample:

@@ -182,9 +182,10 @@ def _next_topic(topic: _Topic, heading: InlineHeading, *, follows_directly: bool
 
 
 def _reads_as_text(body: list[str]) -> bool:
-    """Tell sentences from the cells of a table: they have a verb, and fewer numbers than words."""
+    """Tell sentences from the cells of a table: they have a verb or a full stop, and fewer numbers than words."""
     numbers = sum(word[0].isdigit() or word[0] in "(±<>↑↓↔-–=" for word in body)
-    return _VERB.search(" ".join(body)) is not None and numbers <= _MAX_NUMBERS * len(body)
+    sentence = body[-1][-1] in ".])" or _VERB.search(" ".join(body)) is not None
+    return sentence and numbers <= _MAX_NUMBERS * len(body)
 
 
 def _tells_of_processes(text: str) -> bool:

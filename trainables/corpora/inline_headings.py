@@ -79,7 +79,7 @@ def find_headings(words: list[str], names: frozenset[str], food_effect: str) -> 
         if may_start or _ends_sentence(words[at - 1]):
             found = _heading_at(words, at, names, food_effect)
         else:
-            found = _lost_boundary(words, at, food_effect)
+            found = _lost_boundary(words, at, names, food_effect)
         if found is None:
             at += 1
         else:
@@ -115,11 +115,19 @@ def _heading_at(
             continue
         if label == "other" and _starts_with_topic(words, at, length):
             continue
-        if length == closed and (words[end - 1][-1] != "." or length <= _MAX_CLOSED_WORDS):
+        if length == closed and (words[end - 1][-1] != "." or _may_end_with_full_stop(words[at:end])):
             return InlineHeading(start, _skip_separator(words, end), printed, label)
         if _sentence_follows(words, at, end, label, names, opens_text):
             return InlineHeading(start, end, printed, label)
     return _unknown_heading(words, start, at, closed)
+
+
+def _titled(heading: list[str]) -> bool:
+    return all(word[0].isupper() or word.lower() in _CONNECTIVES for word in heading)
+
+
+def _may_end_with_full_stop(heading: list[str]) -> bool:
+    return len(heading) <= _MAX_CLOSED_WORDS and _titled(heading)
 
 
 def _table_at(words: list[str], start: int, at: int) -> InlineHeading | None:
@@ -169,8 +177,7 @@ def _sentence_follows(
         return True
     if label != "other" and all(_CLASSIC.fullmatch(word) or word.lower() in _CONNECTIVES for word in heading):
         return True
-    titled = all(word[0].isupper() or word.lower() in _CONNECTIVES for word in heading)
-    if len(heading) == 1 or not titled:
+    if len(heading) == 1 or not _titled(heading):
         return False
     after = words[end + 1][0] if end + 1 < len(words) else "."
     return after.islower() or after.isdigit() or after in "([" or (label == "other" and _known_at(words, end))
@@ -201,7 +208,9 @@ def _unknown_heading(words: list[str], start: int, at: int, closed: int) -> Inli
     return None
 
 
-def _lost_boundary(words: list[str], at: int, food_effect: str) -> InlineHeading | None:
+def _lost_boundary(
+    words: list[str], at: int, names: frozenset[str], food_effect: str
+) -> InlineHeading | None:
     """Return a heading whose preceding sentence has lost its full stop, e.g. behind a flattened table."""
     if not words[at][0].isupper():
         return None
@@ -212,7 +221,11 @@ def _lost_boundary(words: list[str], at: int, food_effect: str) -> InlineHeading
     before = words[at - 1].lower()
     if before in _CONNECTIVES or before[-1] in ",;(/-–":
         return None
-    follows = words[end] in _STARTERS and words[end + 1][0].islower() if single else words[end][0].isupper()
+    if single:
+        starts = words[end] in _STARTERS or words[end].lower().strip("®™,()") in names
+        follows = starts and words[end + 1][0].islower()
+    else:
+        follows = words[end][0].isupper()
     if words[end - 1][-1] != ":" and not follows:
         return None
     printed = " ".join(words[at:end]).rstrip(":")

@@ -1,0 +1,55 @@
+import json
+
+import pytest
+
+from study import data
+from trainables.corpora import read_corpus
+
+
+def test_json_goes_to_standard_output_alone(capsys):
+    assert data.main(["adme", "--format", "json"]) == 0
+    printed = capsys.readouterr()
+    about = json.loads(printed.out)
+    assert set(about) == {"rows", "groups", "classes", "left_out", "duplicates", "digest"}
+    assert about["rows"] == sum(about["classes"].values()) and printed.err == ""
+
+
+def test_the_table_names_classes_and_warns_of_the_sample(capsys):
+    assert data.main(["adme"]) == 0
+    printed = capsys.readouterr().out
+    assert "excretion" in printed and "mean nothing about real ones" in printed
+
+
+def test_the_output_holds_every_row(tmp_path, capsys):
+    file = tmp_path / "rows.jsonl"
+    assert data.main(["adme", "--output", str(file), "--format", "json"]) == 0
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    corpus = read_corpus("adme", None)
+    assert [row["text"] for row in rows] == list(corpus.texts)
+    assert all(set(row) == {"text", "label", "group", "origin"} for row in rows)
+    assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["adme", "--data", "missing.jsonl"], "missing.jsonl: no such file"),
+        (["unknown"], "corpus 'unknown' is not known"),
+        (["adme", "--output", "no/such/folder/rows.jsonl"], "--output no/such/folder/rows.jsonl"),
+    ],
+)
+def test_configuration_faults_exit_with_2(argv, message, capsys):
+    assert data.main(argv) == 2
+    printed = capsys.readouterr()
+    assert message in printed.err and printed.out == ""
+
+
+def test_duplicates_are_told_apart_from_what_else_is_left_out(tmp_path, capsys):
+    section = "Absorption Velorin peaks at 2 hours. Distribution Unknown."
+    record = {"openfda": {"generic_name": ["velorin"]}, "pharmacokinetics": [section]}
+    file = tmp_path / "labels.jsonl"
+    file.write_text("".join(json.dumps({**record, "set_id": name}) + "\n" for name in "ab"))
+    assert data.main(["adme", "--data", str(file), "--format", "json"]) == 0
+    about = json.loads(capsys.readouterr().out)
+    assert about["left_out"] == {"too short": 2}
+    assert about["duplicates"] == {"duplicate in the same group": 1}
