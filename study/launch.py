@@ -9,6 +9,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from rich.console import Console
 from search_spaces import known_studies, load_study_file
 from study import cluster, preflight
 from study.cli import run_command
-from study.comparison import build_comparison, load_study
+from study.compare import print_table
+from study.comparison import build_comparison
 from study.config import StudyConfig
+from study.experiment_page import Launch
 from study.folder import (
     STORAGE_VARIABLE,
     StudyFolder,
@@ -28,12 +31,13 @@ from study.folder import (
     storage_faults,
     study_id,
 )
-from study.ledger import Ledger
+from study.ledger import Ledger, TrialRecord
 from study.plan import Plan
 from study.progress import ProgressView
 from study.report import write_report
 from study.search import GainSearch
-from study.tracking import Tracker, default_tracking_uri, tracking_faults, ui_command
+from study.tracking import Tracker
+from study.tracking_uri import artifact_folder, tracking_faults, tracking_uri, ui_command
 from study.tuning import Execution, default_config_faults, run_plan
 from trainables.corpora import read_corpus
 from trainables.corpora.corpus import Corpus
@@ -156,9 +160,9 @@ def checked(
     stored = storage_faults(args.storage)
     faults += stored
     folder = StudyFolder(Path(args.storage).resolve(), config.name)
-    tracking_uri = args.tracking_uri or default_tracking_uri(folder.storage)
+    uri = tracking_uri(folder.storage, args.tracking_uri)
     if not stored:
-        faults += tracking_faults(tracking_uri)
+        faults += tracking_faults(uri)
     encoder = preflight.encoder_settings(config)
     encoder_wrong = encoder_faults(encoder)
     faults += encoder_wrong
@@ -185,11 +189,11 @@ def checked(
         max_train_rows=config.max_train_rows,
         cache_dir=str(folder.cache),
     )
-    return folder, corpus, prepared, run, tracking_uri
+    return folder, corpus, prepared, run, uri
 
 
 def facts_of(
-    config: StudyConfig, corpus: Corpus, folder: StudyFolder, identity: str, tracking_uri: str
+    config: StudyConfig, corpus: Corpus, folder: StudyFolder, identity: str, uri: str
 ) -> dict[str, Any]:
     """Return what ``study.json`` says of a study."""
     return {
@@ -209,7 +213,7 @@ def facts_of(
         "encoder": config.encoder,
         "ratios": list(config.imbalance_ratios),
         "config": config.identity(),
-        "mlflow": {"tracking_uri": tracking_uri, "experiment": config.name},
+        "mlflow": {"tracking_uri": uri, "experiment": config.name},
         "versions": {
             "python": platform.python_version(),
             **{name: importlib.metadata.version(name) for name in VERSIONED},
@@ -219,8 +223,8 @@ def facts_of(
     }
 
 
-def git_commit() -> str:
-    """Return the commit of this code, ``unknown`` outside a checkout."""
+def git_commit() -> str | None:
+    """Return the commit of this code, None outside a checkout."""
     found = subprocess.run(
         ["git", "rev-parse", "HEAD"],
         cwd=Path(__file__).parent,
@@ -228,7 +232,7 @@ def git_commit() -> str:
         text=True,
         check=False,
     )
-    return found.stdout.strip() if found.returncode == 0 else "unknown"
+    return found.stdout.strip() if found.returncode == 0 else None
 
 
 def launch(args: argparse.Namespace) -> int:
@@ -239,7 +243,7 @@ def launch(args: argparse.Namespace) -> int:
     connection = cluster.join_running_cluster()
     preset = args.preset or ("cluster" if cluster.has_gpus(connection) else "laptop")
     config = load_study_file(args.name, preset, overrides)
-    folder, corpus, prepared, run, tracking_uri = checked(config, args)
+    folder, corpus, prepared, run, uri = checked(config, args)
     connection = connection or cluster.start_here(config)
     resources = cluster.trial_resources(config, connection)
     console.print(connection.sentence, highlight=False)
@@ -254,23 +258,23 @@ def launch(args: argparse.Namespace) -> int:
         if aside is not None:
             console.print(f"The earlier study lies in {aside}.", highlight=False, soft_wrap=True)
     with folder.locked():
-        identity = study_id(folder)
-        facts = facts_of(config, corpus, folder, identity, tracking_uri)
+        facts = facts_of(config, corpus, folder, study_id(folder), uri)
         folder.write_facts(facts)
         ledger = Ledger(folder.ledger)
         announce_resumed(ledger, console)
-        tracker = Tracker(tracking_uri, config.name, facts, folder.storage)
+        tracker = Tracker(
+            uri, launch_of(facts, config, folder), ledger, partial(console.print, highlight=False)
+        )
         search = GainSearch(config, folder.optuna)
         search.replay(ledger)
         view = ProgressView(config, ledger, console, estimate.replicates)
 
-        def notify(trial: Any) -> None:
-            tracker.trial_changed(trial, ledger)
+        def notify(trial: TrialRecord) -> None:
+            tracker.update(trial)
             view.on_change(trial)
 
         status = "FAILED"
         try:
-            tracker.sync(ledger)
             plan = Plan(config, ledger, search, notify)
             if not plan.complete:
                 with view.shown():
@@ -280,20 +284,29 @@ def launch(args: argparse.Namespace) -> int:
             status = "KILLED"
             raise
         finally:
-            report = finish(folder, ledger, tracker, status)
-    show_results(folder, report, tracking_uri, console)
+            comparison = build_comparison(ledger, facts, config.objective)
+            report = write_report(comparison)
+            tracker.log_artifacts([report, folder.facts])
+            tracker.close(status)
+    print_table(comparison)
+    console.print(f"Report: {report}", highlight=False, soft_wrap=True)
+    console.print(f"MLflow: {ui_command(uri)}", highlight=False, soft_wrap=True)
     return 0
 
 
-def finish(folder: StudyFolder, ledger: Ledger, tracker: Tracker, status: str) -> Path:
-    """Write the report over what there is, and close the MLflow runs."""
-    facts, _ = load_study(folder.storage, folder.name)
-    comparison = build_comparison(ledger, facts)
-    report = write_report(comparison, folder.root)
-    tracker.sync(ledger)
-    tracker.log_artifacts([report, folder.facts])
-    tracker.close(status)
-    return report
+def launch_of(facts: dict[str, Any], config: StudyConfig, folder: StudyFolder) -> Launch:
+    """Return what MLflow's parent run says of the study."""
+    return Launch(
+        study=config.name,
+        study_id=facts["study_id"],
+        preset=config.preset,
+        encoder=config.encoder,
+        objective=config.objective,
+        corpus=facts["corpus"],
+        versions=facts["versions"],
+        git_commit=facts["git_commit"],
+        artifacts=artifact_folder(facts["mlflow"]["tracking_uri"], folder.storage),
+    )
 
 
 def print_corpus(corpus: Corpus, console: Console) -> None:
@@ -318,16 +331,6 @@ def announce_resumed(ledger: Ledger, console: Console) -> None:
     if ledger.trials:
         done = sum(trial.state != "running" for trial in ledger.trials.values())
         console.print(f"Resuming: {done} of {len(ledger.trials)} started trials are done.", highlight=False)
-
-
-def show_results(folder: StudyFolder, report: Path, tracking_uri: str, console: Console) -> None:
-    """Print the table, the report's path and the way into MLflow."""
-    from study.compare import print_table
-
-    facts, ledger = load_study(folder.storage, folder.name)
-    print_table(build_comparison(ledger, facts))
-    console.print(f"Report: {report}", highlight=False, soft_wrap=True)
-    console.print(f"MLflow: {ui_command(tracking_uri)}", highlight=False, soft_wrap=True)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

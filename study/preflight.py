@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
-from trainables.stage import predict, train_stage
+from trainables.forward import predict
+from trainables.stage import train_stage
 
 from study.cluster import TrialResources
 from study.config import StudyConfig

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import itertools
 import math
+import sqlite3
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
 from study.config import StudyConfig
@@ -47,12 +48,15 @@ class GainSearch:
         self._space: dict[str, BaseDistribution] = {
             name: CategoricalDistribution(tuple(values)) for name, values in sorted(config.space.items())
         }
+        self._sampled = {
+            name: _sampled_distribution(values) for name, values in sorted(config.space.items())
+        }
         self._ratio_distribution = CategoricalDistribution(tuple(config.imbalance_ratios))
         if storage is not None:
             storage.unlink(missing_ok=True)
         self._record = optuna.create_study(
             study_name=config.name,
-            storage=None if storage is None else f"sqlite:///{storage}",
+            storage=None if storage is None else _storage(storage),
             direction="maximize",
         )
         self._views = {ratio: optuna.create_study(direction="maximize") for ratio in config.imbalance_ratios}
@@ -104,10 +108,18 @@ class GainSearch:
             self._record.tell(recorded, state=TrialState.FAIL)
             return
         self._record.tell(recorded, gain)
-        params = {name: trial.config[name] for name in self._space}
+        params = self._to_sampled({name: trial.config[name] for name in self._space})
         self._views[trial.imbalance_ratio].add_trial(
-            create_trial(params=params, distributions=self._space, value=gain)
+            create_trial(params=params, distributions=self._sampled, value=gain)
         )
+
+    def _to_sampled(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        ordered = {n for n, d in self._sampled.items() if isinstance(d, IntDistribution)}
+        return {n: self._config.space[n].index(v) if n in ordered else v for n, v in params.items()}
+
+    def _from_sampled(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        ordered = {n for n, d in self._sampled.items() if isinstance(d, IntDistribution)}
+        return {n: self._config.space[n][v] if n in ordered else v for n, v in params.items()}
 
     def _open(self, trial_id: str, ratio: float | str, params: Mapping[str, Any]) -> None:
         if trial_id in self._recorded:
@@ -131,14 +143,14 @@ class GainSearch:
                 seed=seed,
                 multivariate=True,
                 n_startup_trials=self._config.startup_trials,
-                categorical_distance_func=_ordered_distances(self._config.space),
             )
             if not seen:
-                view.enqueue_trial(dict(self._config.first))
-            trial = view.ask(self._space)
+                view.enqueue_trial(self._to_sampled(self._config.first))
+            trial = view.ask(self._sampled)
             view.tell(trial, state=TrialState.FAIL)  # a proposal is learnt from when it is told, in tell()
-            if _key(trial.params) not in seen:
-                return dict(trial.params)
+            params = self._from_sampled(trial.params)
+            if _key(params) not in seen:
+                return params
         rng = generator(self._config.seed, "sampler/unseen", self._proposed)
         names, grids = zip(*self._config.space.items(), strict=True)
         unseen = [
@@ -149,17 +161,26 @@ class GainSearch:
         return unseen[int(rng.integers(len(unseen)))]
 
 
+def _storage(path: Path) -> optuna.storages.RDBStorage:
+    """Open Optuna's SQLite file without waiting for the disk: the ledger can always rebuild it."""
+
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(path, check_same_thread=False)
+        connection.execute("PRAGMA synchronous=OFF")
+        return connection
+
+    return optuna.storages.RDBStorage(f"sqlite:///{path}", engine_kwargs={"creator": connect})
+
+
 def _key(params: Mapping[str, Any]) -> tuple[Any, ...]:
     return tuple(params[name] for name in sorted(params))
 
 
-def _ordered_distances(space: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
-    """Tell the sampler that a grid of numbers is ordered: neighbours on the grid are alike."""
-    return {
-        name: lambda a, b, grid=tuple(values): abs(grid.index(a) - grid.index(b))
-        for name, values in space.items()
-        if all(isinstance(value, (int, float)) for value in values)
-    }
+def _sampled_distribution(values: Sequence[Any]) -> BaseDistribution:
+    """Return what the sampler sees: the place on a grid of numbers, so that it knows their order."""
+    if all(isinstance(value, (int, float)) for value in values):
+        return IntDistribution(0, len(values) - 1)
+    return CategoricalDistribution(tuple(values))
 
 
 def _last_gain(trial: TrialRecord, ledger: Ledger, objective: str) -> float | None:

@@ -66,6 +66,10 @@ class PlanSearcher(Searcher):  # type: ignore[misc]
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Do nothing: Tune leaves out the last result here, :class:`PlanCallback` gets every one."""
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return nothing: Tune pickles what it is given, but the ledger is the state."""
+        return {}
+
     def save(self, checkpoint_path: str) -> None:
         """Do nothing: the ledger is the state."""
 
@@ -80,6 +84,10 @@ class PlanCallback(tune.Callback):  # type: ignore[misc]
         self._plan = plan
         self._searcher = searcher
         self._tick = tick
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return nothing, as the searcher does."""
+        return {}
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Let the progress view move on."""

@@ -133,7 +133,7 @@ def shared_n_max(
     counts = np.bincount(prepared.train_labels, minlength=len(prepared.classes))
     if not imposed:
         return int(counts.max())
-    n_max = largest_n_max(counts, imposed, profile)
+    n_max = largest_n_max(counts.tolist(), imposed, profile)
     if max_train_rows is not None:
         n_max = min(n_max, max(1, int(max_train_rows / _rows_per_n_max(imposed, profile, len(counts)))))
     return n_max

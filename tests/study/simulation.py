@@ -1,0 +1,115 @@
+"""A study without training: made-up scores go through the real plan, search, race and ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from study.config import StudyConfig
+from study.ledger import Ledger
+from study.plan import Job, Plan
+from study.racing import RatioRacing
+from study.search import GainSearch
+from trainables.seeds import generator
+from trainables.settings import TrialSettings
+
+
+def small_config(**changes: Any) -> StudyConfig:
+    values: dict[str, Any] = {
+        "name": "toy",
+        "preset": "smoke",
+        "corpus": "none",
+        "imbalance_ratios": ("natural", 0.1),
+        "space": {
+            "strength": (0.05, 0.1, 0.2),
+            "stage1_epochs": (1.0, 2.0),
+            "stage2_learning_rate": (5e-5, 1e-4),
+        },
+        "first": {"strength": 0.1, "stage1_epochs": 1.0, "stage2_learning_rate": 1e-4},
+        "reference_space": {"stage2_learning_rate": (5e-5, 1e-4)},
+        "trials": 6,
+        "replicates": 3,
+    }
+    return StudyConfig(**{**values, **changes})
+
+
+def score(settings: TrialSettings, replicate: int) -> float:
+    """A deterministic stand-in for a validation metric: a hump over strength, plus the replicate's luck."""
+    luck = generator(1, "luck", replicate).normal() * 0.1
+    own = generator(1, f"own/{settings.digest()}", replicate).normal() * 0.01
+    gain = 0.0 if settings.arm == "vanilla" else 0.1 - abs(settings.strength - 0.2)
+    return float(0.6 + luck + own + gain + 1000 * settings.stage2_learning_rate)
+
+
+class Killed(Exception):
+    """Stands for kill -9: nothing after it is done."""
+
+
+class SimulatedStudy:
+    """Runs a plan one job at a time, as one Tune slot would, and counts what it computes."""
+
+    def __init__(
+        self,
+        folder: Path,
+        config: StudyConfig,
+        kill_after: int | None = None,
+        fails: Callable[[Job], bool] = lambda job: False,
+    ) -> None:
+        self.config = config
+        self.ledger = Ledger(folder / "ledger.jsonl")
+        self.search = GainSearch(config, folder / "optuna.db")
+        self.search.replay(self.ledger)
+        self.racing = RatioRacing(config)
+        self.racing.replay(self.ledger, config.objective)
+        self.plan = Plan(config, self.ledger, self.search)
+        self.computed: list[tuple[str, int]] = []
+        self._kill_after = kill_after
+        self._fails = fails
+
+    def run(self) -> None:
+        while (job := self.plan.next_job()) is not None:
+            self._run_job(job)
+
+    def _run_job(self, job: Job) -> None:
+        trial = SimpleNamespace(
+            trial_id=job.trial_id, config={"phase": job.phase, "job": SimpleNamespace(settings=job.settings)}
+        )
+        self.racing.on_trial_add(None, trial)
+        if self._fails(job):
+            self.plan.on_end(job, "made to fail")
+            return
+        values = []
+        for done, replicate in enumerate(job.replicates, start=1):
+            if replicate in job.known:
+                value = job.known[replicate]
+            else:
+                value = score(job.settings, replicate)
+                self._compute(job, replicate, value)
+            values.append(value - job.reference.get(replicate, 0.0))
+            result = {
+                "replicates": done,
+                "objective": sum(values) / done,
+                "failure": None,
+                "training_iteration": done,
+            }
+            if self.racing.on_trial_result(None, trial, result) == "STOP":
+                break
+        self.plan.on_end(job, None)
+
+    def _compute(self, job: Job, replicate: int, value: float) -> None:
+        if self._kill_after is not None and len(self.computed) >= self._kill_after:
+            raise Killed
+        self.computed.append((job.trial_id, replicate))
+        metrics = {"val/macro_f1": value, "val/recall/a": value}
+        self.plan.on_outcome(
+            job,
+            {
+                "replicate": replicate,
+                "metrics": metrics,
+                "posthoc_metrics": {name: v + 0.01 for name, v in metrics.items()},
+                "seconds": 1.0,
+                "diagnostics": {"stage1_steps": 10.0, "stage2_steps": 20.0},
+            },
+        )
