@@ -182,6 +182,7 @@ def _topics(text: str) -> set[str]:
 # Sections of clinical pharmacology beside the pharmacokinetics.
 _OUTSIDE = _verbose(r"""
     pharmacodynamics?|pharmacodynamic (effects|properties)|pharmacology|clinical pharmacology|microbiology
+    |(microbiology|mechanism of action|pharmacodynamics) .*
     |mechanisms? of action|mode of action|mechanism|actions?|clinical (studies|trials|experience)
     |(anti\w+|in vitro|virologic\w*) (activity|spectrum)|susceptibility.*|(cross[- ])?resistance
     |(animal|nonclinical) (toxicology|pharmacology|studies).*|carcinogenesis.*|immunogenicity|indications.*
