@@ -92,6 +92,10 @@ def test_whole_words_of_all_kinds_of_tokenizers(vocabulary):
         ("known", "unknown", True),
         ("careful", "careless", True),
         ("useless", "useful", True),
+        ("safety", "unsafe", True),
+        ("fails", "succeeds", True),
+        ("thin", "thicker", True),
+        ("eastern", "western", True),
         ("film", "movie", False),
         ("increased", "heightened", False),
         ("ill", "full", False),
@@ -112,5 +116,7 @@ def test_word_forms():
     assert share_stem("metabolism", "metabolic")
     assert share_stem("absorption", "absorb")
     assert share_stem("effect", "affect")
+    assert share_stem("said", "say")
+    assert share_stem("strong", "strength")
     assert not share_stem("kidney", "renal")
     assert not share_stem("movie", "film")

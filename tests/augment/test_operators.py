@@ -20,7 +20,7 @@ class TestEmbeddingNeighbours(OperatorContract):
 
     @pytest.mark.parametrize(("word", "cased"), [("movie", str.lower), ("Movie", str.capitalize)])
     def test_casing_survives(self, word, cased):
-        made = self.augment(f"a {word} is", strength=1.0).split()[1]
+        made = self.augment(f"{word} is", strength=1.0).split()[0]
         assert made != word
         assert made == cased(made)
 

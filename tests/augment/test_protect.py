@@ -28,6 +28,8 @@ def open_words(text):
         ("given ABC daily IV to mRNA", ["given", "to"]),
         ("POTASSIUM ROSE FAST", ["ROSE", "FAST"]),
         ("see http://a.b/c or @me or #tag", ["see", "or", "or"]),
+        ("Doctors in Paris said. Paris rose", ["Doctors", "in", "said", "Paris", "rose"]),
+        ("The Doctors In Paris Said", ["The", "Doctors", "In", "Paris", "Said"]),
         ("half-life and/or don't", []),
         ("μg λz rise", ["rise"]),
         ("(drug), drug's", ["drug", "drug"]),

@@ -63,8 +63,9 @@ class EmbeddingNeighbours(WordOperator):
         for position, neighbours in sorted(chosen, key=lambda option: option[0]):
             # "blood plasma" must not become "blood blood"
             around = {_lower_core(changed, position - 2), _lower_core(changed, position + 2)}
-            substitute = rng.choices(neighbours.words, cum_weights=neighbours.cumulated)[0]
-            if substitute in around:
+            drawn = rng.choices(neighbours.words, cum_weights=neighbours.cumulated)[0]
+            substitute: str | None = drawn
+            if drawn in around:
                 substitute = next((other for other in neighbours.words if other not in around), None)
             if substitute is not None:
                 word = text.word(position)

@@ -24,7 +24,10 @@ _COARSE = (
     word_set("""pee piss pissed crap crappy shit shitty bullshit fuck fucked fucking damn damned bitch
     bastard ass asshole dick cock cunt whore slut tits""")
 )  # in the packaged encoder, one is nearest to "urine"
-_NEVER_WRITTEN = _COARSE | PROTECTED | FUNCTION_WORDS
+_COLLOQUIAL = word_set(
+    "gonna wanna gotta govt dept inc ltd llc corp nyc usa irs wwii olds combo mom dad kid kids oriental"
+)
+_NEVER_WRITTEN = _COARSE | _COLLOQUIAL | PROTECTED | FUNCTION_WORDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +145,7 @@ def whole_words(vocabulary: Mapping[str, int], special: Iterable[str] = ()) -> d
     """Return the entries of a tokenizer's vocabulary that may be replaced and may replace others.
 
     These are whole words of at least three letters without function words, protected words (a weight must not
-    become "lbs") and a few coarse words.
+    become "lbs") and coarse and colloquial ones.
 
     Parameters
     ----------

@@ -1,14 +1,16 @@
-"""Words that stand close together in an embedding space and mean the opposite.
+"""Words that stand close together in an embedding space and mean the opposite, or another thing of a kind.
 
 Distributional neighbours share contexts, and antonyms share them best: in the packaged encoder *increased* and
 *decreased* have a cosine of .59. Each axis below has two poles; a word is never replaced by one of the other
-pole. The list covers direction, quantity, quality, speed, time, order, sex and a few verbs of both kinds;
-opposites outside it are caught only where one is the other with a negating prefix or suffix. It is no
-lexicon of antonyms: what is in neither stays possible, which is one reason why augmentations are audited.
+pole. The list covers direction, quantity, quality, speed, time, order, sex and a few verbs of both poles;
+opposites outside it are caught only where one is the other with a negating prefix or suffix. Members of one
+kind (compass, colours, organs, meals) do not replace each other either. It is no lexicon: what is in neither
+list stays possible, which is one reason why augmentations are audited.
 """
 
 from __future__ import annotations
 
+from trainables.augment.word_forms import share_stem, stem
 from trainables.augment.words import word_set
 
 _AXES = (
@@ -34,11 +36,11 @@ _AXES = (
         """good better best great excellent wonderful terrific fantastic superb brilliant amazing awesome incredible
         nice fine decent positive favorable favourable pleasant enjoyable entertaining interesting exciting funny
         fun smart clever intelligent beautiful pretty lovely fresh original love loves loved like likes liked
-        enjoy enjoyed enjoys success successful successfully succeed win wins won winning winner healthy safe
-        beneficial benefit benefits helpful happy happiness joy rich strong stronger strongest strongly powerful
-        right correct true truth honest friend friends ally praise praised hope advantage advantages profit
-        profits easy easily charming delightful compelling gripping engaging moving warm perfect perfectly well
-        impressive splendid tremendous remarkable""",
+        enjoy enjoyed enjoys succeeds succeeded frequent success successful successfully succeed win wins won
+        winning winner healthy safe beneficial benefit benefits helpful happy happiness joy rich strong stronger
+        strongest strongly powerful right correct true truth honest friend friends ally praise praised hope
+        advantage advantages profit profits easy easily charming delightful compelling gripping engaging moving
+        warm perfect perfectly well impressive splendid tremendous remarkable""",
         """bad worse worst terrible horrible awful dreadful horrific hideous poor poorly badly shitty crappy mediocre
         lousy disastrous negative adverse unpleasant boring bored dull tedious bland stale dreary tiresome stupid
         dumb silly foolish idiotic ugly hate hates hated dislike failure failed fail fails failing lose loses lost
@@ -68,50 +70,93 @@ _AXES = (
         actresses feminine maternal lady pregnant""",
     ),
     (
-        """accept accepted accepts accepting vitro parent parents alpha receive receives received receiving inhale
-        inhaled inhaling inhalation include includes included including inclusion allow allowed allows permit
-        permitted approve approved approval support supported supports agree agreed agrees agreement add added
-        adding addition present presence active activated activate activation induce induces induced inducer
-        inducers inducing induction agonist agonists stimulate stimulated stimulation buy buys bought buying
-        purchase purchased purchases import imports imported input internal inside inner inward absorb absorbed
-        absorption absorbing attach attached bind bound connect connected create created build built appear
-        appeared appears found find win attack attacked same similar similarly alike identical major hot warm day
-        north northern east eastern right front top solid wet public simple common commonly usual usually always
-        certain known positive""",
-        """reject rejected rejects rejecting rejection vivo child children beta send sends sent sending exhale
-        exhaled exhaling exhalation exclude excludes excluded excluding exclusion forbid prohibited prohibit
-        prevent prevented prevents deny denied disapproved oppose opposed opposes disagree disagreed remove
-        removed removing removal absent absence passive inhibit inhibits inhibited inhibitor inhibitors inhibiting
-        inhibition antagonist antagonists suppress suppressed suppression block blocked blocker sell sells sold
-        selling sale sales export exports exported output external outside outer outward excrete excreted
-        excretion eliminated elimination detach detached release released separate separated separating destroy
-        destroyed disappear disappeared disappears missing lose defend defended different differently distinct
-        minor cold cool night south southern west western left back rear bottom liquid dry private complex
-        complicated rare rarely seldom never uncertain unknown negative""",
+        """accept accepted accepts accepting vitro parent parents alpha predecessor offensive push surprising allow
+        receive receives received receiving inhale inhaled inhaling inhalation include includes included including
+        inclusion allow allowed allows permit permitted approve approved approval support supported supports agree
+        agreed agrees agreement add added adding addition present presence active activated activate activation
+        induce induces induced inducer inducers inducing induction agonist agonists stimulate stimulated
+        stimulation buy buys bought buying purchase purchased purchases import imports imported input internal
+        inside inner inward absorb absorbed absorption absorbing attach attached bind bound connect connected
+        create created build built appear appeared appears found find win attack attacked same similar similarly
+        alike identical major hot warm warmth heat day north northern east eastern right front top solid wet
+        public simple common frequent frequently possible commonly usual usually always certain known positive""",
+        """reject rejected rejects rejecting rejection vivo child children beta successor defensive pull
+        disappointing restrict send sends sent sending exhale exhaled exhaling exhalation exclude excludes
+        excluded excluding exclusion forbid prohibited prohibit prevent prevented prevents deny denied disapproved
+        oppose opposed opposes disagree disagreed remove removed removing removal absent absence passive inhibit
+        inhibits inhibited inhibitor inhibitors inhibiting inhibition antagonist antagonists suppress suppressed
+        suppression block blocked blocker sell sells sold selling sale sales export exports exported output
+        external outside outer outward excrete excreted excretion eliminated elimination detach detached release
+        released separate separated separating destroy destroyed disappear disappeared disappears missing lose
+        defend defended different differently distinct minor cold cool coolness night south southern west western
+        left back rear bottom liquid dry private complex complicated rare rarely impossible seldom never uncertain
+        unknown negative""",
     ),
 )
-_POLES = tuple((word_set(one), word_set(other)) for one, other in _AXES)
+_KINDS = (
+    "north south east west northern southern eastern western northeast northwest southeast southwest",
+    "black white red green blue yellow brown orange purple pink gray grey caucasian asian african hispanic oriental",
+    "morning noon afternoon evening night midnight",
+    "spring summer autumn winter",
+    "breakfast lunch dinner supper snack",
+    "liver kidney heart lung brain stomach skin bladder pancreas bone muscle spleen breast nipple hepatitis",
+    "glucose insulin protein proteins lipid fat cholesterol enzyme enzymes hormone",
+    "proton electron neutron",
+    "primary secondary tertiary",
+    "school college university kindergarten",
+    "gender sex intercourse male female masculine feminine",
+    "cancer leukemia lymphoma melanoma chemotherapy",
+    "teacher student pupil",
+    "viewer reader listener",
+    "lend lending lent borrow borrowing borrowed loan",
+    "senior junior",
+    "reopened closed",
+)
+_KINDS_OF = tuple(word_set(kind) for kind in _KINDS)
+
+
+def _with_stems(listing: str) -> frozenset[str]:
+    words = word_set(listing)
+    return words | {stem(word) for word in words}
+
+
+_POLES = tuple((_with_stems(one), _with_stems(other)) for one, other in _AXES)
 _NEGATING_PREFIXES = word_set(
     "un in im ir il dis non mis anti de counter under over hypo hyper mal sub super pre post intra extra inter"
 )
 
 
 def are_opposed(word: str, other: str) -> bool:
-    """Return whether two lower-case words are known or built as opposites.
+    """Return whether two lower-case words are known or built as opposites, or name two things of one kind.
 
     Examples
     --------
-    >>> are_opposed("increased", "decreased"), are_opposed("known", "unknown"), are_opposed("film", "movie")
+    >>> are_opposed("increased", "decreased"), are_opposed("safety", "unsafe"), are_opposed("film", "movie")
     (True, True, False)
     """
+    if any(word in kind and other in kind for kind in _KINDS_OF):
+        return True
+    forms, other_forms = _forms(word), _forms(other)
     for one, two in _POLES:
-        if (word in one and other in two) or (word in two and other in one):
+        if (forms & one and other_forms & two) or (forms & two and other_forms & one):
             return True
-    shorter, longer = sorted((word, other), key=len)
-    if any(longer == prefix + shorter for prefix in _NEGATING_PREFIXES):
+    if _negates(word, other) or _negates(other, word):
         return True
     return _stem_of_suffix(word, "less") == _stem_of_suffix(other, "ful") != "" or (
         _stem_of_suffix(word, "ful") == _stem_of_suffix(other, "less") != ""
+    )
+
+
+def _forms(word: str) -> set[str]:
+    """Return a word with what is left of it without ``-s``, ``-ed``, ``-ing``, ``-er``, ``-est`` and ``-ly``."""
+    bare = {word.removesuffix(suffix) for suffix in ("er", "est", "ly") if word.endswith(suffix)}
+    return {word, stem(word), *bare}
+
+
+def _negates(word: str, other: str) -> bool:
+    return any(
+        word.startswith(prefix) and len(word) - len(prefix) >= 3 and share_stem(word[len(prefix) :], other)
+        for prefix in _NEGATING_PREFIXES
     )
 
 

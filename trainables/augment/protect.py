@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from trainables.augment.words import Word, parse, split, word_set
+from trainables.augment.words import Word, ends_sentence, parse, split, word_set
 
 NEGATIONS = word_set(
     "no not never none nothing nobody nor neither without cannot cant dont wont hardly barely scarcely"
@@ -32,7 +32,8 @@ UNITS = word_set(
     year years yearly annual annually decade decades century centuries kcal calorie calories joule joules kda da
     rpm hz mhz ghz byte bytes kb mb gb cents dollar dollars dlrs mln bln pct yen degrees celsius fahrenheit monday
     tuesday wednesday thursday friday saturday sunday january february march april june july august september
-    october november december"""
+    october november december jan feb mar apr jun jul aug sep sept oct nov dec
+    today yesterday tomorrow tonight"""
 )
 FUNCTION_WORDS = word_set(
     """a an the this that these those such same other another each every either both all any some many much few
@@ -98,6 +99,8 @@ class _Token(NamedTuple):
     opens_bracket: str  # the closing bracket that it calls for, or nothing
     is_symbol: bool  # C, k, λ: the next word belongs to it
     in_capitals: bool
+    is_capitalised: bool
+    ends_sentence: bool
     is_numbered: bool  # Table, Phase: protected before a numeral
     is_protected: bool
 
@@ -112,6 +115,8 @@ def _classify(token: str) -> _Token:
         {"[": "]", "(": ")"}.get(token[:1], ""),
         is_symbol=len(core) == 1 and core not in "aAI" and token.endswith(core),
         in_capitals=len(core) > 1 and core.isupper(),
+        is_capitalised=len(core) > 1 and core[0].isupper() and not core.isupper(),
+        ends_sentence=ends_sentence(token),
         is_numbered=core.lower() in _NUMBERED,
         is_protected=word is None or _is_protected(core),
     )
@@ -133,9 +138,9 @@ def find_open_words(text: str) -> SplitText:
     """Split a text and find the words that an operator may change.
 
     Protected are, besides :data:`PROTECTED`: single letters and Greek symbols; the word after such a symbol
-    (``C max``, ``t lag``); words in capitals unless the whole text is (acronyms and brand names); words with
-    capitals inside; a word that names a numbered thing (``Table 3``); and references in brackets
-    (``[see Dosage (2.1)]``).
+    (``C max``, ``t lag``); words in capitals unless most of the text is (acronyms and brand names); words
+    with capitals inside; capitalised words within a sentence unless most of the text is (names); a word
+    that names a numbered thing (``Table 3``); and references in brackets (``[see Dosage (2.1)]``).
 
     Examples
     --------
@@ -147,10 +152,12 @@ def find_open_words(text: str) -> SplitText:
     tokens = [_classify(token) for token in pieces[::2]]
     n_long = sum(token.word is not None and len(token.word.core) > 1 for token in tokens)
     shouting = 2 * sum(token.in_capitals for token in tokens) > n_long
+    title = 2 * sum(token.is_capitalised for token in tokens) > n_long
     open_positions = []
-    after_symbol, closing, left = False, "", 0
+    after_symbol, closing, left, at_start = False, "", 0, True
     for position, token in zip(range(0, len(pieces), 2), tokens, strict=True):
         was_after_symbol, after_symbol = after_symbol, token.is_symbol
+        was_at_start, at_start = at_start, token.ends_sentence or (at_start and not token.has_alphanumeric)
         if token.opens_bracket and not closing and _is_reference(pieces, position):
             closing, left = token.opens_bracket, _REFERENCE_WORDS
         if closing:
@@ -159,6 +166,8 @@ def find_open_words(text: str) -> SplitText:
                 closing = ""
             continue
         if token.is_protected or was_after_symbol or (token.in_capitals and not shouting):
+            continue
+        if token.is_capitalised and not (was_at_start or title):
             continue
         if token.is_numbered and _starts_numeral(pieces, position + 2):
             continue

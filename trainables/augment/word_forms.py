@@ -7,6 +7,36 @@ from functools import lru_cache
 _ENDINGS = ("ing", "ed", "ly")
 _NO_PLURAL = ("ss", "us", "is")
 _SHORTEST_STEM = 3
+_FAMILIES = """
+    good better best well | bad worse worst badly | man men | woman women | child children childhood | foot feet
+    | say said says | make made maker | take took taken | see saw seen sight | give gave given gift | come came
+    | go went gone going gonna | want wanna | get got getting | find found | think thought | tell told tale |
+    feel felt | keep kept | leave left | bring brought | buy bought | sell sold sale | pay paid | lead led |
+    hold held | write wrote written writer | run ran | rise rose risen raise | fall fell fallen | know knew
+    known knowledge | become became | begin began begun | show shown | stand stood | lose lost loss | mean meant
+    | meet met | send sent | build built | spend spent | grow grew grown growth | win won winner | teach taught
+    | seek sought | speak spoke spoken speech | break broke broken | choose chose chosen choice | drive drove
+    driven | eat ate eaten food | shoot shot | strike struck stricken | sit sat | sing sang sung song | draw
+    drew drawn | fly flew flown flight | bind bound | hear heard | sleep slept | swim swam | wear wore worn |
+    throw threw | lend lent loan | catch caught | fight fought | strong strength strengthen | long length |
+    young youth | deep depth | warm warmth | wide width | high height | hot heat | die dead death died | live
+    life lives alive | prove proof | believe belief | solve solution | broad breadth | clear clarity clarify |
+    able ability | safe safety | stable stability | acquire acquisition | humor humour humorous | maintain
+    maintenance | emphasis emphasize | receive receipt | destroy destruction | repeat repetition | describe
+    description | differ difference | france french | america american usa | england english | spain spanish
+"""  # irregular forms and derivations that spelling does not tell
+
+
+def _families_of_words() -> dict[str, set[int]]:
+    families: dict[str, set[int]] = {}
+    for number, family in enumerate(_FAMILIES.split("|")):
+        for word in family.split():
+            families.setdefault(word, set()).add(number)
+    return families
+
+
+_FAMILIES_OF = _families_of_words()
+_NO_FAMILY: set[int] = set()
 
 
 @lru_cache(maxsize=1 << 16)
@@ -19,7 +49,8 @@ def ending(word: str) -> str:
 
 
 @lru_cache(maxsize=1 << 16)
-def _stem(word: str) -> str:
+def stem(word: str) -> str:
+    """Return a word without ``-s``, ``-es``, ``-ed``, ``-ing`` and a final ``-e``: ``studies`` gives ``study``."""
     if word.endswith(("ies", "ied")) and len(word) > 4:
         return word[:-3] + "y"
     for suffix in ("ing", "ed", "es", "s"):
@@ -33,16 +64,19 @@ def _stem(word: str) -> str:
 
 def differ_in_number(word: str, other: str) -> bool:
     """Return whether two words are singular and plural of one (or third person and base form of a verb)."""
-    return {ending(word), ending(other)} == {"", "s"} and _stem(word) == _stem(other)
+    return {ending(word), ending(other)} == {"", "s"} and stem(word) == stem(other)
 
 
 def share_stem(word: str, other: str) -> bool:
     """Return whether two words look derived from one: ``metabolism`` and ``metabolic``, ``health`` and ``healthy``.
 
     They do where one stem starts the other, where they share their first letters over half of the longer
-    word, and where they differ in one letter (``affect`` and ``effect``, ``woman`` and ``women``).
+    word, where they differ in one letter (``affect`` and ``effect``), and where the list of irregular forms
+    and derivations says so (``say`` and ``said``, ``strong`` and ``strength``).
     """
-    one, two = sorted((_stem(word), _stem(other)), key=len)
+    if _FAMILIES_OF.get(word, _NO_FAMILY) & _FAMILIES_OF.get(other, _NO_FAMILY):
+        return True
+    one, two = sorted((stem(word), stem(other)), key=len)
     if two.startswith(one):
         return True
     differing = [i for i, (a, b) in enumerate(zip(one, two, strict=False)) if a != b]
