@@ -19,7 +19,7 @@ _CHUNK = 512  # words per matrix product
 _CANDIDATES = 48  # nearest entries looked at per word; forms of the word itself take many of the first places
 _CALIBRATION_ROWS = 512
 _LOWEST_FLOOR = 0.3
-_TEMPERATURE = 0.1  # of the softmax over cosines: a cosine .1 higher is drawn e times as often
+_TEMPERATURE = 0.2  # of the softmax over cosines: a cosine .2 higher is drawn e times as often
 _COARSE = (
     word_set("""pee piss pissed crap crappy shit shitty bullshit fuck fucked fucking damn damned bitch
     bastard ass asshole dick cock cunt whore slut tits""")
