@@ -142,3 +142,20 @@ def make_study(tmp_path):
         return write_study(tmp_path, name, **options)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def empty_mlflow_store(tmp_path_factory) -> bytes:
+    """An MLflow store with its schema: making it takes seconds, copying it nothing."""
+    from study.tracking_uri import open_client
+
+    path = tmp_path_factory.mktemp("schema") / "mlflow.db"
+    open_client(f"sqlite:///{path}").search_experiments()
+    return path.read_bytes()
+
+
+@pytest.fixture
+def uri(tmp_path, empty_mlflow_store) -> str:
+    """Tracking URI of an MLflow store that holds nothing yet."""
+    (tmp_path / "mlflow.db").write_bytes(empty_mlflow_store)
+    return f"sqlite:///{tmp_path}/mlflow.db"

@@ -1,0 +1,161 @@
+"""Where MLflow's store is, whether it can be used, and how to look at it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import shlex
+import warnings
+from pathlib import Path
+from typing import Any
+
+URI_VARIABLE = "MLFLOW_TRACKING_URI"
+PORT = 5000
+_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+_SERVERS = ("http", "https")
+_PASSWORD = re.compile(r"(?<=://)([^/\s:@]*):[^/\s]*@")
+_ENVIRONMENT = {
+    # MLflow's own retries block for minutes, and would create a run twice whose first answer was lost.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # standard output belongs to the commands
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+
+
+def default_tracking_uri(storage: Path) -> str:
+    """Return the embedded store: a SQLite file in the storage folder."""
+    return f"sqlite:///{(storage / 'mlflow.db').absolute()}"
+
+
+def tracking_uri(storage: Path, given: str | None = None) -> str:
+    """Return the URI that was given, else ``$MLFLOW_TRACKING_URI``, else the embedded store."""
+    return given or os.environ.get(URI_VARIABLE) or default_tracking_uri(storage)
+
+
+def artifact_folder(uri: str, storage: Path) -> Path | None:
+    """Return where artifacts go: beside a database, or (None) where an MLflow server puts them."""
+    return None if uri.startswith(_SERVERS) else (storage / "mlflow-artifacts").absolute()
+
+
+def ui_server(uri: str) -> str:
+    """Return the address at which a browser finds the store once :func:`ui_command` runs."""
+    return uri.rstrip("/") if uri.startswith(_SERVERS) else f"http://127.0.0.1:{PORT}"
+
+
+def ui_command(uri: str) -> str:
+    """Return the line that shows the store; for a server, its address.
+
+    Examples
+    --------
+    >>> ui_command("sqlite:////data/my results/mlflow.db")
+    "mlflow ui --backend-store-uri 'sqlite:////data/my results/mlflow.db' --host 127.0.0.1 --port 5000"
+    >>> ui_command("http://mlflow.example:8080")
+    'http://mlflow.example:8080'
+    """
+    if uri.startswith(_SERVERS):
+        return shown_uri(uri)
+    return f"mlflow ui --backend-store-uri {shlex.quote(uri)} --host 127.0.0.1 --port {PORT}"
+
+
+def shown_uri(uri: str) -> str:
+    """Return a URI without its password.
+
+    Examples
+    --------
+    >>> shown_uri("postgresql://me:secret@db/mlflow")
+    'postgresql://me:***@db/mlflow'
+    """
+    return _PASSWORD.sub(r"\1:***@", uri)
+
+
+def open_client(uri: str) -> Any:
+    """Return an ``MlflowClient``; a database is brought to the installed MLflow's schema."""
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    for logger in ("mlflow", "alembic"):
+        logging.getLogger(logger).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"mlflow\.|alembic\.")
+    from mlflow import MlflowClient
+
+    logging.getLogger("mlflow").setLevel(logging.ERROR)  # MLflow's import sets its own level
+    return MlflowClient(uri)
+
+
+def tracking_faults(uri: str) -> list[str]:
+    """Return why an MLflow store cannot be used; creates nothing.
+
+    Parameters
+    ----------
+    uri
+        Tracking URI.
+    """
+    scheme = uri.partition("://")[0].partition("+")[0]
+    if scheme in _SERVERS:
+        return _client_faults(uri, "Start the server, correct the address")
+    if scheme == "sqlite":
+        return _sqlite_faults(uri)
+    if scheme in _DATABASES:
+        return _database_faults(uri) or _client_faults(uri, "Correct the address")
+    return [
+        f"MLflow tracking URI {uri!r}: an address that starts with {', '.join((*_SERVERS, *_DATABASES))} was "
+        f"expected, such as sqlite:////data/mlflow.db (MLflow no longer writes to folders). Correct "
+        f"{URI_VARIABLE} or unset it: then a SQLite file beside the study is used."
+    ]
+
+
+def _sqlite_faults(uri: str) -> list[str]:
+    path = Path(uri.removeprefix("sqlite:///"))
+    if path.exists():
+        if not os.access(path, os.W_OK):
+            return [_fault(uri, "the file is read-only", "Make it writable")]
+        return _database_faults(uri) or _client_faults(uri, "Move the file away")
+    above = next(folder for folder in path.absolute().parents if folder.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        return [_fault(uri, f"{above} is not a folder that can be written", "Choose another place")]
+    return []
+
+
+def _database_faults(uri: str) -> list[str]:
+    """Ask the database itself: MLflow would retry for minutes."""
+    import sqlalchemy
+
+    limited = uri.startswith(("postgresql", "mysql"))
+    try:
+        engine = sqlalchemy.create_engine(uri, connect_args={"connect_timeout": 5} if limited else {})
+        sqlalchemy.inspect(engine).get_table_names()
+        engine.dispose()
+    except ImportError as error:
+        return [_fault(uri, str(error), f"Install the database driver (pip install {error.name})")]
+    except sqlalchemy.exc.SQLAlchemyError as error:
+        return [_fault(uri, first_line(error), "Start the database or correct the address")]
+    return []
+
+
+def _client_faults(uri: str, remedy: str) -> list[str]:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        open_client(uri).search_experiments(max_results=1)
+    except (MlflowException, OSError, ValueError) as error:
+        return [_fault(uri, first_line(error), remedy)]
+    return []
+
+
+def _fault(uri: str, problem: str, remedy: str) -> str:
+    return (
+        f"MLflow at {shown_uri(uri)} cannot be used: {problem}. {remedy}, or unset {URI_VARIABLE}: then a SQLite "
+        "file beside the study is used."
+    )
+
+
+def first_line(error: Exception) -> str:
+    """Return what an error says first, at most 200 characters, without passwords."""
+    line = next(iter(str(error).splitlines()), "") or type(error).__name__
+    cause = getattr(error, "__cause__", None) or error.__context__
+    if isinstance(cause, OSError) and "Max retries exceeded" in line:
+        line = (
+            "no connection" if "onnection" in str(cause) or "resolve" in str(cause) else "no answer in time"
+        )
+    return shown_uri(line)[:200].rstrip(". ")
