@@ -1,0 +1,202 @@
+"""The whole path on this machine: Ray, Tune, a real (tiny) encoder, MLflow, Optuna, comparison, report."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import mlflow
+import optuna
+import pytest
+
+from study import compare
+from study.ledger import Ledger
+from tests.tiny_encoder import write_tiny_encoder
+
+ROOT = Path(__file__).parents[2]
+
+
+def command(encoder, storage, *more):
+    overrides = {
+        "encoder_layers": "null",
+        "max_length": 32,
+        "max_train_rows": 120,
+        "max_validation_rows": 100,
+        "reference_space": '{"stage2_learning_rate": [0.001, 0.003], "stage2_epochs": [2.0]}',
+        "space": '{"strength": [0.05, 0.1], "operator": ["random_words", "embedding_neighbours"]}',
+        "fixed": '{"stage2_epochs": 1.0, "stage1_learning_rate": 0.001, "stage2_learning_rate": 0.001}',
+    }
+    sets = [f"--set={name}={value}" for name, value in overrides.items()]
+    return [
+        sys.executable, "-m", "study.launch", "adme", "--preset", "smoke", "--encoder", str(encoder),
+        "--storage", str(storage), "--imbalance-ratio", "natural", "0.2", "--trials", "4", *sets, *more,
+    ]  # fmt: skip
+
+
+def environment(tmp):
+    ours = {key: value for key, value in os.environ.items() if not key.startswith(("RAY_", "MLFLOW_"))}
+    return {**ours, "HF_HUB_OFFLINE": "1", "COLUMNS": "200", "IMBALANCE_STUDY_OFFLINE": "1"}
+
+
+def run(argv, tmp):
+    return subprocess.run(
+        argv, cwd=ROOT, env=environment(tmp), capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory):
+    return write_tiny_encoder(tmp_path_factory.mktemp("encoder"))
+
+
+@pytest.fixture(scope="module")
+def launched(encoder, tmp_path_factory):
+    storage = tmp_path_factory.mktemp("storage")
+    finished = run(command(encoder, storage), storage)
+    assert finished.returncode == 0, finished.stderr
+    return storage, finished
+
+
+def runs_of(storage):
+    client = mlflow.MlflowClient(f"sqlite:///{storage / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("adme")
+    return client.search_runs([experiment.experiment_id], max_results=1000)
+
+
+def test_every_phase_has_run_and_every_trial_has_a_paired_gain(launched):
+    storage, _ = launched
+    ledger = Ledger(storage / "adme" / "ledger.jsonl")
+    assert len(ledger.of_phase("search")) == 4
+    assert len(ledger.of_phase("control")) == 2
+    assert {trial.state for trial in ledger.trials.values()} <= {"complete", "raced_out"}
+    for trial in ledger.of_phase("search"):
+        reference = ledger.reference(trial.imbalance_ratio)
+        assert set(trial.replicates) <= set(reference.replicates)
+        diagnostics = trial.replicates[0].diagnostics
+        assert diagnostics["stage1_steps"] > 0 and diagnostics["stage2_steps"] > 0
+    for control in ledger.of_phase("control"):
+        matched = ledger.trials[control.config["matched_to"]].replicates[0].diagnostics
+        steps = control.replicates[0].diagnostics["stage2_steps"]
+        assert steps == matched["stage1_steps"] + matched["stage2_steps"]
+
+
+def test_standard_output_holds_the_table_and_standard_error_the_way_on(launched):
+    storage, finished = launched
+    assert "vanilla finetuning" in finished.stdout and "compute-matched vanilla" in finished.stdout
+    assert f"Report: {storage / 'adme' / 'report.html'}" in finished.stderr
+    assert "mlflow ui --backend-store-uri" in finished.stderr
+    assert "GENERATED SAMPLE" in finished.stderr and "mean nothing about FDA labels" in finished.stdout
+
+
+def test_libraries_are_silent(launched):
+    _, finished = launched
+    for noise in ("Warning", "INFO", "(raylet)", "(pid=", "Loading weights", "alembic"):
+        assert noise not in finished.stderr, finished.stderr
+
+
+def test_mlflow_has_one_parent_and_a_finished_run_for_every_trial(launched):
+    storage, _ = launched
+    ledger = Ledger(storage / "adme" / "ledger.jsonl")
+    runs = runs_of(storage)
+    parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    assert len(parents) == 1
+    children = {run.data.tags["trial_id"]: run for run in runs if run not in parents}
+    assert set(children) == set(ledger.trials) and len(runs) == 1 + len(ledger.trials)
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    for trial in ledger.of_phase("search"):
+        child = children[trial.trial_id]
+        assert child.data.params["strength"] == str(trial.config["strength"])
+        reference = ledger.reference(trial.imbalance_ratio).values("val/macro_f1")
+        gains = [value - reference[r] for r, value in trial.values("val/macro_f1").items()]
+        assert child.data.metrics["val/gain_macro_f1"] == pytest.approx(sum(gains) / len(gains))
+
+
+def test_optuna_opens_its_storage(launched):
+    storage, _ = launched
+    study = optuna.load_study(study_name="adme", storage=f"sqlite:///{storage / 'adme' / 'optuna.db'}")
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE"] * 4
+    assert {trial.params["imbalance_ratio"] for trial in study.trials} == {"natural", 0.2}
+
+
+def test_the_comparison_as_json(launched, capsys):
+    storage, _ = launched
+    assert compare.main(["adme", "--storage", str(storage), "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["study"] == "adme" and found["confirmation"] == []
+    assert len(found["trials"]) == 4
+    assert {b["arm"] for b in found["baselines"]} == {"vanilla", "logit_adjustment_posthoc", "vanilla_matched"}
+    for trial in found["trials"]:
+        assert trial["gain"]["metric"] == "val/macro_f1" and trial["seconds"] > 0
+        if trial["replicates"] > 1:
+            assert trial["gain"]["ci_low"] <= trial["gain"]["mean"] <= trial["gain"]["ci_high"]
+
+
+def test_the_same_command_again_computes_nothing(launched, encoder):
+    storage, _ = launched
+    before = (storage / "adme" / "ledger.jsonl").read_bytes()
+    runs_before = {run.info.run_id for run in runs_of(storage)}
+    finished = run(command(encoder, storage), storage)
+    assert finished.returncode == 0, finished.stderr
+    assert "Resuming" in finished.stderr
+    assert (storage / "adme" / "ledger.jsonl").read_bytes() == before
+    assert {run.info.run_id for run in runs_of(storage)} == runs_before
+
+
+def test_a_killed_launch_goes_on_where_it_stopped(launched, encoder, tmp_path):
+    """kill -9 in the middle of the search: the same trials, the same numbers, nothing twice."""
+    whole = Ledger(launched[0] / "adme" / "ledger.jsonl")
+    one_at_a_time = "--set=concurrency=1"
+    path = tmp_path / "adme" / "ledger.jsonl"
+    driver = subprocess.Popen(
+        command(encoder, tmp_path, one_at_a_time),
+        cwd=ROOT,
+        env=environment(tmp_path),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 200
+    while not (path.exists() and len(Ledger(path).of_phase("search")) >= 2):
+        assert driver.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    driver.send_signal(signal.SIGKILL)
+    driver.wait()
+    done = {
+        (trial.trial_id, replicate): record.metrics
+        for trial in Ledger(path).trials.values()
+        for replicate, record in trial.replicates.items()
+    }
+    assert any(run.info.status == "RUNNING" for run in runs_of(tmp_path))
+    finished = run(command(encoder, tmp_path, one_at_a_time), tmp_path)
+    assert finished.returncode == 0, finished.stderr
+    events = [json.loads(line) for line in path.read_text().splitlines()]
+    computed = [(e["trial_id"], e["replicate"]) for e in events if e["event"] == "replicate"]
+    assert len(computed) == len(set(computed))
+    resumed = Ledger(path)
+    for (trial_id, replicate), metrics in done.items():
+        assert resumed.trials[trial_id].replicates[replicate].metrics == metrics
+    for trial_id, trial in resumed.trials.items():
+        for replicate, record in trial.replicates.items():
+            if trial_id in whole.trials and replicate in whole.trials[trial_id].replicates:
+                assert record.metrics == whole.trials[trial_id].replicates[replicate].metrics
+    runs = runs_of(tmp_path)
+    assert len(runs) == 1 + len(resumed.trials)
+    assert {run.info.status for run in runs} == {"FINISHED"}
+
+
+@pytest.mark.slow
+def test_two_workers_score_as_one_does(launched, encoder, tmp_path):
+    whole = Ledger(launched[0] / "adme" / "ledger.jsonl")
+    finished = run(command(encoder, tmp_path, "--workers-per-trial", "2", "--set=cpus_per_trial=1.0"), tmp_path)
+    assert finished.returncode == 0, finished.stderr
+    grouped = Ledger(tmp_path / "adme" / "ledger.jsonl")
+    for ratio in ("natural", 0.2):
+        one = whole.reference(ratio).values("val/macro_f1")
+        two = grouped.reference(ratio).values("val/macro_f1")
+        assert one.keys() == two.keys()
+        for replicate in one:
+            assert two[replicate] == pytest.approx(one[replicate], abs=0.05)

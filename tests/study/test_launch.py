@@ -1,0 +1,153 @@
+"""Bad input to the launch command: a message that says what to do, exit 2, nothing started."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+import ray
+
+from study.folder import StudyFolder
+from study.launch import build_parser, main, overrides_of
+from tests.corpora.label_records import label, sample_labels, write_lines
+from tests.study.simulation import small_config
+from trainables.errors import ConfigurationError
+
+pytestmark = pytest.mark.usefixtures("no_ray")
+
+
+@pytest.fixture
+def no_ray(monkeypatch):
+    """Bad input must be found before Ray starts."""
+
+    def refuse(*args, **kwargs):
+        raise AssertionError("Ray was started")
+
+    monkeypatch.setattr(ray, "init", refuse)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+
+
+@pytest.fixture
+def launch(tmp_path, capsys):
+    def run(*argv, storage=tmp_path / "storage"):
+        code = main([*map(str, argv), "--storage", str(storage)])
+        return code, " ".join(capsys.readouterr().err.split())
+
+    return run
+
+
+def refused(result, *said):
+    code, message = result
+    assert code == 2, message
+    for part in said:
+        assert part in message, message
+
+
+def test_an_unknown_study_names_the_known_ones(launch):
+    refused(launch("admee"), "no study 'admee'", "adme", "search_spaces/")
+
+
+def test_an_unknown_preset_names_the_known_ones(launch):
+    refused(launch("adme", "--preset", "tiny"), "smoke, laptop, cluster")
+
+
+def test_a_missing_file_is_named(launch, tmp_path):
+    refused(launch("adme", "--preset", "smoke", "--data", tmp_path / "gone.jsonl"), "gone.jsonl")
+
+
+def test_an_unreadable_file_is_named(launch, tmp_path):
+    file = tmp_path / "broken.jsonl.gz"
+    file.write_bytes(b"\x1f\x8b no gzip")
+    refused(launch("adme", "--preset", "smoke", "--data", file), "broken.jsonl.gz")
+
+
+def test_the_line_that_is_no_json_is_named(launch, tmp_path):
+    file = tmp_path / "labels.jsonl"
+    lines = [json.dumps(record) for record in sample_labels()[:2]]
+    file.write_text("\n".join([*lines, "{no json"]))
+    refused(launch("adme", "--preset", "smoke", "--data", file), "labels.jsonl", "3")
+
+
+def test_labels_without_pharmacokinetics_are_said_to_be_so(launch, tmp_path):
+    file = write_lines(tmp_path / "labels.jsonl", [label("inventine", "Take once a day.", field="dosage")])
+    refused(launch("adme", "--preset", "smoke", "--data", file), "pharmacokinetics")
+
+
+def test_a_class_with_too_few_rows_is_named_with_its_count(launch, tmp_path):
+    file = write_lines(tmp_path / "labels.jsonl", sample_labels()[:3])
+    code, message = launch("adme", "--preset", "smoke", "--data", file)
+    assert code == 2
+    assert any(f"{name}" in message for name in ("metabolism", "distribution")), message
+
+
+@pytest.mark.parametrize("ratio", ["0", "1.5", "-0.1", "nan", "tenth"])
+def test_an_impossible_imbalance_ratio_is_refused(launch, ratio):
+    refused(launch("adme", "--preset", "smoke", f"--imbalance-ratio={ratio}"), "imbalance ratio", "(0, 1]")
+
+
+def test_an_encoder_that_is_not_there_is_named(launch, tmp_path):
+    refused(launch("adme", "--preset", "smoke", "--encoder", tmp_path / "bert"), str(tmp_path / "bert"))
+
+
+def test_no_trials_is_no_study(launch):
+    refused(launch("adme", "--preset", "smoke", "--trials", "0"), "trials is 0", "at least 1")
+
+
+def test_a_storage_folder_that_cannot_be_written_is_named(launch, tmp_path):
+    file = tmp_path / "file"
+    file.write_text("")
+    refused(launch("adme", "--preset", "smoke", storage=file / "below"), "--storage", "cannot be written")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_storage_folder_is_named(launch, tmp_path):
+    folder = tmp_path / "read-only"
+    folder.mkdir(mode=0o500)
+    refused(launch("adme", "--preset", "smoke", storage=folder), "cannot be written")
+
+
+def test_another_configuration_of_the_same_study_is_told_apart(launch, tmp_path):
+    folder = StudyFolder(tmp_path / "storage", "adme")
+    before = small_config(name="adme")
+    folder.write_facts(
+        {"study_id": "x", "config": before.identity(), "corpus": {"digest": "other", "source": "elsewhere"}}
+    )
+    refused(
+        launch("adme", "--preset", "smoke", "--seed", "5"),
+        "another configuration",
+        "seed was 0 and is now 5",
+        "the corpus was other (elsewhere)",
+        "--fresh",
+    )
+
+
+def test_all_faults_are_told_in_one_go(launch, tmp_path):
+    result = launch(
+        "adme", "--preset", "smoke", "--trials", "0", "--imbalance-ratio", "7", "--data", tmp_path / "gone",
+        "--encoder", tmp_path / "no-encoder",
+    )  # fmt: skip
+    refused(result, "4 faults", "trials is 0", "imbalance ratio 7.0", "gone", "no-encoder")
+
+
+def test_a_misspelt_value_is_answered_with_the_known_ones(launch):
+    refused(launch("adme", "--preset", "smoke", "--set", "max_rows=3"), "'max_rows' is no value", "max_train_rows")
+    refused(launch("adme", "--preset", "smoke", "--set", "max_train_rows"), "NAME=VALUE was expected")
+
+
+def test_what_the_command_line_overrides():
+    args = build_parser().parse_args(
+        "adme --trials 3 --imbalance-ratio 0.1 natural --imbalance-ratio 1 --encoder bert "
+        '--set max_train_rows=50 --set space={"strength":[0.1]} --set profile=exponential'.split()
+    )
+    assert overrides_of(args) == {
+        "trials": 3,
+        "imbalance_ratios": (0.1, "natural", 1.0),
+        "encoder": "bert",
+        "encoder_revision": None,
+        "max_train_rows": 50,
+        "space": {"strength": (0.1,)},
+        "profile": "exponential",
+    }
+    with pytest.raises(ConfigurationError, match="NAME=VALUE"):
+        overrides_of(build_parser().parse_args(["adme", "--set", "=3"]))
