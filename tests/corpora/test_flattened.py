@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainables.corpora import flattened
+from trainables.corpora import topics
 from trainables.corpora.flattened import cut_at_headings
 from trainables.corpora.sample_sentences import LEADING
 
@@ -73,7 +73,7 @@ def test_text_below_an_unknown_heading_is_left_out_with_its_reason():
     text = f"Absorption Velorin peaks at 2 hours. Plaque Psoriasis: Levels were 5 mcg/mL there.{END}"
     found = cut_at_headings(text)
     assert [p.label for p in found] == ["absorption", None, "excretion"]
-    assert found[1].reason == flattened.UNCLEAR
+    assert found[1].reason == topics.UNCLEAR
 
 
 def test_a_route_below_a_topic_keeps_the_topic():
@@ -91,19 +91,19 @@ def test_tables_are_left_out():
     found = cut_at_headings(text, names={"velorin"})
     assert [(p.label, p.reason) for p in found] == [
         ("distribution", ""),
-        (None, flattened.TABLE),
+        (None, topics.TABLE),
         ("excretion", ""),
     ]
 
 
 def test_cells_without_a_sentence_are_left_out():
     text = f"Distribution Vz/F 12 (3) L 14 (2) L Ratio 0.5 0.6{END}"
-    assert cut_at_headings(text, names={"velorin"})[0].reason == flattened.TABLE
+    assert cut_at_headings(text, names={"velorin"})[0].reason == topics.TABLE
 
 
 def test_a_heading_that_hides_in_a_table_spoils_the_paragraph():
     text = f"Absorption Velorin is taken up within 2 hours ↑ 64% to 144% Distribution % Bound 97{END}"
-    assert cut_at_headings(text)[0].reason == flattened.HIDDEN_HEADING
+    assert cut_at_headings(text)[0].reason == topics.HIDDEN_HEADING
 
 
 def test_a_heading_after_a_lost_full_stop_is_found():
@@ -114,14 +114,14 @@ def test_a_heading_after_a_lost_full_stop_is_found():
 def test_a_section_without_headings_is_left_out_whole():
     text = "Velorin is absorbed, distributed and excreted. No more is known."
     (only,) = cut_at_headings(text)
-    assert (only.label, only.reason) == (None, flattened.NO_HEADING)
+    assert (only.label, only.reason) == (None, topics.NO_HEADING)
 
 
 def test_introductions_that_are_none():
     topical = f"Velorin is absorbed fast and excreted in urine.{END}"
-    assert cut_at_headings(topical)[0].reason == flattened.TOPICAL_INTRODUCTION
+    assert cut_at_headings(topical)[0].reason == topics.TOPICAL_INTRODUCTION
     long = "Kinetics were studied in many trials. " * 40 + END
-    assert cut_at_headings(long)[0].reason == flattened.LONG_INTRODUCTION
+    assert cut_at_headings(long)[0].reason == topics.LONG_INTRODUCTION
 
 
 def test_only_the_pharmacokinetic_part_of_a_whole_chapter_is_used():
@@ -131,7 +131,7 @@ def test_only_the_pharmacokinetic_part_of_a_whole_chapter_is_used():
     )
     found = cut_at_headings(text, whole_chapter=True)
     assert [p.label for p in found] == [None, "other", "absorption", None]
-    assert {p.reason for p in found if p.label is None} == {flattened.OUTSIDE}
+    assert {p.reason for p in found if p.label is None} == {topics.NOT_PHARMACOKINETICS}
 
 
 def test_a_name_in_lower_case_may_start_a_sentence():
