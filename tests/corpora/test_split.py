@@ -71,7 +71,7 @@ def test_all_classes_with_too_few_rows_are_named_at_once():
     assert "at least 2" in text and "3 rows of it in 1 groups" in text
 
 
-@pytest.mark.parametrize("fractions", [(0.5, 0.5, 0.0), (0.7, 0.2, 0.2), (0.5, 0.5)])
+@pytest.mark.parametrize("fractions", [(0.0, 0.5, 0.5), (0.7, 0.2, 0.2), (0.5, 0.5)])
 def test_fractions_that_do_not_add_up_are_refused(fractions):
     with pytest.raises(ConfigurationError, match="fractions"):
         split_by_group(np.array([0, 1]), ["a", "b"], fractions=fractions, seed=0)

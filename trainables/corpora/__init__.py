@@ -12,6 +12,7 @@ from typing import Any
 from trainables.corpora.corpus import Corpus
 from trainables.corpora.openfda import read_openfda
 from trainables.corpora.sample import generate_sample
+from trainables.corpora.tabular import read_tabular
 from trainables.errors import ConfigurationError
 
 
@@ -27,6 +28,7 @@ def read_adme(data: str | None, *, food_effect: str = "absorption", keep_mixed: 
 
 CORPORA: dict[str, Callable[..., Corpus]] = {
     "adme": read_adme,
+    "tabular": read_tabular,
 }
 
 

@@ -33,6 +33,10 @@ class Corpus:
         Reason to number of rows that were not taken.
     is_sample
         True for the generated sample corpus: its results mean nothing about real texts.
+    split
+        Where the source comes with a split: n names of its parts, ``train``, ``validation`` or ``test``.
+    found
+        Rows per class that the source held before any was left out as repeated, contradictory or unusable.
     """
 
     texts: Sequence[str]
@@ -43,6 +47,8 @@ class Corpus:
     source: str
     left_out: Mapping[str, int] = field(default_factory=dict)
     is_sample: bool = False
+    split: Sequence[str] | None = None
+    found: Mapping[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -54,13 +60,14 @@ class Corpus:
 
     @cached_property
     def digest(self) -> str:
-        """16 hexadecimal digits over the content: classes and the set of (text, label, group) rows.
+        """16 hexadecimal digits over the content: classes and the set of (text, label, group, part) rows.
 
         Stable under row order and across machines; ``origins`` and ``source`` do not enter.
         """
+        parts = [""] * len(self) if self.split is None else [f"\0{part}" for part in self.split]
         rows = sorted(
-            hashlib.sha256(f"{text}\0{self.classes[label]}\0{group}".encode()).digest()
-            for text, label, group in zip(self.texts, self.labels, self.groups, strict=True)
+            hashlib.sha256(f"{text}\0{self.classes[label]}\0{group}{part}".encode()).digest()
+            for text, label, group, part in zip(self.texts, self.labels, self.groups, parts, strict=True)
         )
         whole = hashlib.sha256("\0".join(self.classes).encode())
         for row in rows:

@@ -48,7 +48,7 @@ def split_by_group(
     classes
         Number of classes, or their names (for messages); by default the largest label plus one.
     fractions
-        Shares of train, validation and test; they add up to 1.
+        Shares of train, validation and test; they add up to 1. A part of share 0 stays empty.
     seed
         Study seed; groups of equal size are placed in an order that depends on it.
     minimum
@@ -69,13 +69,14 @@ def split_by_group(
     labels = np.asarray(labels, dtype=np.int64)
     names = _class_names(labels, classes)
     _check_input(labels, groups, fractions, len(names))
-    _, group_of_row = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
-    table = np.zeros((int(group_of_row.max()) + 1, len(names)), dtype=np.int64)
+    number_of_group = {group: number for number, group in enumerate(sorted(set(groups)))}
+    group_of_row = np.fromiter((number_of_group[group] for group in groups), np.int64, len(groups))
+    table = np.zeros((len(number_of_group), len(names)), dtype=np.int64)
     np.add.at(table, (group_of_row, labels), 1)
 
     part_of_group = _place(table, np.asarray(fractions), minimum, generator(seed, "split"))
     part_of_row = part_of_group[group_of_row]
-    _check_parts(table, part_of_group, names, minimum)
+    _check_parts(table, part_of_group, names, minimum, fractions)
     train, validation, test = (np.flatnonzero(part_of_row == part).astype(np.int64) for part in range(3))
     return Split(train, validation, test)
 
@@ -87,7 +88,8 @@ def _place(
     sizes = table.sum(axis=0)
     targets = fractions[:, None] * sizes[None, :]
     scarce = sizes >= len(fractions) * minimum
-    targets[1:, scarce] = np.maximum(targets[1:, scarce], minimum)
+    used = fractions > 0
+    targets[1:, scarce] = np.maximum(targets[1:, scarce], minimum * used[1:, None])
     targets[0] = sizes - targets[1:].sum(axis=0)
     weights = 1.0 / np.maximum(sizes, 1) ** 2
 
@@ -98,7 +100,7 @@ def _place(
     for group in order:
         missing = ((targets - counts) * weights * table[group]).sum(axis=1)
         # Rounding keeps the choice the same on machines that add in another order.
-        parts[group] = int(np.argmax(np.round(missing, 12)))
+        parts[group] = int(np.argmax(np.where(used, np.round(missing, 12), -np.inf)))
         counts[parts[group]] += table[group]
     return parts
 
@@ -117,8 +119,10 @@ def _check_input(
         faults.append(f"split: {len(labels)} labels but {len(groups)} groups; every row needs one of each.")
     if len(labels) == 0:
         faults.append("split: the corpus has no rows.")
-    if len(fractions) != 3 or min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-9:
-        faults.append(f"split: fractions {tuple(fractions)} must be three positive shares that add up to 1.")
+    if len(fractions) != 3 or fractions[0] <= 0 or min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-9:
+        faults.append(
+            f"split: fractions {tuple(fractions)} must be three shares that add up to 1, of which train is positive."
+        )
     if len(labels) and not 0 <= labels.min() <= labels.max() < n_classes:
         faults.append(
             f"split: labels reach from {labels.min()} to {labels.max()}, expected 0 to {n_classes - 1}."
@@ -128,12 +132,18 @@ def _check_input(
 
 
 def _check_parts(
-    table: npt.NDArray[np.int64], part_of_group: npt.NDArray[np.int64], names: list[str], minimum: int
+    table: npt.NDArray[np.int64],
+    part_of_group: npt.NDArray[np.int64],
+    names: list[str],
+    minimum: int,
+    fractions: Sequence[float],
 ) -> None:
     faults = []
     for index, name in enumerate(names):
         with_class = int((table[:, index] > 0).sum())
         for part, part_name in enumerate(PARTS):
+            if fractions[part] == 0:
+                continue
             rows = int(table[part_of_group == part, index].sum())
             if rows < minimum:
                 faults.append(

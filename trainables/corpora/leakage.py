@@ -1,0 +1,162 @@
+"""From a corpus to its split, such that nothing of the test set is in train: no group, no near-duplicate.
+
+A split of our own joins near-duplicates into one group first, so nothing has to be left out. A split that the source
+gives is kept: what train shares with validation or test is taken out of train, what validation shares with test out
+of validation, and test stays whole. Parts that the source does not give are cut out of train.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from trainables.corpora.corpus import Corpus
+from trainables.corpora.duplicates import joined_groups, near_duplicate_clusters, spanning
+from trainables.corpora.rows import text_key
+from trainables.corpora.split import PARTS, Split, split_by_group
+from trainables.errors import ConfigurationError
+
+_TRAIN, _VALIDATION, _TEST = range(3)
+_REMOVED = -1
+# Share of the rows left in train that a missing part is cut from.
+_CUT = 0.15
+
+
+@dataclass(frozen=True)
+class GivenParts:
+    """The source's own split after what leaks was taken out.
+
+    Attributes
+    ----------
+    part_of_row
+        (n,) int64 index into ``PARTS``, -1 for a row that was taken out.
+    removed
+        Rows taken out, by part and reason.
+    """
+
+    part_of_row: npt.NDArray[np.int64]
+    removed: dict[str, int]
+
+
+def split_corpus(
+    corpus: Corpus, *, seed: int, separate_near_duplicates: bool = True, minimum: int = 2
+) -> Split:
+    """Split a corpus; see the module for what is done about leakage.
+
+    Parameters
+    ----------
+    corpus
+        The corpus.
+    seed
+        Seed of what has to be cut.
+    separate_near_duplicates
+        False leaves near-duplicates where they fall; groups and equal texts are kept apart all the same.
+    minimum
+        Rows that every class needs in every part.
+
+    Raises
+    ------
+    ConfigurationError
+        Naming every class that has too few rows in a part.
+    """
+    n = len(corpus)
+    clusters = (
+        near_duplicate_clusters(corpus.texts) if separate_near_duplicates else np.arange(n, dtype=np.int64)
+    )
+    units = joined_groups(corpus.groups, clusters)
+    if corpus.split is None:
+        return split_by_group(corpus.labels, units, corpus.classes, seed=seed, minimum=minimum)
+    given = given_parts(corpus, clusters)
+    parts = given.part_of_row.copy()
+    missing = [part for part in (_VALIDATION, _TEST) if PARTS[part] not in set(corpus.split)]
+    if missing:
+        train = np.flatnonzero(parts == _TRAIN)
+        shares = tuple(
+            _CUT if part in missing else 0.0 if part != _TRAIN else 1 - _CUT * len(missing)
+            for part in range(3)
+        )
+        cut = split_by_group(
+            corpus.labels[train],
+            [units[row] for row in train],
+            corpus.classes,
+            fractions=(shares[0], shares[1], shares[2]),
+            seed=seed,
+            minimum=minimum,
+        )
+        parts[train[cut.validation]] = _VALIDATION
+        parts[train[cut.test]] = _TEST
+    _check_given(corpus, parts, given.removed, minimum)
+    train, validation, test = (np.flatnonzero(parts == part).astype(np.int64) for part in range(3))
+    return Split(train, validation, test)
+
+
+def given_parts(corpus: Corpus, clusters: npt.NDArray[np.int64]) -> GivenParts:
+    """Return the source's own split without what leaks.
+
+    Parameters
+    ----------
+    corpus
+        A corpus with a split.
+    clusters
+        (n,) near-duplicate cluster of each row.
+    """
+    assert corpus.split is not None
+    part_of_row = np.array([PARTS.index(part) for part in corpus.split], dtype=np.int64)
+    removed: Counter[str] = Counter()
+    keys = [text_key(text) for text in corpus.texts]
+    ways: tuple[tuple[str, Sequence[object]], ...] = (
+        ("same text", keys),
+        ("same group", corpus.groups),
+        ("near-duplicate", clusters.tolist()),
+    )
+    for part, judged_by in ((_VALIDATION, (_TEST,)), (_TRAIN, (_VALIDATION, _TEST))):
+        for reason, values in ways:
+            for judge in judged_by:
+                theirs = {values[row] for row in np.flatnonzero(part_of_row == judge).tolist()}
+                leaks = [row for row in np.flatnonzero(part_of_row == part).tolist() if values[row] in theirs]
+                part_of_row[leaks] = _REMOVED
+                if leaks:
+                    removed[f"{PARTS[part]} row with the {reason} in {PARTS[judge]}"] += len(leaks)
+    return GivenParts(part_of_row, dict(removed))
+
+
+def duplicate_counts(corpus: Corpus) -> dict[str, int]:
+    """Return what is repeated in a corpus, by kind; kinds that do not occur are left out.
+
+    Exact duplicates that the reader left out come first, then the clusters of near-duplicates, then what a given
+    split loses because it leaked. A cluster is a set of rows, see
+    :func:`trainables.corpora.duplicates.near_duplicate_clusters`.
+    """
+    clusters = near_duplicate_clusters(corpus.texts)
+    sizes = np.bincount(clusters, minlength=1)
+    counts = {reason: n for reason, n in corpus.left_out.items() if reason.startswith("duplicate")}
+    counts["near-duplicate rows"] = int(sizes[sizes > 1].sum())
+    counts["near-duplicate clusters"] = int((sizes > 1).sum())
+    counts["near-duplicate clusters with several labels"] = spanning(clusters, corpus.labels.tolist())
+    if len(set(corpus.groups)) < len(set(corpus.texts)):  # else every text is a group of its own
+        counts["near-duplicate clusters in several groups"] = spanning(clusters, corpus.groups)
+    if corpus.split is not None:
+        counts["near-duplicate clusters across given splits"] = spanning(clusters, corpus.split)
+        counts.update(given_parts(corpus, clusters).removed)
+    return {kind: n for kind, n in counts.items() if n}
+
+
+def _check_given(corpus: Corpus, parts: npt.NDArray[np.int64], removed: dict[str, int], minimum: int) -> None:
+    lost = "".join(f"; taken out: {n} {reason}" for reason, n in removed.items())
+    faults = [
+        f"{corpus.source}: class {name!r} has {rows} rows in the given split's {PARTS[part]}, at least {minimum} "
+        f"are needed{lost}. Add rows of that class, leave it out, or give no split."
+        for part in range(3)
+        for name, rows in zip(
+            corpus.classes,
+            np.bincount(corpus.labels[parts == part], minlength=len(corpus.classes)).tolist(),
+            strict=True,
+        )
+        if rows < minimum
+    ]
+    if faults:
+        raise ConfigurationError(faults)
