@@ -22,7 +22,7 @@ STUDY: dict[str, Any] = {
         "operator": ("embedding_neighbours", "random_words"),
         "strength": (0.05, 0.1, 0.2, 0.3),
         "copies": (1, 2),
-        "stage1_epochs": (1.0, 2.0),
+        "stage1_epochs": (0.5, 1.0),
         "stage1_learning_rate": (5e-5, 1e-4, 2e-4),
         "stage2_epochs": (1.0, 2.0, 4.0),
         "stage2_learning_rate": (5e-5, 1e-4, 2e-4),
@@ -36,7 +36,7 @@ STUDY: dict[str, Any] = {
         "stage2_epochs": 2.0,
         "stage2_learning_rate": 1e-4,
     },
-    "reference_space": {"stage2_learning_rate": (1e-4, 2e-4), "stage2_epochs": (4.0, 8.0)},
+    "reference_space": {"stage2_learning_rate": (1e-4, 2e-4), "stage2_epochs": (3.0, 6.0)},
 }
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -54,7 +54,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "laptop": {
         "max_length": 64,
         "imbalance_ratios": ("natural", 0.1),
-        "max_train_rows": 1000,
+        "max_train_rows": 800,
         "max_validation_rows": 500,
         "trials": 8,
         "replicates": 3,
