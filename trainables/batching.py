@@ -7,9 +7,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
-import torch
-
-from trainables.tokens import TokenisedTexts
 
 Rows = npt.NDArray[np.int64]
 
@@ -91,24 +88,3 @@ def evaluation_batches(lengths: Rows, max_tokens: int) -> list[Rows]:
 def shard(rows: Rows, rank: int, size: int) -> Rows:
     """Return a worker's part of a global batch: parts differ by one row at most and may be empty."""
     return rows[rank::size]
-
-
-def pad(tokens: TokenisedTexts, rows: Rows, pad_id: int) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Return a padded batch.
-
-    Returns
-    -------
-    ids
-        (b, longest) int64.
-    attention_mask
-        (b, longest) int64, 1 on tokens and 0 on padding; None where nothing is padded, which spares the model
-        its mask arithmetic.
-    """
-    part = tokens.select(rows)
-    lengths = part.lengths
-    width = int(lengths.max())
-    mask = np.arange(width) < lengths[:, None]
-    ids = np.full(mask.shape, pad_id, np.int64)
-    ids[mask] = part.ids
-    attention_mask = None if mask.all() else torch.from_numpy(mask.astype(np.int64))
-    return torch.from_numpy(ids), attention_mask

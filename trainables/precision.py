@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from trainables.encoder import head_modules
+from trainables.memory import keep_freed_memory
 
 
 @contextmanager
@@ -22,6 +23,7 @@ def compute_in(model: Any, dtype: torch.dtype) -> Iterator[dict[torch.nn.Paramet
     ------
     Each parameter's float32 tensor: what the model has again afterwards. Write trained weights there.
     """
+    keep_freed_memory()
     masters = {parameter: parameter.data for parameter in model.parameters()}
     heads = [module for _, module in head_modules(model)]
     in_head = {parameter for module in heads for parameter in module.parameters()}

@@ -12,11 +12,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from trainables.batching import evaluation_batches, pad, shard, steps_of, steps_per_epoch, training_batches
-from trainables.dropout import FastDropout, MaskGenerator
+from trainables.batching import shard, steps_of, steps_per_epoch, training_batches
+from trainables.dropout import MaskGenerator
 from trainables.embedding import OccurringEmbedding, occurring_tokens
 from trainables.encoder import head_modules
 from trainables.errors import TrialFailed
+from trainables.forward import compute_logits, pad, padded_multiple
 from trainables.losses import Loss, cross_entropy
 from trainables.optimizer import FlatAdamW
 from trainables.precision import compute_in
@@ -24,11 +25,10 @@ from trainables.seeds import derive_seed
 from trainables.tokens import TokenisedTexts
 from trainables.world import World
 
-__all__ = ["StageReport", "World", "learning_rate_at", "predict", "train_stage"]
+__all__ = ["StageReport", "World", "learning_rate_at", "train_stage"]
 
 # A GPU is asked for its losses so often only: each answer waits for the queue of work to run dry.
 STEPS_PER_CHECK_ON_GPU = 20
-EVALUATION_TOKENS = {"cpu": 2048, "cuda": 32768}
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def train_stage(
         optimizer = stack.enter_context(
             _optimizer(model, tokens, trainable, precision, pad_id, weight_decay, max_grad_norm)
         )
-        stack.enter_context(_training_mode(model, derive_seed(seed, "dropout", world.rank)))
+        masks = stack.enter_context(_training_mode(model, derive_seed(seed, "dropout", world.rank)))
         for step, batch in enumerate(
             training_batches(lengths, batch_size, total, derive_seed(seed, "batches"))
         ):
@@ -150,10 +150,10 @@ def train_stage(
             rows_seen += len(batch)
             value = torch.zeros((), device=device)
             if len(own):
-                ids, mask = pad(tokens, own, pad_id)
+                ids, mask = pad(tokens, own, pad_id, padded_multiple(device))
                 real += int(lengths[own].sum())
                 padded += ids.numel()
-                row_losses = loss(_logits(model, ids.to(device), mask), target[own].to(device))
+                row_losses = loss(compute_logits(model, ids, mask, masks), target[own].to(device))
                 # Parts may differ by a row: the mean over workers of these is the mean over the global batch.
                 value = row_losses.sum() * (world.size / len(batch))
                 value.backward()  # type: ignore[no-untyped-call]
@@ -165,41 +165,6 @@ def train_stage(
     return StageReport(
         total, rows_seen, time.perf_counter() - started, real, padded, watch.mean(), watch.last()
     )
-
-
-@torch.inference_mode()
-def predict(
-    model: Any,
-    tokens: TokenisedTexts,
-    *,
-    precision: torch.dtype = torch.float32,
-    world: World | None = None,
-    max_tokens: int | None = None,
-) -> npt.NDArray[np.float32]:
-    """Return the (n, C) float32 logits of n texts, in their order, on every worker.
-
-    Parameters
-    ----------
-    max_tokens
-        Padded tokens in a batch; by default what suits the device.
-    """
-    world = world or World.single()
-    device = next(model.parameters()).device
-    logits = torch.zeros(len(tokens), model.config.num_labels, device=device)
-    batches = evaluation_batches(tokens.lengths, max_tokens or EVALUATION_TOKENS.get(device.type, 8192))
-    model.eval()
-    with compute_in(model, precision):
-        for rows in batches[world.rank :: world.size]:
-            ids, mask = pad(tokens, rows, model.config.pad_token_id)
-            logits[torch.from_numpy(rows).to(device)] = _logits(model, ids.to(device), mask)
-    world.all_reduce_sum(logits)
-    return logits.cpu().numpy()
-
-
-def _logits(model: Any, ids: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-    mask = None if mask is None else mask.to(ids.device)
-    logits: torch.Tensor = model(input_ids=ids, attention_mask=mask).logits
-    return logits.float()
 
 
 @contextmanager
@@ -263,17 +228,14 @@ def last_block(model: Any) -> torch.nn.Module:
 
 
 @contextmanager
-def _training_mode(model: Any, seed: int) -> Iterator[None]:
+def _training_mode(model: Any, seed: int) -> Iterator[MaskGenerator | None]:
     """Switch dropout on, with masks that depend on the seed alone."""
     device = next(model.parameters()).device
     model.train()
     try:
-        with ExitStack() as stack:
-            stack.enter_context(torch.random.fork_rng(devices=[device] if device.type == "cuda" else []))
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(seed)
-            if device.type == "cpu":
-                stack.enter_context(FastDropout(MaskGenerator(seed)))
-            yield
+            yield MaskGenerator(seed) if device.type == "cpu" else None
     finally:
         model.eval()
 

@@ -30,9 +30,10 @@ from trainables.encoder import (
     reinitialise_head,
     resolve_precision,
 )
+from trainables.forward import predict
 from trainables.seeds import derive_seed
 from trainables.settings import TrialSettings
-from trainables.stage import StageReport, predict, train_stage, trained_parameters
+from trainables.stage import StageReport, train_stage, trained_parameters
 from trainables.tokens import TokenisedTexts
 from trainables.world import World
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from trainables.cache import ContentCache
+from trainables.forward import predict
 from trainables.settings import TrialSettings
 from trainables.two_stage import TrainingRows, train_two_stage
 
@@ -72,8 +73,6 @@ def test_cached_stage_1_reproduces_the_run(run, tmp_path, trainable):
 
 
 def test_kept_model_is_the_one_that_was_scored(run, encoder, toy):
-    from trainables.stage import predict
-
     result = run(keep_model=True)
     np.testing.assert_array_equal(
         predict(result.model, toy[0].select(np.arange(80, 90))), result.logits["val"]
