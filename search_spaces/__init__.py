@@ -39,7 +39,12 @@ def load_study_file(name: str, preset: str, overrides: Mapping[str, Any]) -> Stu
             f"Study {name!r} has no preset {preset!r}. Its presets are: {', '.join(module.PRESETS)}."
         )
     values: dict[str, Any] = {**module.STUDY, **module.PRESETS[preset], **overrides}
-    if "space" in overrides and "first" not in overrides:  # the study's own first choice, as far as it still fits
+    # One option given on the command line leaves the study's other options as they are.
+    options = {**module.STUDY.get("corpus_options", {}), **overrides.get("corpus_options", {})}
+    values["corpus_options"] = options
+    if (
+        "space" in overrides and "first" not in overrides
+    ):  # the study's own first choice, as far as it still fits
         space = overrides["space"]
         values["first"] = {n: v for n, v in values.get("first", {}).items() if v in space.get(n, ())}
     unknown = [key for key in values if key not in StudyConfig.__dataclass_fields__]

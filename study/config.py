@@ -42,6 +42,13 @@ class StudyConfig:
         Ratios that the search covers evenly, and how counts fall between majority and minority.
     max_train_rows, max_validation_rows
         Bounds on the rows of a draw and of the validation split (None: no bound).
+    n_max
+        Rows of the majority at every imposed ratio (None: as many as all classes and ``max_train_rows`` allow).
+        Ratio 0.02 with n_max 1000 is 20:1000.
+    validation_per_class
+        Validation rows of every class, drawn at random, as Hu et al. 2019 have it (None: the corpus's prior).
+    separate_near_duplicates
+        Whether near-duplicates are kept in one part of the split.
     space
         Searched setting to its grid of values. ``imbalance_ratio`` is added from ``imbalance_ratios``.
     fixed
@@ -81,6 +88,9 @@ class StudyConfig:
     profile: str = "step"
     max_train_rows: int | None = None
     max_validation_rows: int | None = None
+    n_max: int | None = None
+    validation_per_class: int | None = None
+    separate_near_duplicates: bool = True
     space: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     fixed: Mapping[str, Any] = field(default_factory=dict)
     first: Mapping[str, Any] = field(default_factory=dict)
@@ -143,7 +153,8 @@ class StudyConfig:
             for name, low in least.items()
             if not _is_whole(getattr(self, name)) or getattr(self, name) < low
         ]
-        for name in ("max_train_rows", "max_validation_rows", "encoder_layers", "concurrency"):
+        optional = ("max_train_rows", "max_validation_rows", "n_max", "validation_per_class")
+        for name in (*optional, "encoder_layers", "concurrency"):
             value = getattr(self, name)
             if value is not None and (not _is_whole(value) or value < 1):
                 faults.append(f"{name} is {value!r}: a whole number of at least 1, or none, was expected.")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import re
+from collections.abc import Sequence
 from typing import Any
 
 from trainables.errors import ConfigurationError
@@ -57,3 +59,41 @@ def corpus_options(args: argparse.Namespace) -> dict[str, Any]:
     if faults:
         raise ConfigurationError(faults)
     return options
+
+
+def exact_counts(counts: Sequence[str], ratios: Sequence[str] | None) -> dict[str, Any]:
+    """Return the study's ratios and n_max for counts such as ``20:1000``.
+
+    Raises
+    ------
+    ConfigurationError
+        For counts that are not MINORITY:MAJORITY, that differ in the majority, or that come with ratios.
+
+    Examples
+    --------
+    >>> exact_counts(["20:1000", "50:1000"], None)
+    {'imbalance_ratios': (0.02, 0.05), 'n_max': 1000}
+    """
+    faults, pairs = [], []
+    for text in counts:
+        found = re.fullmatch(r"([1-9][0-9]*):([1-9][0-9]*)", text)
+        if found is None or int(found[1]) > int(found[2]):
+            faults.append(
+                f"--counts {text}: MINORITY:MAJORITY was expected, two whole numbers of which the first is not the "
+                f"larger one, e.g. --counts 20:1000."
+            )
+        else:
+            pairs.append((int(found[1]), int(found[2])))
+    if len({majority for _, majority in pairs}) > 1:
+        faults.append(
+            f"--counts {' '.join(counts)}: all counts of a study need the same majority, so that only the imbalance "
+            f"differs; run a study for each majority."
+        )
+    if ratios is not None:
+        faults.append("--counts and --imbalance-ratio exclude each other; give one of them.")
+    if faults:
+        raise ConfigurationError(faults)
+    return {
+        "imbalance_ratios": tuple(minority / majority for minority, majority in pairs),
+        "n_max": pairs[0][1],
+    }

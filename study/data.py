@@ -12,13 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from search_spaces import known_studies, load_study_file
 from study.cli import run_command
+from study.corpus_arguments import add_corpus_arguments, corpus_options
 from trainables.corpora import CORPORA, read_corpus
 from trainables.corpora.corpus import Corpus
+from trainables.corpora.duplicates import near_duplicate_clusters
+from trainables.corpora.leakage import duplicate_counts, given_parts
+from trainables.corpora.split import PARTS
 from trainables.errors import ConfigurationError
 
 
@@ -28,24 +34,46 @@ def build_parser() -> argparse.ArgumentParser:
         prog="python -m study.data",
         description="Build a corpus alone and print what it holds: rows, groups, classes, lengths, what was left out.",
     )
-    parser.add_argument("name", metavar="NAME", help=f"the corpus: {', '.join(CORPORA)}")
+    names = sorted({*CORPORA, *known_studies()})
+    parser.add_argument("name", metavar="NAME", help=f"the corpus or the study: {', '.join(names)}")
     parser.add_argument("--data", metavar="PATH", help="where the data lies (default: the corpus's own)")
     parser.add_argument("--output", metavar="FILE", type=Path, help="write the rows as JSON Lines")
     parser.add_argument("--format", choices=("table", "json"), default="table")
+    add_corpus_arguments(parser)
     return parser
 
 
 def describe(corpus: Corpus) -> dict[str, Any]:
-    """Return what a corpus holds: rows, groups, rows per class, rows left out by reason, duplicates, digest."""
-    duplicates = {reason: n for reason, n in corpus.left_out.items() if reason.startswith("duplicate")}
-    return {
+    """Return what a corpus holds, as a mapping that JSON can hold.
+
+    ``rows``, ``groups`` and ``classes`` (rows per class) are what a study gets; ``found`` is rows per class before any
+    was left out, ``left_out`` rows by reason, ``duplicates`` what is repeated, and ``split``, where the source gives
+    one, rows per part and class after what leaks was taken out of train.
+    """
+    clusters = near_duplicate_clusters(corpus.texts)
+    duplicates = duplicate_counts(corpus, clusters)
+    about = {
         "rows": len(corpus),
         "groups": len(set(corpus.groups)),
         "classes": corpus.class_counts(),
+        "found": dict(corpus.found),
         "left_out": {reason: n for reason, n in corpus.left_out.items() if reason not in duplicates},
         "duplicates": duplicates,
         "digest": corpus.digest,
     }
+    if corpus.split is not None:
+        part_of_row = given_parts(corpus, clusters).part_of_row
+        about["split"] = {
+            part: _class_counts(corpus, part_of_row == number)
+            for number, part in enumerate(PARTS)
+            if part in corpus.split
+        }
+    return about
+
+
+def _class_counts(corpus: Corpus, chosen: npt.NDArray[np.bool_]) -> dict[str, int]:
+    counts = np.bincount(corpus.labels[chosen], minlength=len(corpus.classes)).tolist()
+    return dict(zip(corpus.classes, counts, strict=True))
 
 
 def write_rows(corpus: Corpus, path: Path) -> None:
@@ -88,7 +116,7 @@ def print_description(corpus: Corpus, console: Console) -> None:
             "[bold yellow]Generated sample: invented texts; results on it mean nothing about real ones.[/]"
         )
     words = np.array([len(text.split()) for text in corpus.texts])
-    groups = np.asarray(corpus.groups, dtype=str)
+    groups = np.asarray(corpus.groups, dtype=object)
     table = Table("class", title="Rows and their length in words", title_justify="left")
     for column in ("rows", "share", "groups", "mean", "median", "95 %", "longest"):
         table.add_column(column, justify="right")
@@ -97,7 +125,7 @@ def print_description(corpus: Corpus, console: Console) -> None:
         if len(rows):
             lengths = words[rows]
             table.add_row(
-                name,
+                escape(name),
                 str(len(rows)),
                 f"{len(rows) / len(corpus):.1%}",
                 str(len(set(groups[rows]))),
@@ -107,18 +135,35 @@ def print_description(corpus: Corpus, console: Console) -> None:
                 str(lengths.max()),
             )
     console.print(table)
-    left_out = {**about["left_out"], **about["duplicates"]}
-    if left_out:
-        reasons = Table("left out", title="Not taken", title_justify="left")
-        reasons.add_column("rows", justify="right")
-        for reason, n in sorted(left_out.items(), key=lambda item: -item[1]):
-            reasons.add_row(reason, str(n))
-        console.print(reasons)
+    for title, key in (("Not taken", "left_out"), ("Repeated", "duplicates")):
+        if about[key]:
+            reasons = Table("what", title=title, title_justify="left")
+            reasons.add_column("rows" if key == "left_out" else "number", justify="right")
+            for reason, n in sorted(about[key].items(), key=lambda item: -item[1]):
+                reasons.add_row(escape(reason), str(n))
+            console.print(reasons)
+    if "split" in about:
+        parts = Table("class", title="The source's split, without what leaked", title_justify="left")
+        for part in about["split"]:
+            parts.add_column(part, justify="right")
+        for name in corpus.classes:
+            parts.add_row(escape(name), *(str(counts[name]) for counts in about["split"].values()))
+        parts.add_row("all", *(str(sum(counts.values())) for counts in about["split"].values()))
+        console.print(parts)
+
+
+def _corpus_of(args: argparse.Namespace) -> Corpus:
+    """Read the corpus of a study, or the corpus of that name where no study has it."""
+    options = corpus_options(args)
+    if args.name not in known_studies():
+        return read_corpus(args.name, args.data, **options)
+    config = load_study_file(args.name, "laptop", {"corpus_options": options})
+    return read_corpus(config.corpus, args.data or config.data, **config.corpus_options)
 
 
 def data(args: argparse.Namespace) -> int:
     """Build, describe and perhaps write the corpus."""
-    corpus = read_corpus(args.name, args.data)
+    corpus = _corpus_of(args)
     if args.output is not None:
         write_rows(corpus, args.output)
     if args.format == "json":

@@ -22,6 +22,7 @@ from study.cli import run_command
 from study.compare import print_table
 from study.comparison import build_comparison
 from study.config import StudyConfig
+from study.corpus_arguments import add_corpus_arguments, corpus_options, exact_counts
 from study.experiment_page import Launch
 from study.folder import (
     STORAGE_VARIABLE,
@@ -43,7 +44,7 @@ from trainables.corpora import read_corpus
 from trainables.corpora.corpus import Corpus
 from trainables.encoder import encoder_faults
 from trainables.errors import ConfigurationError
-from trainables.prepared import PreparedCorpus, RunSettings, prepare, shared_n_max
+from trainables.prepared import PreparedCorpus, RunSettings, count_faults, prepare, shared_n_max
 
 VERSIONED = ("ray", "torch", "transformers", "optuna", "mlflow", "nlpaug", "pandas", "numpy")
 
@@ -84,6 +85,15 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--workers-per-trial", type=int, help="data-parallel workers of one trial (default: 1)"
     )
+    parser.add_argument(
+        "--counts",
+        nargs="+",
+        metavar="MINORITY:MAJORITY",
+        help="exact rows of minority and majority classes instead of ratios, e.g. 20:1000 50:1000",
+    )
+    parser.add_argument(
+        "--validation-per-class", type=int, metavar="K", help="balanced validation of K rows a class"
+    )
     parser.add_argument("--seed", type=int, help="seed of the study")
     parser.add_argument(
         "--set",
@@ -92,6 +102,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="NAME=VALUE",
         help="override any value of the preset, VALUE as JSON, e.g. --set max_train_rows=2000",
     )
+    add_corpus_arguments(parser)
     parser.add_argument("--fresh", action="store_true", help="set an existing study aside and start over")
     parser.add_argument("--dry-run", action="store_true", help="check everything, show the plan and stop")
     return parser
@@ -105,12 +116,16 @@ def overrides_of(args: argparse.Namespace) -> dict[str, Any]:
     ConfigurationError
         A ``--set`` is not NAME=VALUE.
     """
-    direct = ("data", "encoder", "trials", "replicates", "workers_per_trial", "seed")
+    direct = ("data", "encoder", "trials", "replicates", "workers_per_trial", "seed", "validation_per_class")
     values = {name: getattr(args, name) for name in direct if getattr(args, name) is not None}
     if args.encoder is not None:
         values["encoder_revision"] = None
     if args.imbalance_ratio is not None:
         values["imbalance_ratios"] = tuple(_ratio(text) for text in args.imbalance_ratio)
+    if args.counts is not None:
+        values.update(exact_counts(args.counts, args.imbalance_ratio))
+    if options := corpus_options(args):
+        values["corpus_options"] = options
     faults = []
     for assignment in args.set:
         name, equals, text = assignment.partition("=")
@@ -174,18 +189,26 @@ def checked(
         prepared = preflight.collect(
             faults,
             lambda: prepare(
-                corpus, encoder, study_seed=config.seed, max_validation_rows=config.max_validation_rows
+                corpus,
+                encoder,
+                study_seed=config.seed,
+                max_validation_rows=config.max_validation_rows,
+                validation_per_class=config.validation_per_class,
+                separate_near_duplicates=config.separate_near_duplicates,
             ),
         )
     if corpus is not None and not stored and not args.fresh:
         faults += resume_faults(folder, config, corpus.digest)
+    if prepared is not None and config.n_max is not None:
+        faults += count_faults(prepared, config.imbalance_ratios, config.profile, config.n_max)
     if faults or corpus is None or prepared is None:
         raise ConfigurationError(faults)
     run = RunSettings(
         study_seed=config.seed,
         encoder=encoder,
         profile=config.profile,
-        n_max=shared_n_max(prepared, config.imbalance_ratios, config.profile, config.max_train_rows),
+        n_max=config.n_max
+        or shared_n_max(prepared, config.imbalance_ratios, config.profile, config.max_train_rows),
         max_train_rows=config.max_train_rows,
         cache_dir=str(folder.cache),
     )

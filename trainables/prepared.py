@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from trainables.corpora.corpus import Corpus
-from trainables.corpora.imbalance import draw, largest_n_max
-from trainables.corpora.split import split_by_group
+from trainables.corpora.imbalance import class_sizes, draw, largest_n_max
+from trainables.corpora.leakage import split_corpus
 from trainables.encoder import EncoderSettings, load_tokenizer
+from trainables.errors import ConfigurationError
 from trainables.seeds import derive_seed, generator
 from trainables.settings import NATURAL
 from trainables.tokens import TokenisedTexts, tokenise
@@ -75,20 +76,44 @@ class RunSettings:
 
 
 def prepare(
-    corpus: Corpus, encoder: EncoderSettings, *, study_seed: int, max_validation_rows: int | None
+    corpus: Corpus,
+    encoder: EncoderSettings,
+    *,
+    study_seed: int,
+    max_validation_rows: int | None,
+    validation_per_class: int | None = None,
+    separate_near_duplicates: bool = True,
 ) -> PreparedCorpus:
-    """Split a corpus by group and tokenise it.
+    """Split a corpus by group, or as its source says, and tokenise it.
+
+    Parameters
+    ----------
+    corpus, encoder
+        What is split, and whose tokens it becomes.
+    study_seed
+        Seed of the study.
+    max_validation_rows
+        Bound on the validation rows, which keep their prior.
+    validation_per_class
+        Validation rows of every class instead; replaces ``max_validation_rows``.
+    separate_near_duplicates
+        See :func:`trainables.corpora.leakage.split_corpus`.
 
     Raises
     ------
     ConfigurationError
         A class has too few rows for the split.
     """
-    split = split_by_group(
-        corpus.labels, corpus.groups, classes=corpus.classes, seed=derive_seed(study_seed, "split")
+    split = split_corpus(
+        corpus,
+        seed=derive_seed(study_seed, "split"),
+        separate_near_duplicates=separate_near_duplicates,
     )
     validation = split.validation
-    if max_validation_rows is not None and len(validation) > max_validation_rows:
+    if validation_per_class is not None:
+        kept = _balanced(corpus, validation, validation_per_class, generator(study_seed, "validation"))
+        validation = validation[kept]
+    elif max_validation_rows is not None and len(validation) > max_validation_rows:
         kept = draw(
             corpus.labels[validation],
             NATURAL,
@@ -108,6 +133,49 @@ def prepare(
         classes=corpus.classes,
         digest=corpus.digest,
     )
+
+
+def _balanced(
+    corpus: Corpus, validation: npt.NDArray[np.int64], per_class: int, rng: np.random.Generator
+) -> npt.NDArray[np.int64]:
+    labels = corpus.labels[validation]
+    counts = np.bincount(labels, minlength=len(corpus.classes)).tolist()
+    faults = [
+        f"validation_per_class is {per_class}, but class {name!r} has {n} validation rows; lower it."
+        for name, n in zip(corpus.classes, counts, strict=True)
+        if n < per_class
+    ]
+    if faults:
+        raise ConfigurationError(faults)
+    return draw(labels, 1.0, n_max=per_class, rng=rng, n_classes=len(counts))
+
+
+def count_faults(
+    prepared: PreparedCorpus, ratios: Sequence[float | str], profile: str, n_max: int
+) -> list[str]:
+    """Return a fault for every class with too few training rows for an n_max that was asked for.
+
+    Parameters
+    ----------
+    prepared
+        The corpus.
+    ratios
+        Imbalance ratios of the study; ``natural`` asks for nothing.
+    profile
+        ``step`` or ``exponential``.
+    n_max
+        Rows of the majority.
+    """
+    counts = np.bincount(prepared.train_labels, minlength=len(prepared.classes)).tolist()
+    return [
+        f"n_max is {n_max}, but class {name!r} has {count} training rows and needs {size} at imbalance ratio "
+        f"{ratio:g}; lower n_max (or the counts), or use more data."
+        for ratio in map(float, (ratio for ratio in ratios if ratio != NATURAL))
+        for name, count, size in zip(
+            prepared.classes, counts, class_sizes(counts, ratio, profile, n_max), strict=True
+        )
+        if size > count
+    ]
 
 
 def shared_n_max(

@@ -124,14 +124,20 @@ def given_parts(corpus: Corpus, clusters: npt.NDArray[np.int64]) -> GivenParts:
     return GivenParts(part_of_row, dict(removed))
 
 
-def duplicate_counts(corpus: Corpus) -> dict[str, int]:
+def duplicate_counts(corpus: Corpus, clusters: npt.NDArray[np.int64]) -> dict[str, int]:
     """Return what is repeated in a corpus, by kind; kinds that do not occur are left out.
 
     Exact duplicates that the reader left out come first, then the clusters of near-duplicates, then what a given
-    split loses because it leaked. A cluster is a set of rows, see
-    :func:`trainables.corpora.duplicates.near_duplicate_clusters`.
+    split loses because it leaked.
+
+    Parameters
+    ----------
+    corpus
+        The corpus.
+    clusters
+        (n,) near-duplicate cluster of each row, see
+        :func:`trainables.corpora.duplicates.near_duplicate_clusters`.
     """
-    clusters = near_duplicate_clusters(corpus.texts)
     sizes = np.bincount(clusters, minlength=1)
     counts = {reason: n for reason, n in corpus.left_out.items() if reason.startswith("duplicate")}
     counts["near-duplicate rows"] = int(sizes[sizes > 1].sum())
