@@ -9,26 +9,20 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from trainables.corpora.adme import read_adme
 from trainables.corpora.corpus import Corpus
-from trainables.corpora.openfda import read_openfda
-from trainables.corpora.sample import generate_sample
+from trainables.corpora.newsgroups20 import read_newsgroups20
+from trainables.corpora.sst2 import read_sst2
 from trainables.corpora.tabular import read_tabular
+from trainables.corpora.trec import read_trec
 from trainables.errors import ConfigurationError
-
-
-def read_adme(data: str | None, *, food_effect: str = "absorption", keep_mixed: bool = False) -> Corpus:
-    """Return the ADME corpus of a file or folder of label records, or without one the generated sample.
-
-    The options are those of :func:`read_openfda`; the sample has neither food headings nor mixed ones.
-    """
-    if data is None:
-        return generate_sample()
-    return read_openfda(data, food_effect=food_effect, keep_mixed=keep_mixed)
-
 
 CORPORA: dict[str, Callable[..., Corpus]] = {
     "adme": read_adme,
+    "newsgroups20": read_newsgroups20,
+    "sst2": read_sst2,
     "tabular": read_tabular,
+    "trec": read_trec,
 }
 
 

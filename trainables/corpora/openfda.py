@@ -158,7 +158,7 @@ def _read_label(
         label.left_out[NO_SECTION] += 1
         return label
     group = substance_group(record)
-    names = _name_words(record)
+    names = name_words(record)
     number = 0
     for text in texts:
         whole_chapter = section == "clinical_pharmacology"
@@ -175,7 +175,7 @@ def _read_label(
     return label
 
 
-def _name_words(record: Record) -> set[str]:
+def name_words(record: Record) -> set[str]:
     """Return the words of the product's names; short ones are too common to tell a sentence's start."""
     openfda = record.get("openfda")
     if not isinstance(openfda, dict):
