@@ -109,8 +109,8 @@ def given_parts(corpus: Corpus, clusters: npt.NDArray[np.int64]) -> GivenParts:
     removed: Counter[str] = Counter()
     keys = [text_key(text) for text in corpus.texts]
     ways: tuple[tuple[str, Sequence[object]], ...] = (
-        ("same text", keys),
-        ("same group", corpus.groups),
+        ("text", keys),
+        ("group", corpus.groups),
         ("near-duplicate", clusters.tolist()),
     )
     for part, judged_by in ((_VALIDATION, (_TEST,)), (_TRAIN, (_VALIDATION, _TEST))):
@@ -120,7 +120,7 @@ def given_parts(corpus: Corpus, clusters: npt.NDArray[np.int64]) -> GivenParts:
                 leaks = [row for row in np.flatnonzero(part_of_row == part).tolist() if values[row] in theirs]
                 part_of_row[leaks] = _REMOVED
                 if leaks:
-                    removed[f"{PARTS[part]} row with the {reason} in {PARTS[judge]}"] += len(leaks)
+                    removed[f"{PARTS[part]} row whose {reason} is in {PARTS[judge]}"] += len(leaks)
     return GivenParts(part_of_row, dict(removed))
 
 

@@ -37,7 +37,9 @@ class Row:
 
 def text_key(text: str) -> bytes:
     """Return 16 bytes that texts share which differ in case and spaces alone."""
-    return hashlib.blake2b(" ".join(text.lower().split()).encode(), digest_size=16).digest()
+    return hashlib.blake2b(
+        " ".join(text.lower().split()).encode(errors="surrogatepass"), digest_size=16
+    ).digest()
 
 
 def own_group(text: str) -> str:

@@ -195,14 +195,7 @@ def _rows(
         else:
             group = _single_value(values[2], where, "group") if with_group else ""
             row_part = _part(values[-1], where) if with_split else part
-            yield Row(text.strip(), label, group or _own_group(text), where, row_part)
-
-
-def _own_group(text: str) -> str:
-    try:
-        return own_group(text)
-    except UnicodeEncodeError:
-        return "broken"  # the row is left out for its broken text
+            yield Row(text.strip(), label, group or own_group(text), where, row_part)
 
 
 def _single_value(value: Any, where: str, what: str) -> str:
