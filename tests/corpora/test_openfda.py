@@ -1,10 +1,13 @@
 import json
+import tracemalloc
 import zipfile
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
+from trainables.corpora import archives
+from trainables.corpora import records as json_records
 from trainables.corpora.headings import CLASSES, MIXED
 from trainables.corpora.openfda import read_openfda, substance_group
 from trainables.errors import ConfigurationError
@@ -165,7 +168,10 @@ def test_a_record_without_any_identity_still_has_a_group():
         (b"", "empty"),
         (b'{"set_id": "a"}\n\nnot json\n', "line 3: not JSON"),
         (b"PK of Velorin", "line 1: not JSON"),
-        (b'{"set_id": "a"}\n[1, 2]\n', "JSON objects"),
+        (b'{"set_id": "a"}\n[1, 2]\n', "line 2: expected a JSON object"),
+        (b'{"results": [{"set_id": "a"}, 7]}', "record 2: expected a JSON object"),
+        (b'{"results": [{"set_id": "a"}, {"set', "not JSON behind record 1"),
+        (b'[{"set_id": "a"}, 1e]', "not JSON behind record 1"),
         (b'{"set_id": "a"}\n17\n', "line 2: expected a JSON object"),
         (b'{"set_id": "a", "openfda": {}}\n', "none of 1 records has a field pharmacokinetics"),
         (b'{"pharmacokinetics": ["No heading in here."]}\n', "no usable row"),
@@ -196,3 +202,38 @@ def test_the_real_labels():
     assert min(counts.values()) >= 500 and counts["other"] == max(counts.values())
     starts = tuple(f"{name.capitalize()}:" for name in CLASSES)
     assert not [text for text in corpus.texts if text.startswith((*starts, "12.3 "))]
+
+
+def test_a_bulk_download_streams_with_flat_memory(tmp_path):
+    """Ten times the records must not need more memory: the document is never held as a whole."""
+    peaks = []
+    for n in (300, 3000):
+        padding = "x" * 20_000  # other fields of a label, 60 MB over all records
+        records = (label(f"drug{i % 50}", SECTION, set_id=f"s{i % 50}", other=padding) for i in range(n))
+        path = tmp_path / f"drug-label-0001-of-000{n // 300}.json.zip"
+        with zipfile.ZipFile(path, "w") as archive, archive.open("drug-label.json", "w") as member:
+            member.write(b'{\n  "meta": {"last_updated": "2024-01-01"},\n  "results": [\n')
+            for i, record in enumerate(records):
+                member.write((",\n" if i else "").encode() + json.dumps(record, indent=2).encode())
+            member.write(b"\n]}")
+        tracemalloc.start()
+        assert len(read_openfda(path)) == 2
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.5 * peaks[0]
+
+
+def test_a_line_without_end_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(json_records, "MAX_LINE_BYTES", 1000)
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"set_id": "a"}\n' + '{"set_id": "' + "b" * 2000 + '"}\n')
+    with pytest.raises(ConfigurationError, match="line 2: longer than"):
+        read_openfda(path)
+
+
+def test_a_bomb_is_refused_by_its_declared_size(tmp_path, monkeypatch):
+    monkeypatch.setattr(archives, "_FREE_BYTES", 0)
+    with zipfile.ZipFile(tmp_path / "a.json.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.json", " " * 10_000_000)
+    with pytest.raises(ConfigurationError, match="decompression bomb"):
+        read_openfda(tmp_path / "a.json.zip")

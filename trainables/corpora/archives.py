@@ -60,6 +60,19 @@ def holds_xml(path: Path) -> bool:
     return head.replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n").startswith(b"<")
 
 
+def check_declared_sizes(archive: zipfile.ZipFile, path: Path) -> None:
+    """Refuse an archive whose members unpack to far more than its size.
+
+    Raises
+    ------
+    ConfigurationError
+        By the sizes that its directory declares; Python reads no member beyond them.
+    """
+    _Budget(_FREE_BYTES + _MAX_RATIO * path.stat().st_size).spend(
+        sum(info.file_size for info in archive.infolist()), str(path)
+    )
+
+
 def xml_documents(path: Path) -> Iterator[tuple[str, bytes]]:
     """Yield (origin, content) of every XML document in a file or archive, in the order of their names.
 

@@ -1,4 +1,7 @@
-"""Read JSON records one by one from JSON Lines, gzip, zip, bulk documents and folders of them."""
+"""Read JSON records one by one from JSON Lines, gzip, zip, bulk documents and folders of them.
+
+Documents are parsed as they stream, so that memory stays flat however large a bulk download is.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,23 @@ import io
 import json
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
+import ijson
+
+from trainables.corpora.archives import check_declared_sizes
 from trainables.errors import ConfigurationError
 
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".jsonl.gz", ".ndjson.gz", ".json.gz", ".zip")
+MAX_LINE_BYTES = 64 << 20  # the largest labels have some 10 MB
+_HEAD_BYTES = 1 << 16
+_BOM = b"\xef\xbb\xbf"
 
 Record = dict[str, Any]
+_Opener = Callable[[], IO[bytes]]
 Paths = str | Path | Iterable[str | Path]
 
 
@@ -52,65 +63,104 @@ def read_records(path: Path) -> Iterator[tuple[int, Record]]:
     Raises
     ------
     ConfigurationError
-        For a file that cannot be read or decompressed, or is not JSON, with its line.
+        For a file that cannot be read or decompressed, or is not JSON, with its line or record.
     """
     try:
         with path.open("rb") as file:
             magic = file.read(4)
         if magic == b"PK\x03\x04":
             with zipfile.ZipFile(path) as archive:
+                check_declared_sizes(archive, path)
                 for name in sorted(archive.namelist()):
                     if name.lower().endswith(SUFFIXES):
-                        with io.TextIOWrapper(archive.open(name), encoding="utf-8-sig") as stream:
-                            yield from _records_of(stream, path)
+                        yield from _records_of(partial(archive.open, name), path)
         elif magic[:2] == b"\x1f\x8b":
-            with gzip.open(path, "rt", encoding="utf-8-sig") as stream:
-                yield from _records_of(stream, path)
+            yield from _records_of(cast(_Opener, partial(gzip.GzipFile, path)), path)
         else:
-            with path.open(encoding="utf-8-sig") as stream:
-                yield from _records_of(stream, path)
+            yield from _records_of(lambda: path.open("rb"), path)
     except UnicodeDecodeError as error:
         raise ConfigurationError(
             f"{path}: not UTF-8 text ({error.reason}); expected JSON records."
         ) from error
-    except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+        # RuntimeError: encrypted; NotImplementedError: a compression that Python does not know
         raise ConfigurationError(f"{path}: cannot be read ({error}); is the file complete?") from error
 
 
-def _records_of(stream: IO[str], path: Path) -> Iterator[tuple[int, Record]]:
-    for number, line in enumerate(stream, start=1):
+def _records_of(open_stream: _Opener, path: Path) -> Iterator[tuple[int, Record]]:
+    with open_stream() as stream:
+        prefix = _prefix_of_records(stream.read(_HEAD_BYTES).removeprefix(_BOM))
+    with open_stream() as stream:
+        if prefix is None:
+            yield from _lines(stream, path)
+        else:
+            yield from _document(stream, prefix, path)
+
+
+def _prefix_of_records(head: bytes) -> str | None:
+    """Return where the records of a document lie, as ijson writes it, or None for one record a line."""
+    start = head.lstrip()[:1]
+    if start == b"[":
+        return "item"
+    if start != b"{":
+        return None
+    key = ""
+    try:
+        for where, event, value in ijson.parse(io.BytesIO(head)):
+            if where == "" and event == "map_key":
+                key = value
+            elif where == key and (key, event) in (("results", "start_array"), ("meta", "start_map")):
+                return "results.item"
+    except ijson.JSONError:
+        pass  # the head ends inside a value, or a second line begins
+    line, newline, _ = head.partition(b"\n")
+    try:
+        json.loads(line)
+    except json.JSONDecodeError:
+        return "" if newline else None  # one record over several lines, or a line longer than the head
+    except UnicodeDecodeError:
+        return None
+    return None
+
+
+def _lines(stream: IO[bytes], path: Path) -> Iterator[tuple[int, Record]]:
+    number = 0
+    while line := stream.readline(MAX_LINE_BYTES + 1):
+        number += 1
+        if len(line) > MAX_LINE_BYTES:
+            raise ConfigurationError(
+                f"{path}, line {number}: longer than {MAX_LINE_BYTES >> 20} MB; expected one record a line."
+            )
+        if number == 1:
+            line = line.removeprefix(_BOM)
         if not line.strip():
             continue
         try:
-            value = json.loads(line)
+            value = json.loads(line.decode())
         except json.JSONDecodeError as error:
-            if number == 1:  # a document over several lines, such as a bulk download
-                yield from _document(line + stream.read(), path)
-                return
             raise ConfigurationError(f"{path}, line {number}: not JSON ({error.msg}).") from error
-        if isinstance(value, dict) and isinstance(value.get("results"), list):
-            yield from enumerate(_checked(value["results"], path), start=1)
-        elif isinstance(value, list):
-            yield from enumerate(_checked(value, path), start=1)
-        elif isinstance(value, dict):
-            yield number, value
-        else:
+        except RecursionError as error:
+            raise ConfigurationError(f"{path}, line {number}: nested too deep.") from error
+        if not isinstance(value, dict):
             raise ConfigurationError(f"{path}, line {number}: expected a JSON object, found {value!r:.40}.")
+        yield number, value
 
 
-def _document(text: str, path: Path) -> Iterator[tuple[int, Record]]:
+def _document(stream: IO[bytes], prefix: str, path: Path) -> Iterator[tuple[int, Record]]:
+    number = 0
+    if stream.read(len(_BOM)) != _BOM:
+        stream.seek(0)
     try:
-        value = json.loads(text)
-    except json.JSONDecodeError as error:
+        for record in ijson.items(stream, prefix, use_float=True, multiple_values=True):
+            number += 1
+            if not isinstance(record, dict):
+                raise ConfigurationError(
+                    f"{path}, record {number}: expected a JSON object, found {record!r:.40}."
+                )
+            yield number, record
+    except ijson.JSONError as error:
+        what = str(error).splitlines()[0]
         raise ConfigurationError(
-            f"{path}, line {error.lineno}: not JSON ({error.msg}); expected one record a line, or one document "
-            f'{{"results": [...]}}.'
+            f"{path}: not JSON behind record {number} ({what}); expected one record a line, or one document "
+            f'{{"results": [...]}}. Is the file complete?'
         ) from error
-    records = value.get("results", [value]) if isinstance(value, dict) else value
-    yield from enumerate(_checked(records, path), start=1)
-
-
-def _checked(records: Any, path: Path) -> list[Record]:
-    if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
-        raise ConfigurationError(f'{path}: expected a list of JSON objects under "results".')
-    return records
