@@ -5,24 +5,25 @@ from __future__ import annotations
 import importlib.metadata
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
-from trainables.forward import predict
-from trainables.stage import train_stage
 
 from study.cluster import TrialResources
 from study.config import StudyConfig
-from trainables.encoder import EncoderSettings, build_classifier
+from trainables.encoder import EncoderSettings, build_classifier, resolve_precision
 from trainables.errors import ConfigurationError
+from trainables.forward import predict
 from trainables.prepared import PreparedCorpus, RunSettings
 from trainables.replicate import draw_rows
-from trainables.settings import NATURAL
+from trainables.settings import NATURAL, TrialSettings
+from trainables.stage import train_stage
 
 T = TypeVar("T")
 MINIMUM_VERSIONS = {"ray": (2, 60), "optuna": (5, 0), "mlflow": (3, 17), "transformers": (5, 0)}
@@ -93,16 +94,18 @@ def estimate_cost(
     return Estimate(round(replicates), round(rows), seconds / resources.concurrency)
 
 
-def _mid(config: StudyConfig, name: str, space: object) -> float:
-    values = space.get(name) if hasattr(space, "get") else None
-    return float(np.mean(values)) if values else float(config.fixed.get(name, 1.0))
+def _mid(config: StudyConfig, name: str, space: Mapping[str, Sequence[float]]) -> float:
+    """Return the middle of what a setting may be: of its grid, else its fixed value, else its default."""
+    if name in space:
+        return float(np.mean(space[name]))
+    return float(config.fixed.get(name, getattr(TrialSettings(), name)))
 
 
 def _stage1_rows(prepared: PreparedCorpus, run: RunSettings, ratio: float | str, n_rows: int) -> int:
     if ratio != NATURAL:
         return run.n_max * len(prepared.classes)
     counts = np.bincount(prepared.train_labels)
-    return round(counts.max() / counts.sum() * n_rows) * len(prepared.classes)
+    return int(round(counts.max() / counts.sum() * n_rows) * len(prepared.classes))
 
 
 def _timed(prepared: PreparedCorpus, run: RunSettings, resources: TrialResources) -> tuple[float, float]:
@@ -114,13 +117,15 @@ def _timed(prepared: PreparedCorpus, run: RunSettings, resources: TrialResources
         some = np.linspace(0, len(prepared.train_labels) - 1, num=min(256, len(prepared.train_labels)))
         rows = some.astype(np.int64)
         tokens, labels = prepared.train_tokens.select(rows), prepared.train_labels[rows]
-        train_stage(model, tokens, labels, steps=2, learning_rate=1e-5, batch_size=16, seed=0)
-        started = time.perf_counter()
-        train_stage(model, tokens, labels, steps=_TIMED_STEPS, learning_rate=1e-5, batch_size=16, seed=1)
-        trained = time.perf_counter()
+        precision = resolve_precision(run.encoder)
+        train = partial(train_stage, model, tokens, labels, learning_rate=1e-5, precision=precision)
         scored = tokens.select(np.arange(min(64, len(rows))))
-        predict(model, scored)
-        return (trained - started) / (_TIMED_STEPS * 16), (time.perf_counter() - trained) / len(scored)
+        train(steps=2)  # the first steps also make what the later ones reuse
+        started = time.perf_counter()
+        rows_trained = train(steps=_TIMED_STEPS).rows
+        trained = time.perf_counter()
+        predict(model, scored, precision=precision)
+        return (trained - started) / rows_trained, (time.perf_counter() - trained) / len(scored)
     finally:
         torch.set_num_threads(threads)
 

@@ -108,9 +108,14 @@ class ProgressView:
         return ", ".join(parts) + f", {trial.seconds:.0f} s. {self._summary()}"
 
     def _summary(self) -> str:
-        search = self._ledger.of_phase("search")
-        done = sum(trial.state != "running" for trial in search)
-        parts = [f"{done}/{self._config.trials} trials"]
+        parts = [_duration(time.monotonic() - self._started)]
+        for phase, title in PHASE_TITLES.items():
+            trials = [
+                trial for trial in self._ledger.of_phase(phase) if trial.seconds or trial.state == "running"
+            ]
+            total = self._config.trials if phase == "search" else len(trials)
+            if trials:
+                parts.append(f"{title} {sum(trial.state != 'running' for trial in trials)}/{total}")
         for ratio in self._config.imbalance_ratios:
             best = best_trial(self._ledger, ratio, self._config.objective)
             if best is not None:
@@ -118,7 +123,7 @@ class ProgressView:
                 parts.append(f"best gain at {ratio}: {_with_interval(gains, signed=True)}")
         left = self._seconds_left()
         if left is not None:
-            parts.append(f"about {left / 60:.0f} min left" if left > 90 else f"about {left:.0f} s left")
+            parts.append(f"about {_duration(left)} left")
         return "; ".join(parts)
 
     def _replicates_done(self) -> int:
@@ -131,6 +136,10 @@ class ProgressView:
             return None
         each = (time.monotonic() - self._started) / done
         return max(0.0, each * (self._owed - self._replicates_done()))
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds > 90 else f"{seconds:.0f} s"
 
 
 def _with_interval(values: dict[int, float], signed: bool = False) -> str:

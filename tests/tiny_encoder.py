@@ -13,7 +13,9 @@ from trainables.corpora.sample import generate_sample
 
 
 def write_tiny_encoder(folder: Path) -> Path:
-    counted = Counter(word for text in generate_sample().texts for word in re.findall(r"[a-z]+", text.lower()))
+    counted = Counter(
+        word for text in generate_sample().texts for word in re.findall(r"[a-z]+", text.lower())
+    )
     words = [word for word, _ in counted.most_common(1500)]
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     folder.mkdir(parents=True, exist_ok=True)

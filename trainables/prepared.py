@@ -33,7 +33,7 @@ class PreparedCorpus:
     classes
         Class names.
     digest
-        Digest of the corpus, the split and the tokenisation.
+        Of the corpus; together with the run's seed and encoder it decides everything above.
     """
 
     train_texts: Sequence[str]
@@ -104,6 +104,7 @@ def prepare(
     ConfigurationError
         A class has too few rows for the split.
     """
+    corpus = corpus.in_canonical_order()
     split = split_corpus(
         corpus,
         seed=derive_seed(study_seed, "split"),

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from trainables.augment import operator_identity
 from trainables.augment.cached import cached_stage1_set
 from trainables.augment.stage1_set import Stage1Set
+from trainables.batching import steps_of
 from trainables.cache import ContentCache
 from trainables.corpora.imbalance import draw
 from trainables.encoder import load_tokenizer
@@ -94,7 +95,12 @@ def run_replicate(
         stage1_key = _stage1_key(prepared, run, settings, replicate, world)
         diagnostics = {
             "stage1_rows": float(len(stage1_set.labels)),
+            # Also where stage 1 comes from the cache: compute-matched vanilla is given as many steps.
+            "stage1_steps": float(
+                steps_of(len(stage1_set.labels), settings.batch_size, settings.stage1_epochs)
+            ),
             "augmentations_unchanged": float(stage1_set.unchanged),
+            "near_copies_kept": float(stage1_set.near_copies_kept),
             "augmentation_seconds": time.perf_counter() - started,
             "augmentation_cache_hits": float(cache.hits.get("augmentation", 0)),
         }

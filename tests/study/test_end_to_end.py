@@ -129,7 +129,11 @@ def test_the_comparison_as_json(launched, capsys):
     found = json.loads(capsys.readouterr().out)
     assert found["study"] == "adme" and found["confirmation"] == []
     assert len(found["trials"]) == 4
-    assert {b["arm"] for b in found["baselines"]} == {"vanilla", "logit_adjustment_posthoc", "vanilla_matched"}
+    assert {b["arm"] for b in found["baselines"]} == {
+        "vanilla",
+        "logit_adjustment_posthoc",
+        "vanilla_matched",
+    }
     for trial in found["trials"]:
         assert trial["gain"]["metric"] == "val/macro_f1" and trial["seconds"] > 0
         if trial["replicates"] > 1:
@@ -160,7 +164,7 @@ def test_a_killed_launch_goes_on_where_it_stopped(launched, encoder, tmp_path):
         stderr=subprocess.DEVNULL,
     )
     deadline = time.monotonic() + 200
-    while not (path.exists() and len(Ledger(path).of_phase("search")) >= 2):
+    while not (path.exists() and len(Ledger(path).of_phase("search")) >= 1):
         assert driver.poll() is None and time.monotonic() < deadline
         time.sleep(0.05)
     driver.send_signal(signal.SIGKILL)
@@ -191,7 +195,9 @@ def test_a_killed_launch_goes_on_where_it_stopped(launched, encoder, tmp_path):
 @pytest.mark.slow
 def test_two_workers_score_as_one_does(launched, encoder, tmp_path):
     whole = Ledger(launched[0] / "adme" / "ledger.jsonl")
-    finished = run(command(encoder, tmp_path, "--workers-per-trial", "2", "--set=cpus_per_trial=1.0"), tmp_path)
+    finished = run(
+        command(encoder, tmp_path, "--workers-per-trial", "2", "--set=cpus_per_trial=1.0"), tmp_path
+    )
     assert finished.returncode == 0, finished.stderr
     grouped = Ledger(tmp_path / "adme" / "ledger.jsonl")
     for ratio in ("natural", 0.2):

@@ -25,7 +25,9 @@ def test_one_driver_at_a_time(tmp_path):
         "try:\n    folder.locked().__enter__()\n    print('in')\nexcept StudyStopped as e:\n    print(e)"
     )
     with folder.locked():
-        said = subprocess.run([sys.executable, "-c", other], capture_output=True, text=True, check=True).stdout
+        said = subprocess.run(
+            [sys.executable, "-c", other], capture_output=True, text=True, check=True
+        ).stdout
         assert "Another launch of 'toy' is running" in said and str(os.getpid()) in said
     said = subprocess.run([sys.executable, "-c", other], capture_output=True, text=True, check=True).stdout
     assert said.strip() == "in"

@@ -131,7 +131,9 @@ def test_all_faults_are_told_in_one_go(launch, tmp_path):
 
 
 def test_a_misspelt_value_is_answered_with_the_known_ones(launch):
-    refused(launch("adme", "--preset", "smoke", "--set", "max_rows=3"), "'max_rows' is no value", "max_train_rows")
+    refused(
+        launch("adme", "--preset", "smoke", "--set", "max_rows=3"), "'max_rows' is no value", "max_train_rows"
+    )
     refused(launch("adme", "--preset", "smoke", "--set", "max_train_rows"), "NAME=VALUE was expected")
 
 

@@ -134,7 +134,9 @@ def test_raising_the_number_of_trials_continues_the_search(tmp_path):
 
 
 def test_optuna_holds_the_truth(tmp_path):
-    study = run_to_the_end(tmp_path, small_config(), fails=lambda job: job.phase == "search" and job.settings.strength == 0.05)
+    study = run_to_the_end(
+        tmp_path, small_config(), fails=lambda job: job.phase == "search" and job.settings.strength == 0.05
+    )
     stored = optuna.load_study(study_name="toy", storage=f"sqlite:///{tmp_path / 'optuna.db'}")
     assert len(stored.trials) == 6
     by_id = {t.user_attrs["trial_id"]: t for t in stored.trials}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -57,6 +57,18 @@ class Corpus:
         """Return the number of rows per class, in class order."""
         counts = np.bincount(self.labels, minlength=len(self.classes))
         return {name: int(n) for name, n in zip(self.classes, counts, strict=True)}
+
+    def in_canonical_order(self) -> Corpus:
+        """Return the same rows in the order of their content, so that no split or draw depends on the file's."""
+        order = sorted(range(len(self)), key=lambda i: (self.texts[i], self.groups[i], int(self.labels[i])))
+        return replace(
+            self,
+            texts=[self.texts[i] for i in order],
+            labels=self.labels[order],
+            groups=[self.groups[i] for i in order],
+            origins=[self.origins[i] for i in order],
+            split=None if self.split is None else [self.split[i] for i in order],
+        )
 
     @cached_property
     def digest(self) -> str:

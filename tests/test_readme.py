@@ -1,0 +1,141 @@
+"""Every command of the README is run: as it stands, with a tiny encoder and a folder of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+import yaml
+from ray.autoscaler._private.util import prepare_config, validate_config
+
+from tests.corpora.label_records import sample_labels, write_lines
+from tests.tiny_encoder import write_tiny_encoder
+
+ROOT = Path(__file__).parents[1]
+BIN = Path(sys.executable).parent
+COMMANDS = [
+    line.split("  #")[0].strip()
+    for block in re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    for line in block.splitlines()
+    if line.strip()
+]
+TINY = ["--preset", "smoke", "--trials", "2", "--set", "encoder_layers=null", "--set", "max_length=32"]
+
+
+def of_kind(pattern):
+    return [command for command in COMMANDS if re.search(pattern, command)]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with a study of the sample in it, and how to run a command there."""
+    folder = tmp_path_factory.mktemp("readme")
+    encoder = write_tiny_encoder(folder / "encoder")
+    write_lines(folder / "labels.jsonl.gz", sample_labels(400))
+    environment = {
+        **{key: value for key, value in os.environ.items() if not key.startswith(("RAY_", "MLFLOW_"))},
+        "PYTHONPATH": str(ROOT),
+        "IMBALANCE_STUDY_OFFLINE": "1",
+        "COLUMNS": "160",
+    }
+
+    def run(command, *more):
+        argv = shlex.split(command.replace(".venv/bin/", f"{BIN}/"))
+        finished = subprocess.run(
+            [*argv, *more],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert finished.returncode == 0, f"{command}\n{finished.stderr}"
+        return finished
+
+    run(".venv/bin/python -m study.launch adme", "--encoder", str(encoder), *TINY)
+    return folder, encoder, environment, run
+
+
+def test_no_command_is_left_out():
+    kinds = (r"^make ", r"study\.launch", r"study\.(compare|data)", r"mlflow ui", r"^ray ")
+    assert COMMANDS and all(sum(bool(re.search(k, c)) for k in kinds) == 1 for c in COMMANDS), COMMANDS
+
+
+@pytest.mark.parametrize("command", of_kind(r"^make "))
+def test_make_knows_its_targets(command):
+    finished = subprocess.run(
+        [*command.split(), "--dry-run"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert "-m study.launch adme" in finished.stdout
+
+
+@pytest.mark.parametrize("command", of_kind(r"study\.launch"))
+def test_the_launch_commands(place, command):
+    _, encoder, _, run = place
+    smaller = [option for option in TINY if "--preset" not in command or option not in ("--preset", "smoke")]
+    finished = run(command, "--encoder", str(encoder), "--fresh", *smaller)
+    assert "Report: " in finished.stderr and "mlflow ui" in finished.stderr
+
+
+@pytest.mark.parametrize("command", of_kind(r"study\.(compare|data)"))
+def test_the_commands_that_look(place, command):
+    *_, run = place
+    assert "absorption" in run(command).stdout or "vanilla" in run(command).stdout
+
+
+@pytest.mark.parametrize("command", of_kind(r"mlflow ui"))
+def test_the_mlflow_line_opens_the_store(place, command):
+    folder, _, environment, _ = place
+    port = "5917"
+    argv = shlex.split(command.replace(".venv/bin/", f"{BIN}/").replace("5000", port))
+    server = subprocess.Popen(
+        argv,
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        deadline = time.monotonic() + 90
+        while True:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as page:
+                    assert b"MLflow" in page.read()
+                    break
+            except OSError:
+                assert server.poll() is None and time.monotonic() < deadline
+                time.sleep(0.5)
+    finally:
+        os.killpg(server.pid, 15)
+        server.wait()
+
+
+def test_rays_own_schema_accepts_the_cluster_and_the_readmes_commands_fit_it():
+    config = yaml.safe_load((ROOT / "cluster.yaml").read_text(encoding="utf-8"))
+    validate_config(prepare_config(config))
+    text = (ROOT / "cluster.yaml").read_text(encoding="utf-8")
+    for command in of_kind(r"^ray "):
+        argv = shlex.split(command)
+        assert argv[1] in ("up", "exec") and (ROOT / argv[2]).exists()
+        if argv[1] == "exec":
+            program, study, *options = shlex.split(argv[3])
+            assert f"/usr/local/bin/{program}" in text and study == "adme"
+            assert options[options.index("--storage") + 1] in text
+
+
+def test_the_cluster_installs_the_pinned_versions():
+    text = (ROOT / "cluster.yaml").read_text(encoding="utf-8")
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    assert "requirements.lock" in text
+    for pin in ("torch==2.13.0", "ray==2.60.0", "mlflow==", "optuna==", "transformers=="):
+        assert pin in lock
