@@ -7,7 +7,7 @@ from trainables.corpora import read_corpus
 
 
 def test_json_goes_to_standard_output_alone(capsys):
-    assert data.main(["adme", "--format", "json"]) == 0
+    assert data.main(["adme", "--data", "sample", "--format", "json"]) == 0
     printed = capsys.readouterr()
     about = json.loads(printed.out)
     assert set(about) == {"rows", "groups", "classes", "found", "left_out", "duplicates", "digest"}
