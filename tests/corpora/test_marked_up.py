@@ -1,4 +1,9 @@
+import time
+from xml.etree.ElementTree import Element, SubElement
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from trainables.corpora import topics
 from trainables.corpora.marked_up import cut_section
@@ -240,3 +245,76 @@ def test_only_the_pharmacokinetic_part_of_a_chapter_is_used():
 def test_food_effect_is_a_setting():
     xml = pk(p(bold("Effect of Food:") + " A heavy meal doubles the peak of Velorin."))
     assert found(xml)[0][0] == "absorption" and found(xml, food_effect="other")[0][0] == "other"
+
+
+def test_a_chapter_with_nested_sections_without_codes():
+    nested = [
+        section(p("Velorin blocks a receptor."), title="12.1 Mechanism of Action"),
+        section(
+            p(underlined("Absorption of Light")) + p("The skin gets red."), title="12.2 Pharmacodynamics"
+        ),
+        section(each(p(bold("{h}")) + p("{t}")), title="12.3 Pharmacokinetics"),
+        section(p("Resistance was seen in mice."), title="12.4 Microbiology"),
+    ]
+    xml = section("", code=CHAPTER, title="12 CLINICAL PHARMACOLOGY", nested=nested)
+    xml = xml.replace('<code code="42229-5"/>', "")
+    assert found(xml, whole_chapter=True) == FOUR
+    assert reasons(xml, whole_chapter=True) == {topics.NOT_PHARMACOKINETICS}
+
+
+def test_white_space_and_invisible_characters_do_not_matter():
+    pretty = "<paragraph>\n  <content styleCode='bold'>\n    <content styleCode='italics'>{h}</content>\n  </content>\n"
+    xml = pk(each(pretty + "</paragraph>\n" + p("\n  \u200b{t}\n")))
+    assert found(xml) == FOUR
+    assert found(pk(each(p(bold("\ufeff{h}\u00a0:") + "\u00a0{t}")))) == FOUR
+
+
+def test_headings_of_two_drugs():
+    xml = pk(
+        p(underlined("Velorin")) + each(p(italic("{h}") + "<br/>{t}"))
+        + p(underlined("Tanoprine")) + p(italic("Absorption") + "<br/>Tanoprine is taken up slowly.")
+    )  # fmt: skip
+    assert found(xml) == [*FOUR, ("absorption", "Tanoprine is taken up slowly.")]
+
+
+def test_words_run_together_by_the_source_are_parted():
+    xml = pk(p(bold("Metabolism:") + " In " + italic("human plasma") + "Velorin is split by an enzyme."))
+    assert found(xml) == [("metabolism", "In human plasma Velorin is split by an enzyme.")]
+
+
+WORDS = (
+    "Absorption Distribution: Metabolism and . - • ( 12.3 Velorin is slow. In vitro Table 3 [see : * a The"
+)
+TAGS = "paragraph content br list item table tr td caption sup linkHtml text component section title odd"
+TEXTS = st.lists(st.sampled_from(WORDS.split(" ")), max_size=8).map(" ".join) | st.text(max_size=8)
+STYLES = st.sampled_from(["", "bold", "Italics underline"])
+TREES = st.recursive(
+    st.tuples(st.sampled_from(TAGS.split(" ")), TEXTS, STYLES, st.just([])),
+    lambda inner: st.tuples(st.sampled_from(TAGS.split(" ")), TEXTS, STYLES, st.lists(inner, max_size=5)),
+    max_leaves=20,
+)
+
+
+@given(st.lists(TREES, max_size=6), st.booleans(), st.booleans())
+@settings(max_examples=100, deadline=None)
+def test_whatever_the_tree_paragraphs_have_a_label_or_a_reason(trees, chapter, in_text):
+    def build(parent, tree):
+        tag, text, style, inner = tree
+        element = SubElement(parent, tag, {"styleCode": style})
+        element.text = element.tail = text
+        for one in inner:
+            build(element, one)
+
+    root = Element("section")
+    for tree in trees:
+        build(SubElement(root, "text") if in_text else root, tree)
+    for paragraph in cut_section(root, names={"velorin"}, whole_chapter=chapter):
+        assert (paragraph.label is None) == bool(paragraph.reason)
+        assert paragraph.label is None or paragraph.text.strip()
+
+
+def test_hostile_paragraphs_take_linear_time():
+    marked = "".join(bold("X. ") + f"word {i}. " for i in range(5_000))
+    started = time.process_time()
+    cut(pk(p(bold("Absorption:") + A) + p(marked) + p(bold("effect of " * 20_000)) + p("a " * 50_000)))
+    assert time.process_time() - started < 5

@@ -113,6 +113,7 @@ _OTHER_SEARCH = [re.compile(pattern) for pattern in OTHER_SEARCH]
 _OTHER_MATCH = [_verbose(pattern) for pattern in OTHER_MATCH]
 _MIXED_SEARCH = [re.compile(pattern) for pattern in MIXED_SEARCH]
 _NO_HEADING = [re.compile(pattern) for pattern in NO_HEADING]
+_MAX_CHARACTERS = 200
 _JOINT = re.compile(r"\s*(?:,\s*and\s|,|/|;|\band/or\b|\band\b|&|\bor\b|\+)\s*")
 _NUMBER = re.compile(r"^(\d{1,2}(\.\d{1,2})+\.?|\(?[a-z0-9]\)|[ivx]+\.)\s+")
 
@@ -145,6 +146,8 @@ def classify_heading(heading: str, *, food_effect: str = "absorption") -> str | 
     >>> classify_heading("Patients with Renal Impairment"), classify_heading("Effect of Food")
     ('other', 'absorption')
     """
+    if len(heading) > _MAX_CHARACTERS:
+        return None  # also keeps hostile input away from patterns that backtrack
     return _classify(normalise_heading(heading), food_effect)
 
 

@@ -18,6 +18,9 @@ _MAX_WORDS = 14  # of a marked heading that is known
 _MAX_PLAIN_WORDS = 12
 _MAX_UNKNOWN_WORDS = 8
 _MAX_CLOSED_WORDS = 6  # of a heading that ends with a full stop
+_LOOK_BACK, _LOOK_AHEAD = 40, 80  # characters
+_WINDOW = 32  # runs
+_MAX_LEAD = 300  # characters
 _SEPARATORS = " \t:.-–—•"
 _SENTENCE_END = re.compile(r"[.!?:][\"'”’)\]]*\s*$|\]\s*$|^\s*$")
 _NUMBER = re.compile(r"\s*(?:[•●▪*·‒–-]|\(?\d{1,2}(?:\.\d{1,2})*[.)]?|\(?[a-z][.)])\s*", re.I)
@@ -128,31 +131,50 @@ def _is_marked(line: Line) -> bool:
 
 def _split_runs(runs: list[Run], kind: str, names: frozenset[str], food_effect: str) -> Iterator[Piece]:
     """Yield headings and the texts between them."""
-    text, raised, doubt = "", False, ""
-    at = 0
-    while at < len(runs):
-        run = runs[at]
+    ahead = runs[
+        ::-1
+    ]  # the next run is the last; a window of them is enough to see a heading and what follows
+    parts: list[str] = []
+    before, raised, doubt = "", False, ""  # `before`: the end of the text so far
+    while ahead:
         found = None
-        if run.style and run.text.strip() and _SENTENCE_END.search(_without_number(text)):
-            found = _marked_heading(runs[at:], names, food_effect, inside=bool(_without_number(text).strip()))
+        is_blank = not _without_number(before).strip()
+        if ahead[-1].style and ahead[-1].text.strip() and _may_follow(before):
+            window = ahead[: -_WINDOW - 1 : -1]
+            found = _marked_heading(window, names, food_effect, inside=not is_blank)
         if isinstance(found, tuple):
             heading, rest = found
-            yield from _plain(text, kind, raised, doubt, names, food_effect)
+            yield from _plain("".join(parts), kind, raised, doubt, names, food_effect)
             yield heading
-            text, raised, doubt, kind = "", False, "", BREAK
-            runs, at = rest, 0
+            parts, before, raised, doubt, kind = [], "", False, "", BREAK
+            ahead[-_WINDOW:] = rest[::-1]
             continue
-        if isinstance(found, str) and not text.strip():
-            doubt = found
-        if not text.strip():
+        run = ahead.pop()
+        if not before.strip():
             raised = run.raised
-        text += run.text
-        at += 1
-    yield from _plain(text, kind, raised, doubt, names, food_effect)
+            doubt = found or ""
+        parts.append(run.text)
+        before = (before + run.text)[-_LOOK_BACK:]
+    yield from _plain("".join(parts), kind, raised, doubt, names, food_effect)
+
+
+def _may_follow(before: str) -> bool:
+    """Tell whether a heading may stand behind this text: at the start, or behind a sentence."""
+    return _SENTENCE_END.search(_without_number(before)) is not None
+
+
+def _start_of(runs: list[Run]) -> str:
+    """Return the first characters of the runs that are not white space, enough to see a word."""
+    start = ""
+    for run in runs:
+        start = (start + run.text).lstrip()
+        if len(start) >= _LOOK_AHEAD:
+            break
+    return start
 
 
 def _without_number(text: str) -> str:
-    return "" if _NUMBER.fullmatch(text) else text
+    return "" if len(text) < _LOOK_BACK and _NUMBER.fullmatch(text) else text
 
 
 def _marked_heading(
@@ -168,8 +190,10 @@ def _marked_heading(
     doubt = None
     for n in (n_marked, *_ends_of_looks(runs[:n_marked])):
         lead, rest = "".join(run.text for run in runs[:n]), runs[n:]
+        if len(lead) > _MAX_LEAD:
+            continue
         printed = " ".join(lead.split())
-        following = "".join(run.text for run in rest).lstrip()
+        following = _start_of(rest)
         label = classify_heading(printed, food_effect=food_effect)
         if label is not None and len(printed.split()) <= _MAX_WORDS:
             if _is_closed(printed, following) or _begins_sentence(following, names):
@@ -180,7 +204,7 @@ def _marked_heading(
         if label is not None and tail.strip():
             return Heading(_trimmed(head), label), _without_separator([Run(tail, runs[n - 1].style), *rest])
     lead, rest = "".join(run.text for run in runs[:n_marked]), runs[n_marked:]
-    if doubt is None and _may_be_unknown(lead, "".join(run.text for run in rest).lstrip(), names, inside):
+    if doubt is None and len(lead) <= _MAX_LEAD and _may_be_unknown(lead, _start_of(rest), names, inside):
         return Heading(_trimmed(lead), None), _without_separator(rest)
     return doubt
 

@@ -20,6 +20,7 @@ _HTML_STYLES = frozenset(("b", "strong", "i", "em", "u"))
 _SKIPPED = frozenset(
     ("footnote", "footnoteRef", "renderMultiMedia", "observationMedia", "col", "colgroup", "highlight")
 )
+_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
 _LETTERS = re.compile(r"[^\W\d_]{3}")
 
 
@@ -71,7 +72,9 @@ class _Writer:
     def add(self, text: str | None, style: str, raised: bool) -> None:
         if not text:
             return
-        text = re.sub(r"\s+", " ", text)
+        text = re.sub(r"\s+", " ", _INVISIBLE.sub("", text))
+        if not text:
+            return
         last = self.runs[-1] if self.runs else None
         if last is not None and _lost_space(last, text, style):
             text = f" {text}"
