@@ -152,7 +152,9 @@ class OpenfdaApi:
         try:
             meta, records = answer["meta"], answer["results"]
             total, last_updated = int(meta["results"]["total"]), str(meta["last_updated"])
-            next_url = response.links.get("next", {}).get("url")
+            next_url = next(
+                (link["url"] for rel, link in response.links.items() if rel.lower() == "next"), None
+            )
             if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
                 raise TypeError("results is no list of records")
         except (KeyError, TypeError, ValueError) as error:
