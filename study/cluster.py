@@ -51,9 +51,13 @@ class TrialResources:
     concurrency: int
 
     def of_trial_process(self) -> dict[str, float]:
-        """Return the resources of the Tune trial itself; with a worker group it only waits."""
+        """Return the resources of the Tune trial itself.
+
+        With a worker group it only waits. Tune refuses a trial without any resource, and a share of a CPU would
+        keep the last worker of a machine from fitting, so it holds a little memory.
+        """
         if self.workers > 1:
-            return {"CPU": 0.01}
+            return {"memory": 2.0**20}
         return {"CPU": self.cpus, **({"GPU": self.gpus} if self.gpus else {})}
 
     def of_worker(self) -> dict[str, float]:
