@@ -1,27 +1,93 @@
-"""The forward pass of a BERT classifier for training on a CPU: the model's own parameters, fewer and larger operations.
+"""The forward and backward pass of a BERT classifier on a CPU, on the model's own parameters.
 
 Same function as transformers' ``BertForSequenceClassification``, and faster because
 
+- texts lie end to end, so that nothing but attention computes on padding;
+- the last layer computes the first token of each text alone: the classifier reads no other;
 - query, key and value are one matrix product;
-- weight gradients transpose a narrow operand first, which the matrix kernels like better;
-- attention saves what its backward pass needs and nothing else, and skips the mask where nothing is padded;
 - dropout masks come from a fast generator and join the residual sum in one operation.
 
-Other architectures run through transformers.
+Other architectures, and GPUs, run through transformers.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from trainables.dropout import MaskGenerator
+from trainables.tokens import TokenisedTexts
 
 Tensor = torch.Tensor
+
+# Matrix kernels are compiled per shape, which takes longer than running them: few shapes, little waste.
+_ROWS_MULTIPLE = 64
+_LENGTH_MULTIPLE = 8
+
+
+@dataclass(frozen=True)
+class PackedTexts:
+    """b texts end to end: t rows for everything but attention, b·l slots for attention.
+
+    At least one row at the end belongs to no text. It stands in for padding, and its gradient is always zero.
+
+    Attributes
+    ----------
+    ids, positions
+        (t,) int64 token id, and place in its text, of each row.
+    n
+        Rows that belong to texts.
+    first
+        (b,) int64 row of each text's first token.
+    length
+        Slots per text, l.
+    row_of_slot, slot_of_row
+        (b·l,) and (t,) int64.
+    bias
+        (b, 1, 1, l) float32 to add to attention scores: 0 on tokens, very negative on padding.
+    """
+
+    ids: Tensor
+    positions: Tensor
+    n: int
+    first: Tensor
+    length: int
+    row_of_slot: Tensor
+    slot_of_row: Tensor
+    bias: Tensor
+
+    @classmethod
+    def of(cls, texts: TokenisedTexts, pad_id: int) -> PackedTexts:
+        """Lay out tokenised texts."""
+        lengths, starts = texts.lengths, texts.offsets[:-1]
+        n = int(texts.offsets[-1])
+        rows = _multiple(n + 1, _ROWS_MULTIPLE)
+        length = _multiple(int(lengths.max()), _LENGTH_MULTIPLE)
+        place = np.arange(length)
+        is_token = place < lengths[:, None]
+        ids = np.full(rows, pad_id, np.int64)
+        ids[:n] = texts.ids
+        positions, slot_of_row = np.zeros(rows, np.int64), np.zeros(rows, np.int64)
+        positions[:n] = np.broadcast_to(place, is_token.shape)[is_token]
+        slot_of_row[:n] = np.flatnonzero(is_token)
+        row_of_slot = np.where(is_token, starts[:, None] + place, n)
+        bias = np.where(is_token, 0.0, -1e30).astype(np.float32)
+        return cls(
+            torch.from_numpy(ids),
+            torch.from_numpy(positions),
+            n,
+            torch.from_numpy(starts.copy()),
+            length,
+            torch.from_numpy(row_of_slot.ravel()),
+            torch.from_numpy(slot_of_row),
+            torch.from_numpy(bias).view(len(texts), 1, 1, length),
+        )
 
 
 def has_fast_forward(model: Any) -> bool:
@@ -37,58 +103,51 @@ def has_fast_forward(model: Any) -> bool:
     )
 
 
-def bert_logits(
-    model: Any, ids: Tensor, attention_mask: Tensor | None, masks: MaskGenerator | None
-) -> Tensor:
-    """Return the (b, C) logits of a padded batch.
+def bert_logits(model: Any, packed: PackedTexts, masks: MaskGenerator | None) -> Tensor:
+    """Return the (b, C) logits of b texts.
 
     Parameters
     ----------
     model
         A model that :func:`has_fast_forward` accepts.
-    ids
-        (b, l) int64 token ids.
-    attention_mask
-        (b, l) 1 on tokens, 0 on padding; None where nothing is padded.
+    packed
+        The texts.
     masks
         Source of dropout masks; None for no dropout.
     """
     bert = model.bert
-    batch, length = ids.shape
     table = bert.embeddings
-    x = table.word_embeddings(ids) + (
-        table.position_embeddings.weight[:length] + table.token_type_embeddings.weight[0]
+    x = table.word_embeddings(packed.ids) + (
+        F.embedding(packed.positions, table.position_embeddings.weight)
+        + table.token_type_embeddings.weight[0]
     )
-    x = _normalise(table.LayerNorm, x.view(batch * length, -1))
-    x = _dropped(x, table.dropout.p, masks)
-    bias = None
-    if attention_mask is not None:
-        bias = torch.zeros(batch, 1, 1, length, dtype=x.dtype)
-        bias.masked_fill_(attention_mask.view(batch, 1, 1, length) == 0, torch.finfo(x.dtype).min)
-    for layer in bert.encoder.layer:
-        x = _layer(layer, x, batch, length, bias, masks)
-    pooled = torch.tanh(bert.pooler.dense(x.view(batch, length, -1)[:, 0]))
+    x = _dropped(_normalise(table.LayerNorm, x), table.dropout.p, masks)
+    *layers, last = bert.encoder.layer
+    for layer in layers:
+        x = _layer(layer, x, packed, False, masks)
+    x = _layer(last, x, packed, True, masks)
+    pooled = torch.tanh(bert.pooler.dense(x))
     logits: Tensor = model.classifier(_dropped(pooled, model.dropout.p, masks))
     return logits
 
 
 def _layer(
-    layer: Any,
-    x: Tensor,
-    batch: int,
-    length: int,
-    bias: Tensor | None,
-    masks: MaskGenerator | None,
+    layer: Any, x: Tensor, packed: PackedTexts, first_only: bool, masks: MaskGenerator | None
 ) -> Tensor:
-    """Return the (b·l, h) output of one encoder layer."""
+    """Return one encoder layer's output on (t, h) rows: (t, h), or (b, h) for the first tokens alone."""
     own = layer.attention.self
-    heads = own.num_attention_heads
-    scale = own.attention_head_size**-0.5
     parts = (own.query, own.key, own.value)
-    qkv = _JointLinear.apply(x, scale, *(part.weight for part in parts), *(part.bias for part in parts))  # type: ignore[no-untyped-call]
-    dropout = own.dropout.p
-    mask = masks.mask((batch * heads, length, length), dropout, x.dtype) if masks and dropout else None
-    context = _Attention.apply(qkv, batch, length, heads, bias, mask)  # type: ignore[no-untyped-call]
+    qkv = _JointLinear.apply(  # type: ignore[no-untyped-call]
+        x, own.attention_head_size**-0.5, *(part.weight for part in parts), *(part.bias for part in parts)
+    )
+    mask = None
+    if masks and own.dropout.p:
+        queries = 1 if first_only else packed.length
+        shape = (len(packed.first) * own.num_attention_heads, queries, packed.length)
+        mask = masks.mask(shape, own.dropout.p, x.dtype)
+    context = _Attention.apply(qkv, packed, own.num_attention_heads, first_only, mask)  # type: ignore[no-untyped-call]
+    if first_only:
+        x = x.index_select(0, packed.first)
     x = _residual(layer.attention.output, context, x, masks)
     inner = F.gelu(_linear(layer.intermediate.dense, x))
     return _residual(layer.output, inner, x, masks)
@@ -168,38 +227,52 @@ class _JointLinear(Function):
 
 
 class _Attention(Function):
-    """softmax(q·kᵀ + bias)·v per text and head, with dropout on the softmax."""
+    """softmax(q·kᵀ + bias)·v per text and head, with dropout on the softmax; rows in, rows out."""
 
     @staticmethod
     def forward(
-        ctx: Any, qkv: Tensor, batch: int, length: int, heads: int, bias: Tensor | None, mask: Tensor | None
+        ctx: Any, qkv: Tensor, packed: PackedTexts, heads: int, first_only: bool, mask: Tensor | None
     ) -> Tensor:
-        # (b·l, 3·h) to 3 × (b·heads, l, d)
-        q, k, v = (
-            qkv.view(batch, length, 3, heads, -1).permute(2, 0, 3, 1, 4).reshape(3, batch * heads, length, -1)
-        )
+        batch, length = len(packed.first), packed.length
+        slots = qkv.index_select(0, packed.row_of_slot).view(batch, length, 3, heads, -1)
+        q, k, v = slots.permute(2, 0, 3, 1, 4).reshape(3, batch * heads, length, -1)
+        if first_only:
+            q = q[:, :1].contiguous()
         scores = torch.bmm(q, k.transpose(1, 2))
-        if bias is not None:
-            scores.view(batch, heads, length, length).add_(bias)
+        scores.view(batch, heads, -1, length).add_(packed.bias.to(scores.dtype))
         share = torch.softmax(scores, -1)
         kept = share if mask is None else share * mask
         ctx.save_for_backward(q, k, v, share, kept, mask)
-        ctx.shape = batch, length, heads
-        return torch.bmm(kept, v).view(batch, heads, length, -1).transpose(1, 2).reshape(batch * length, -1)
+        ctx.packed, ctx.heads, ctx.first_only = packed, heads, first_only
+        context = torch.bmm(kept, v).view(batch, heads, q.shape[1], -1).transpose(1, 2)
+        context = context.reshape(batch * q.shape[1], -1)
+        return context if first_only else context.index_select(0, packed.slot_of_row)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         q, k, v, share, kept, mask = ctx.saved_tensors
-        batch, length, heads = ctx.shape
-        gradient = gradient.view(batch, length, heads, -1).transpose(1, 2).reshape(batch * heads, length, -1)
+        packed, heads = ctx.packed, ctx.heads
+        batch = len(packed.first)
+        if not ctx.first_only:
+            gradient = gradient.index_select(0, packed.row_of_slot)
+        gradient = gradient.view(batch, q.shape[1], heads, -1).transpose(1, 2).reshape(q.shape)
         for_share = torch.bmm(gradient, v.transpose(1, 2))
         if mask is not None:
             for_share.mul_(mask)
         for_scores = torch.ops.aten._softmax_backward_data(for_share, share, -1, share.dtype)
-        joint = torch.empty(3, *q.shape, dtype=q.dtype)
-        torch.bmm(for_scores, k, out=joint[0])
+        joint = torch.empty(3, *k.shape, dtype=k.dtype)
+        if ctx.first_only:
+            joint[0].zero_()[:, :1] = torch.bmm(for_scores, k)
+        else:
+            torch.bmm(for_scores, k, out=joint[0])
         torch.bmm(for_scores.transpose(1, 2), q, out=joint[1])
         torch.bmm(kept.transpose(1, 2), gradient, out=joint[2])
-        for_qkv = joint.view(3, batch, heads, length, -1).permute(1, 3, 0, 2, 4).reshape(batch * length, -1)
-        return for_qkv, None, None, None, None, None
+        slots = joint.view(3, batch, heads, packed.length, -1).permute(1, 3, 0, 2, 4)
+        for_qkv = slots.reshape(batch * packed.length, -1).index_select(0, packed.slot_of_row)
+        for_qkv[packed.n :] = 0.0
+        return for_qkv, None, None, None, None
+
+
+def _multiple(n: int, multiple: int) -> int:
+    return -(-n // multiple) * multiple

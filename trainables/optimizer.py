@@ -100,7 +100,7 @@ class FlatAdamW:
 
     def step(self, learning_rate: float) -> torch.Tensor:
         """Clip the flat gradient, update the weights, and return the gradient's norm before clipping, ()."""
-        norm: torch.Tensor = torch.linalg.vector_norm(self.gradient)
+        norm = torch.dot(self.gradient, self.gradient).sqrt()  # several times as fast as vector_norm on a CPU
         # The fused kernel divides the gradient by this on its way: clipping without a pass of its own.
         scale = ((norm + 1e-6) / self._max_grad_norm).clamp(min=1.0) if self._max_grad_norm > 0 else None
         self._step += 1

@@ -17,7 +17,7 @@ from trainables.dropout import MaskGenerator
 from trainables.embedding import OccurringEmbedding, occurring_tokens
 from trainables.encoder import head_modules
 from trainables.errors import TrialFailed
-from trainables.forward import compute_logits, pad, padded_multiple
+from trainables.forward import compute_logits
 from trainables.losses import Loss, cross_entropy
 from trainables.optimizer import FlatAdamW
 from trainables.precision import compute_in
@@ -150,10 +150,10 @@ def train_stage(
             rows_seen += len(batch)
             value = torch.zeros((), device=device)
             if len(own):
-                ids, mask = pad(tokens, own, pad_id, padded_multiple(device))
+                logits, computed = compute_logits(model, tokens.select(own), masks)
                 real += int(lengths[own].sum())
-                padded += ids.numel()
-                row_losses = loss(compute_logits(model, ids, mask, masks), target[own].to(device))
+                padded += computed
+                row_losses = loss(logits, target[own].to(device))
                 # Parts may differ by a row: the mean over workers of these is the mean over the global batch.
                 value = row_losses.sum() * (world.size / len(batch))
                 value.backward()  # type: ignore[no-untyped-call]

@@ -34,7 +34,7 @@ def reference_training(model, tokens, labels, *, steps, rate, seed, decay, clip)
     for step, rows in enumerate(batches):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate_at(step, steps, rate, "linear", warmup)
-        ids, mask = pad(tokens, rows, 0)
+        ids, mask = pad(tokens.select(rows), 0)
         loss = cross_entropy(
             model(input_ids=ids, attention_mask=mask).logits, torch.tensor(labels[rows])
         ).mean()
