@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from trainables.corpora.corpus import Corpus
+from trainables.corpora.leakage import split_corpus
 from trainables.corpora.split import split_by_group
 
 
@@ -42,9 +43,24 @@ class ReaderContract:
         origins = self.read(tmp_path).origins
         assert all(origins) and len(set(origins)) == len(origins)
 
-    def test_no_text_twice(self, tmp_path):
-        texts = [" ".join(text.lower().split()) for text in self.read(tmp_path).texts]
+    def test_no_text_twice_outside_a_given_test_set(self, tmp_path):
+        corpus = self.read(tmp_path)
+        parts = corpus.split or ["train"] * len(corpus)
+        texts = [
+            (part, " ".join(text.lower().split()))
+            for text, part in zip(corpus.texts, parts, strict=True)
+            if part != "test"
+        ]
         assert len(set(texts)) == len(texts)
+
+    def test_neither_texts_nor_groups_are_in_two_parts_of_the_split(self, tmp_path):
+        corpus = self.read(tmp_path)
+        parts = split_corpus(corpus, seed=0, minimum=0)
+        for values in (corpus.groups, [text.lower() for text in corpus.texts]):
+            owners = [{values[row] for row in part} for part in (parts.train, parts.validation, parts.test)]
+            assert not owners[0] & owners[1] and not owners[0] & owners[2] and not owners[1] & owners[2]
+        if corpus.split is not None and "test" in corpus.split:
+            assert len(parts.test) == list(corpus.split).count("test")
 
     def test_groups_never_cross_splits(self, tmp_path):
         corpus = self.read(tmp_path)
@@ -66,3 +82,5 @@ class ReaderContract:
         }
         assert more == dict(self.bad_rows)
         assert dirty.digest == clean.digest
+        repeated = sum(n for reason, n in dirty.left_out.items() if reason.startswith("duplicate"))
+        assert sum(dirty.found.values()) == len(dirty) + repeated + dirty.left_out.get("too short", 0)

@@ -55,7 +55,7 @@ def holds_xml(path: Path) -> bool:
             return any(name.endswith(".zip") for name in names) and not any(
                 name.endswith(_JSON_ENDINGS) for name in names
             )
-    except (OSError, zipfile.BadZipFile):
+    except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError):
         return False  # the reader that opens it will say what is wrong
     return head.replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n").startswith(b"<")
 

@@ -70,8 +70,8 @@ def find_dialect(
     encoding = encoding or detect_encoding(path)
     sample, complete = _sample(path, encoding)
     candidates = [delimiter] if delimiter is not None else list(DELIMITERS.values())
-    if delimiter is None and ".tsv" in path.name.lower():
-        candidates = ["\t"]
+    if ".tsv" in path.name.lower():
+        candidates.sort(key=lambda candidate: candidate != "\t")  # the first wins among equals
     ways = [quoting == "double"] if quoting is not None else [True, False]
     best, best_rank = Dialect(encoding, candidates[0], ways[0]), (0.0, 0)
     for candidate in candidates:

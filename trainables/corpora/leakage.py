@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from trainables.corpora.corpus import Corpus
 from trainables.corpora.duplicates import joined_groups, near_duplicate_clusters, spanning
-from trainables.corpora.rows import text_key
+from trainables.corpora.rows import own_group, text_key
 from trainables.corpora.split import PARTS, Split, split_by_group
 from trainables.errors import ConfigurationError
 
@@ -73,6 +73,7 @@ def split_corpus(
     given = given_parts(corpus, clusters)
     parts = given.part_of_row.copy()
     missing = [part for part in (_VALIDATION, _TEST) if PARTS[part] not in set(corpus.split)]
+    _check_given(corpus, parts, given.removed, minimum, missing)
     if missing:
         train = np.flatnonzero(parts == _TRAIN)
         shares = tuple(
@@ -89,7 +90,6 @@ def split_corpus(
         )
         parts[train[cut.validation]] = _VALIDATION
         parts[train[cut.test]] = _TEST
-    _check_given(corpus, parts, given.removed, minimum)
     train, validation, test = (np.flatnonzero(parts == part).astype(np.int64) for part in range(3))
     return Split(train, validation, test)
 
@@ -143,7 +143,7 @@ def duplicate_counts(corpus: Corpus, clusters: npt.NDArray[np.int64]) -> dict[st
     counts["near-duplicate rows"] = int(sizes[sizes > 1].sum())
     counts["near-duplicate clusters"] = int((sizes > 1).sum())
     counts["near-duplicate clusters with several labels"] = spanning(clusters, corpus.labels.tolist())
-    if len(set(corpus.groups)) < len(set(corpus.texts)):  # else every text is a group of its own
+    if any(group != own_group(text) for group, text in zip(corpus.groups, corpus.texts, strict=True)):
         counts["near-duplicate clusters in several groups"] = spanning(clusters, corpus.groups)
     if corpus.split is not None:
         counts["near-duplicate clusters across given splits"] = spanning(clusters, corpus.split)
@@ -151,12 +151,19 @@ def duplicate_counts(corpus: Corpus, clusters: npt.NDArray[np.int64]) -> dict[st
     return {kind: n for kind, n in counts.items() if n}
 
 
-def _check_given(corpus: Corpus, parts: npt.NDArray[np.int64], removed: dict[str, int], minimum: int) -> None:
+def _check_given(
+    corpus: Corpus,
+    parts: npt.NDArray[np.int64],
+    removed: dict[str, int],
+    minimum: int,
+    missing: Sequence[int],
+) -> None:
     lost = "".join(f"; taken out: {n} {reason}" for reason, n in removed.items())
     faults = [
         f"{corpus.source}: class {name!r} has {rows} rows in the given split's {PARTS[part]}, at least {minimum} "
         f"are needed{lost}. Add rows of that class, leave it out, or give no split."
         for part in range(3)
+        if part not in missing
         for name, rows in zip(
             corpus.classes,
             np.bincount(corpus.labels[parts == part], minlength=len(corpus.classes)).tolist(),

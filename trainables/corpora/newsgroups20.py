@@ -101,17 +101,19 @@ def _posts(path: Path, left_out: Counter[str]) -> Iterator[tuple[str, str, str, 
     # Figshare's address names no file, so the archive's kind is told by its content.
     for name, content in published_files([path]):
         if name.endswith((".jsonl", ".ndjson")):
-            yield from _records(name, content, left_out)
+            yield from _records(path, name, content, left_out)
         elif (found := _FILE.search(name)) and found[2] in CLASSES:
             yield found[1], found[2], content.decode("latin-1"), name
 
 
-def _records(name: str, content: bytes, left_out: Counter[str]) -> Iterator[tuple[str, str, str, str]]:
-    for number, line in text_lines(content, "utf-8-sig", name):
+def _records(
+    path: Path, name: str, content: bytes, left_out: Counter[str]
+) -> Iterator[tuple[str, str, str, str]]:
+    for number, line in text_lines(content, "utf-8-sig", str(path)):
         try:
             record = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise ConfigurationError(f"{name}, line {number}: not JSON ({error}).") from error
+            raise ConfigurationError(f"{path}, {name!r}, line {number}: not JSON ({error}).") from error
         values = (
             [record.get(key) for key in ("split", "label", "text")] if isinstance(record, dict) else [None]
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import lzma
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -47,13 +48,16 @@ def published_files(paths: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
             OSError,
             EOFError,
             RuntimeError,
-            NotImplementedError,
+            ValueError,
+            LookupError,
+            struct.error,
             zlib.error,
             lzma.LZMAError,
             zipfile.BadZipFile,
             tarfile.TarError,
         ) as error:
-            # RuntimeError: an encrypted zip; NotImplementedError: a compression that Python does not know
+            # RuntimeError: an encrypted zip, or a compression that Python does not know; the next three: names and
+            # numbers in headers that make no sense
             raise ConfigurationError(f"{path}: cannot be read ({error}); is the file complete?") from error
 
 

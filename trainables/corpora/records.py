@@ -106,7 +106,7 @@ def _prefix_of_records(head: bytes) -> str | None:
         return None
     key = ""
     try:
-        for where, event, value in ijson.parse(io.BytesIO(head)):
+        for where, event, value in ijson.parse(io.BytesIO(head), use_float=True):
             if where == "" and event == "map_key":
                 key = value
             elif where == key and (key, event) in (("results", "start_array"), ("meta", "start_map")):

@@ -75,7 +75,7 @@ def read_sst2(data: str | None, *, units: str | None = None) -> Corpus:
             f"sentences_*.tsv, or GLUE's .tsv."
         )
     left_out: Counter[str] = Counter()
-    rows = {part: list(_read(*file, left_out)) for part, file in files[chosen].items()}
+    rows = {part: list(_read(source, *file, left_out)) for part, file in files[chosen].items()}
     if not rows.get("test"):
         rows = {"train": rows["train"], "test": rows["dev"]}
     names = {"train": PARTS[0], "dev": PARTS[1], "test": PARTS[2]}
@@ -91,9 +91,9 @@ def read_sst2(data: str | None, *, units: str | None = None) -> Corpus:
     )
 
 
-def _read(name: str, content: bytes, left_out: Counter[str]) -> Iterator[tuple[str, int, str]]:
+def _read(source: str, name: str, content: bytes, left_out: Counter[str]) -> Iterator[tuple[str, int, str]]:
     """Yield (text, label, origin)."""
-    lines = text_lines(content, "utf-8-sig", name)
+    lines = text_lines(content, "utf-8-sig", f"{source}, {name!r}")
     if name.lower().endswith(".txt"):
         for number, line in lines:
             words = _LEAF.findall(line)

@@ -115,7 +115,7 @@ def read_json_lines(path: Path, columns: Sequence[str], encoding: str | None) ->
                 f"{where}: not JSON ({reason}); expected one JSON object a line."
             ) from error
         if not isinstance(record, JsonObject):
-            raise ConfigurationError(f"{where}: expected a JSON object, found {line.strip():.40}.")
+            raise ConfigurationError(f"{where}: expected a JSON object, found {line.strip()[:40]!r}.")
         if picked is None or record.names_twice(picked):
             picked = [record.names[index] for index in find_columns(columns, record.names, where)]
         values = dict(record.pairs)
@@ -160,7 +160,7 @@ def find_columns(columns: Sequence[str], names: Sequence[str], where: str) -> li
         Naming every column that is missing or whose name occurs twice.
     """
     faults, indices = [], []
-    listed = ", ".join(f"{name:.40}" for name in names[:50])
+    listed = ", ".join(repr(name[:40]) for name in names[:50])
     for column in columns:
         places = [index for index, name in enumerate(names) if name == column]
         if len(places) > 1:

@@ -80,7 +80,7 @@ def detect_encoding(path: Path) -> str:
             return wide
         packed = path.stat().st_size
         decoder = codecs.getincrementaldecoder("utf-8")()
-        chunk, size = head, 0
+        chunk, size, line = head, 0, 1
         while True:
             size += len(chunk)
             if size > _BOMB_BYTES and size > _BOMB_RATIO * packed:
@@ -90,9 +90,10 @@ def detect_encoding(path: Path) -> str:
             try:
                 decoder.decode(chunk, final=not chunk)
             except UnicodeDecodeError:
-                return _most_likely(chunk or head, path)
+                return _most_likely(chunk or head, path, line)
             if not chunk:
                 return "utf-8"
+            line += chunk.count(b"\n")
             chunk = file.read(_CHUNK)
 
 
@@ -105,7 +106,16 @@ def _wide(head: bytes) -> str | None:
     return "utf-16-be" if even > odd else "utf-16-le"
 
 
-def _most_likely(chunk: bytes, path: Path) -> str:
+def _most_likely(chunk: bytes, path: Path, line: int) -> str:
+    text = chunk.decode("utf-8", errors="surrogateescape")
+    broken = sum("\udc80" <= character <= "\udcff" for character in text)
+    if sum(character > "\x7f" for character in text) > 2 * broken:
+        # Another encoding would be found for it, and would turn all that is right into gibberish.
+        start = next(i for i, character in enumerate(text) if "\udc80" <= character <= "\udcff")
+        raise ConfigurationError(
+            f"{path}, line {line + text[:start].count(chr(10))}: UTF-8 text with broken characters; repair it, or name "
+            f"the file's encoding with --encoding."
+        )
     best = from_bytes(chunk[: 1 << 16] + _around_first_high_byte(chunk)).best()
     if best is None:
         raise ConfigurationError(
