@@ -27,6 +27,22 @@ def test_a_compression_bomb_is_refused_before_it_unpacks(tmp_path, monkeypatch):
         read_corpus("tabular", str(path), text="text", label="label")
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"[" * 200_000, "nested deeper than 50 levels"),
+        (b'{"meta": {}, "results": [' + b'{"a":' * 200_000, "nested deeper than 50 levels"),
+        (b'{"set_id": ' + b"9" * 5000 + b"}", "not JSON"),
+        (b'{"meta": {}, "results": [{"version": ' + b"9" * 5000 + b"}]}", "not JSON"),
+    ],
+)
+def test_records_that_once_took_all_memory_or_the_process(tmp_path, content, message):
+    path = tmp_path / "labels.json"
+    path.write_bytes(content)
+    with pytest.raises(ConfigurationError, match=message):
+        read_corpus("adme", str(path))
+
+
 def test_errors_cannot_steer_a_terminal(tmp_path):
     path = tmp_path / "a.csv"
     path.write_bytes(b"\x1b[2Jtext,label\nx,a\n")

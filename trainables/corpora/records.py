@@ -22,6 +22,7 @@ from trainables.errors import ConfigurationError
 
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".jsonl.gz", ".ndjson.gz", ".json.gz", ".zip")
 MAX_LINE_BYTES = 64 << 20  # the largest labels have some 10 MB
+MAX_DEPTH = 50  # a record of the API has five levels
 _HEAD_BYTES = 1 << 16
 _BOM = b"\xef\xbb\xbf"
 
@@ -89,7 +90,7 @@ def read_records(path: Path) -> Iterator[tuple[int, Record]]:
 
 def _records_of(open_stream: _Opener, path: Path) -> Iterator[tuple[int, Record]]:
     with open_stream() as stream:
-        prefix = _prefix_of_records(stream.read(_HEAD_BYTES).removeprefix(_BOM))
+        prefix = _prefix_of_records(stream.read(_HEAD_BYTES).removeprefix(_BOM), path)
     with open_stream() as stream:
         if prefix is None:
             yield from _lines(stream, path)
@@ -97,7 +98,7 @@ def _records_of(open_stream: _Opener, path: Path) -> Iterator[tuple[int, Record]
             yield from _document(stream, prefix, path)
 
 
-def _prefix_of_records(head: bytes) -> str | None:
+def _prefix_of_records(head: bytes, path: Path) -> str | None:
     """Return where the records of a document lie, as ijson writes it, or None for one record a line."""
     start = head.lstrip()[:1]
     if start == b"[":
@@ -106,7 +107,7 @@ def _prefix_of_records(head: bytes) -> str | None:
         return None
     key = ""
     try:
-        for where, event, value in ijson.parse(io.BytesIO(head), use_float=True):
+        for where, event, value in ijson.parse(_shallow(io.BytesIO(head), path)):
             if where == "" and event == "map_key":
                 key = value
             elif where == key and (key, event) in (("results", "start_array"), ("meta", "start_map")):
@@ -118,9 +119,27 @@ def _prefix_of_records(head: bytes) -> str | None:
         json.loads(line)
     except json.JSONDecodeError:
         return "" if newline else None  # one record over several lines, or a line longer than the head
-    except UnicodeDecodeError:
-        return None
+    except (ValueError, RecursionError):
+        return None  # reading the lines will say what is wrong
     return None
+
+
+def _shallow(stream: IO[bytes], path: Path) -> Iterator[tuple[str, Any]]:
+    """Yield the parser's events; refuse what is nested deeper than any label, as it takes memory by the square.
+
+    ``use_float``: otherwise a number of thousands of digits ends the process inside the parser's C code.
+    """
+    depth = 0
+    for event in ijson.basic_parse(stream, use_float=True, multiple_values=True):
+        if event[0] in ("start_map", "start_array"):
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise ConfigurationError(
+                    f"{path}: nested deeper than {MAX_DEPTH} levels; expected JSON records."
+                )
+        elif event[0] in ("end_map", "end_array"):
+            depth -= 1
+        yield event
 
 
 def _lines(stream: IO[bytes], path: Path) -> Iterator[tuple[int, Record]]:
@@ -139,6 +158,10 @@ def _lines(stream: IO[bytes], path: Path) -> Iterator[tuple[int, Record]]:
             value = json.loads(line.decode())
         except json.JSONDecodeError as error:
             raise ConfigurationError(f"{path}, line {number}: not JSON ({error.msg}).") from error
+        except UnicodeDecodeError:
+            raise
+        except ValueError as error:  # a number of thousands of digits
+            raise ConfigurationError(f"{path}, line {number}: not JSON ({error}).") from error
         except RecursionError as error:
             raise ConfigurationError(f"{path}, line {number}: nested too deep.") from error
         if not isinstance(value, dict):
@@ -151,7 +174,7 @@ def _document(stream: IO[bytes], prefix: str, path: Path) -> Iterator[tuple[int,
     if stream.read(len(_BOM)) != _BOM:
         stream.seek(0)
     try:
-        for record in ijson.items(stream, prefix, use_float=True, multiple_values=True):
+        for record in ijson.items(ijson.parse(_shallow(stream, path)), prefix):
             number += 1
             if not isinstance(record, dict):
                 raise ConfigurationError(
