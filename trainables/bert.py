@@ -27,7 +27,7 @@ from trainables.tokens import TokenisedTexts
 Tensor = torch.Tensor
 
 # Matrix kernels are compiled per shape, which takes longer than running them: few shapes, little waste.
-_ROWS_MULTIPLE = 64
+_ROWS_MULTIPLE = 32
 _LENGTH_MULTIPLE = 8
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from transformers import BertConfig, BertModel, BertTokenizerFast
+from transformers import BertConfig, BertModel, BertTokenizerFast, DistilBertConfig, DistilBertModel
 
 from trainables.encoder import EncoderSettings, load_tokenizer
 from trainables.tokens import tokenise
@@ -56,3 +56,22 @@ def without_dropout(model):
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
     return model
+
+
+@pytest.fixture(scope="session")
+def distilbert(tiny_folder, tmp_path_factory):
+    """The same vocabulary under another architecture, which has no forward pass of our own."""
+    folder = tmp_path_factory.mktemp("distilbert")
+    BertTokenizerFast(str(tiny_folder / "vocab.txt")).save_pretrained(folder)
+    torch.manual_seed(0)
+    config = DistilBertConfig(
+        vocab_size=100,
+        dim=32,
+        n_layers=2,
+        n_heads=4,
+        hidden_dim=64,
+        max_position_embeddings=64,
+        initializer_range=0.2,
+    )
+    DistilBertModel(config).save_pretrained(folder)
+    return EncoderSettings(name=str(folder), max_length=32, precision="float32", device="cpu")

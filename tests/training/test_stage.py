@@ -213,3 +213,18 @@ def test_unknown_schedule_and_part_name_the_choices(encoder, toy):
         train_stage(model, *toy, steps=1, learning_rate=1.0, schedule="cosine", warmup=0.0)
     with pytest.raises(ValueError, match="'last_block'"):
         train_stage(model, *toy, steps=1, learning_rate=1.0, trainable="first")
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_other_architectures_learn_and_repeat(distilbert, toy, precision):
+    tokens, labels = toy
+
+    def run():
+        model = build_classifier(distilbert, 3, seed=1)
+        report = train_stage(model, tokens, labels, epochs=25, learning_rate=1e-3, precision=precision)
+        return report, predict(model, tokens, precision=precision)
+
+    (report, logits), (_, again) = run(), run()
+    assert report.last_loss < report.mean_loss
+    assert (logits.argmax(1) == labels).mean() > 0.9
+    np.testing.assert_array_equal(logits, again)
