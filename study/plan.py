@@ -201,11 +201,16 @@ class Plan:
                 continue
             settled = False
             trial = self._ensure_started(planned)
-            for replicate in range(planned.replicates):
-                if replicate in trial.replicates or (trial.trial_id, replicate) in self._running:
-                    continue
-                self._running.add((trial.trial_id, replicate))
-                return Job(trial.trial_id, planned.phase, planned.settings, (replicate,), {}, {}), False
+            missing = tuple(
+                replicate
+                for replicate in range(planned.replicates)
+                if replicate not in trial.replicates and (trial.trial_id, replicate) not in self._running
+            )
+            # A worker group is slow to start, so there one job takes them all.
+            replicates = missing if self.config.workers_per_trial > 1 else missing[:1]
+            if replicates:
+                self._running |= {(trial.trial_id, replicate) for replicate in replicates}
+                return Job(trial.trial_id, planned.phase, planned.settings, replicates, {}, {}), False
         return None, settled
 
     def _ensure_started(self, planned: Planned) -> TrialRecord:

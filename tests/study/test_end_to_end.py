@@ -43,9 +43,9 @@ def environment(tmp):
     return {**ours, "HF_HUB_OFFLINE": "1", "COLUMNS": "200", "IMBALANCE_STUDY_OFFLINE": "1"}
 
 
-def run(argv, tmp):
+def run(argv, tmp, timeout=300):
     return subprocess.run(
-        argv, cwd=ROOT, env=environment(tmp), capture_output=True, text=True, timeout=300, check=False
+        argv, cwd=ROOT, env=environment(tmp), capture_output=True, text=True, timeout=timeout, check=False
     )
 
 
