@@ -1,0 +1,101 @@
+"""Values that studies of short texts share; a study file states where it differs.
+
+The search spaces are grids, not continua: configurations that share stage-1 values share its augmentations and
+its training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+PREFINETUNING: dict[str, Any] = {
+    "objective": "val/macro_f1",
+    "space": {
+        "operator": ("embedding_neighbours", "random_words"),
+        "strength": (0.05, 0.1, 0.2, 0.3),
+        "copies": (1, 2),
+        "stage1_epochs": (0.5, 1.0),
+        "stage1_learning_rate": (5e-5, 1e-4, 2e-4),
+        "stage2_epochs": (1.0, 2.0, 4.0),
+        "stage2_learning_rate": (5e-5, 1e-4, 2e-4),
+    },
+    "first": {
+        "operator": "embedding_neighbours",
+        "strength": 0.1,
+        "copies": 1,
+        "stage1_epochs": 1.0,
+        "stage1_learning_rate": 1e-4,
+        "stage2_epochs": 2.0,
+        "stage2_learning_rate": 1e-4,
+    },
+    "reference_space": {"stage2_learning_rate": (1e-4, 2e-4), "stage2_epochs": (3.0, 6.0)},
+}
+
+# Does everything once: a test of the installation, not of the method.
+SMOKE: dict[str, Any] = {
+    "encoder_layers": 2,
+    "max_length": 48,
+    "imbalance_ratios": (0.1,),
+    "max_train_rows": 300,
+    "max_validation_rows": 200,
+    "trials": 4,
+    "replicates": 2,
+    # One recipe, not tuned: see the report, which says so.
+    "reference_space": {"stage2_learning_rate": (2e-4,), "stage2_epochs": (6.0,)},
+}
+
+LAPTOP: dict[str, Any] = {
+    "max_length": 64,
+    "imbalance_ratios": ("natural", 0.1),
+    "max_train_rows": 800,
+    "max_validation_rows": 500,
+    "trials": 8,
+    "replicates": 3,
+}
+
+CLUSTER: dict[str, Any] = {
+    "encoder": "google-bert/bert-base-uncased",
+    "encoder_revision": "86b5e0934494bd15c9632b12f734a8a67f723594",
+    "max_length": 128,
+    "imbalance_ratios": ("natural", 0.5, 0.2, 0.1, 0.05, 0.02),
+    "trials": 200,
+    "replicates": 10,
+    "grace_replicates": 2,
+    "startup_trials": 10,
+    "gpus_per_trial": 1.0,
+    "concurrency": 8,  # as many workers as cluster.yaml may start
+    "space": {
+        "operator": ("embedding_neighbours", "random_words"),
+        "strength": (0.05, 0.1, 0.2, 0.3, 0.5),
+        "copies": (1, 2, 4),
+        "stage1_epochs": (1.0, 2.0, 4.0),
+        "stage1_learning_rate": (2e-5, 5e-5, 1e-4),
+        "stage2_epochs": (1.0, 2.0, 4.0, 8.0),
+        "stage2_learning_rate": (1e-5, 2e-5, 5e-5, 1e-4),
+    },
+    "first": {
+        "operator": "embedding_neighbours",
+        "strength": 0.1,
+        "copies": 1,
+        "stage1_epochs": 1.0,
+        "stage1_learning_rate": 1e-4,
+        "stage2_epochs": 4.0,
+        "stage2_learning_rate": 2e-5,
+    },
+    "reference_space": {"stage2_learning_rate": (2e-5, 5e-5, 1e-4), "stage2_epochs": (2.0, 4.0, 8.0)},
+    "reference_tuning_replicates": 3,
+}
+
+
+def presets(
+    smoke: Mapping[str, Any] | None = None,
+    laptop: Mapping[str, Any] | None = None,
+    cluster: Mapping[str, Any] | None = None,
+) -> dict[str, dict[str, Any]]:
+    """Return the three presets with a study's own values over the shared ones."""
+    return {
+        "smoke": {**SMOKE, **(smoke or {})},
+        "laptop": {**LAPTOP, **(laptop or {})},
+        "cluster": {**CLUSTER, **(cluster or {})},
+    }
