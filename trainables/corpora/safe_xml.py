@@ -68,7 +68,7 @@ def parse_xml(content: bytes, where: str) -> Element:
             f"{where}, line {error.position[0]}: not well-formed XML ({error})."
         ) from error
     except (ValueError, LookupError) as error:  # an encoding that does not exist or does not fit
-        raise ConfigurationError(f"{where}: cannot be decoded ({error}).") from error
+        raise ConfigurationError(f"{where}: cannot be decoded ({error!s:.200}).") from error
     return root
 
 
