@@ -5,8 +5,8 @@ Command::
     python -m benchmarks.corpora
 
 The paragraphs are generated: random words, a twentieth of them near-copies of the one before, groups of ten. Reading
-and splitting run in a process of their own, so that the peak is theirs alone; the reference is ``pandas.read_csv`` of the
-same file in another one, which neither checks nor splits anything. ``ratio`` is the peak of the whole process, the
+and splitting run in a process of their own, so that the peak is theirs alone; the reference is ``pandas.read_csv`` of
+the same file in another one, which neither checks nor splits anything. ``ratio`` is the peak of the whole process, the
 interpreter included, over the size of the texts.
 """
 

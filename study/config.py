@@ -159,12 +159,12 @@ class StudyConfig:
             if value is not None and (not _is_whole(value) or value < 1):
                 faults.append(f"{name} is {value!r}: a whole number of at least 1, or none, was expected.")
         if _is_whole(self.grace_replicates) and _is_whole(self.replicates):
-            for name in ("grace_replicates", "reference_tuning_replicates"):
-                if getattr(self, name) > self.replicates >= 1:
-                    faults.append(
-                        f"{name} is {getattr(self, name)}, more than replicates ({self.replicates}): "
-                        f"lower {name} or raise replicates."
-                    )
+            faults += [
+                f"{name} is {getattr(self, name)}, more than replicates ({self.replicates}): "
+                f"lower {name} or raise replicates."
+                for name in ("grace_replicates", "reference_tuning_replicates")
+                if getattr(self, name) > self.replicates >= 1
+            ]
         if not _is_number(self.reduction_factor) or self.reduction_factor <= 1:
             faults.append(f"reduction_factor is {self.reduction_factor!r}: a number above 1 was expected.")
         for name in ("cpus_per_trial", "gpus_per_trial"):

@@ -149,7 +149,8 @@ class Ledger:
                 if file.read(1) != b"\n":
                     file.write(b"\n")
             file.write(json.dumps(record, allow_nan=True).encode() + b"\n")
-            if event == "trial_finished":  # what a killed driver wrote is safe anyway, this is for a lost machine
+            # What a killed driver wrote is safe anyway; waiting for the disk is for a lost machine.
+            if event == "trial_finished":
                 file.flush()
                 os.fsync(file.fileno())
         self._fold(record)

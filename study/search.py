@@ -48,9 +48,7 @@ class GainSearch:
         self._space: dict[str, BaseDistribution] = {
             name: CategoricalDistribution(tuple(values)) for name, values in sorted(config.space.items())
         }
-        self._sampled = {
-            name: _sampled_distribution(values) for name, values in sorted(config.space.items())
-        }
+        self._sampled = {name: _sampled_distribution(values) for name, values in sorted(config.space.items())}
         self._ratio_distribution = CategoricalDistribution(tuple(config.imbalance_ratios))
         if storage is not None:
             storage.unlink(missing_ok=True)

@@ -4,7 +4,7 @@ import json
 import pytest
 
 from search_spaces import load_study_file
-from study import data, launch
+from study import data, launch_arguments
 from study.corpus_arguments import add_corpus_arguments, corpus_options, exact_counts
 from trainables.errors import ConfigurationError
 
@@ -48,10 +48,24 @@ def test_counts_that_make_no_sense(counts, ratios, message):
 
 
 def test_launch_turns_its_options_into_the_study():
-    args = launch.build_parser().parse_args(
-        "tabular --data my.csv --text words --label kind --split part --counts 20:1000 --validation-per-class 10".split()
+    args = launch_arguments.build_parser().parse_args(
+        [
+            "tabular",
+            "--data",
+            "my.csv",
+            "--text",
+            "words",
+            "--label",
+            "kind",
+            "--split",
+            "part",
+            "--counts",
+            "20:1000",
+            "--validation-per-class",
+            "10",
+        ]
     )
-    config = load_study_file("tabular", "laptop", launch.overrides_of(args))
+    config = load_study_file("tabular", "laptop", launch_arguments.overrides_of(args))
     assert config.corpus_options == {"text": "words", "label": "kind", "split": "part"}
     assert config.imbalance_ratios == (0.02,) and config.n_max == 1000 and config.validation_per_class == 10
     assert config.faults() == []

@@ -9,7 +9,8 @@ import pytest
 import ray
 
 from study.folder import StudyFolder
-from study.launch import build_parser, main, overrides_of
+from study.launch import main
+from study.launch_arguments import build_parser, overrides_of
 from tests.corpora.label_records import label, sample_labels, write_lines
 from tests.study.simulation import small_config
 from trainables.errors import ConfigurationError
@@ -139,8 +140,24 @@ def test_a_misspelt_value_is_answered_with_the_known_ones(launch):
 
 def test_what_the_command_line_overrides():
     args = build_parser().parse_args(
-        "adme --trials 3 --imbalance-ratio 0.1 natural --imbalance-ratio 1 --encoder bert "
-        '--set max_train_rows=50 --set space={"strength":[0.1]} --set profile=exponential'.split()
+        [
+            "adme",
+            "--trials",
+            "3",
+            "--imbalance-ratio",
+            "0.1",
+            "natural",
+            "--imbalance-ratio",
+            "1",
+            "--encoder",
+            "bert",
+            "--set",
+            "max_train_rows=50",
+            "--set",
+            'space={"strength":[0.1]}',
+            "--set",
+            "profile=exponential",
+        ]
     )
     assert overrides_of(args) == {
         "trials": 3,

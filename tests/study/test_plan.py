@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+
 import optuna
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -100,10 +102,8 @@ def test_a_killed_study_ends_as_an_uninterrupted_one_and_repeats_nothing(tmp_pat
     computed = []
     for kill_after in [*kills, None]:
         study = SimulatedStudy(folder, config, kill_after=kill_after)
-        try:
+        with contextlib.suppress(Killed):
             study.run()
-        except Killed:
-            pass
         computed += study.computed
     assert len(computed) == len(set(computed))
     assert sorted(computed) == sorted(whole.computed)
