@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import re
 import shlex
@@ -17,6 +18,7 @@ from ray.autoscaler._private.util import prepare_config, validate_config
 
 from tests.corpora.label_records import sample_labels, write_lines
 from tests.tiny_encoder import write_tiny_encoder
+from trainables.corpora.sample import generate_sample
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
@@ -33,16 +35,25 @@ def of_kind(pattern):
     return [command for command in COMMANDS if re.search(pattern, command)]
 
 
+def write_table(path):
+    corpus = generate_sample(300)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(["text", "label", "product"])
+        for text, label, group in zip(corpus.texts, corpus.labels, corpus.groups, strict=True):
+            rows.writerow([text, corpus.classes[label], group])
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     """A folder with a study of the sample in it, and how to run a command there."""
     folder = tmp_path_factory.mktemp("readme")
     encoder = write_tiny_encoder(folder / "encoder")
     write_lines(folder / "labels.jsonl.gz", sample_labels(400))
+    write_table(folder / "my.csv")
     environment = {
         **{key: value for key, value in os.environ.items() if not key.startswith(("RAY_", "MLFLOW_"))},
         "PYTHONPATH": str(ROOT),
-        "IMBALANCE_STUDY_OFFLINE": "1",
         "COLUMNS": "160",
     }
 

@@ -40,7 +40,7 @@ def command(encoder, storage, *more):
 
 def environment(tmp):
     ours = {key: value for key, value in os.environ.items() if not key.startswith(("RAY_", "MLFLOW_"))}
-    return {**ours, "HF_HUB_OFFLINE": "1", "COLUMNS": "200", "IMBALANCE_STUDY_OFFLINE": "1"}
+    return {**ours, "HF_HUB_OFFLINE": "1", "COLUMNS": "200"}
 
 
 def run(argv, tmp, timeout=300):
