@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from trainables.errors import TrialFailed
+from trainables.memory import give_freed_memory_back
 from trainables.prepared import PreparedCorpus, RunSettings
 from trainables.replicate import run_replicate
 from trainables.settings import TrialSettings
