@@ -75,6 +75,8 @@ def run_trial(
                     {"replicates": done - 1, "objective": float("nan"), "outcome": None, "failure": message}
                 )
                 return
+            finally:
+                give_freed_memory_back()
             value = finished.metrics[job.objective]
             outcome = asdict(finished)
         values.append(value - job.reference[replicate] if job.reference else value)
