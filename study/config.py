@@ -42,6 +42,8 @@ class StudyConfig:
         Ratios that the search covers evenly, and how counts fall between majority and minority.
     max_train_rows, max_validation_rows
         Bounds on the rows of a draw and of the validation split (None: no bound).
+    max_sample_rows
+        Bound on the rows of a draw from the generated sample, whose results mean nothing anyway.
     n_max
         Rows of the majority at every imposed ratio (None: as many as all classes and ``max_train_rows`` allow).
         Ratio 0.02 with n_max 1000 is 20:1000.
@@ -88,6 +90,7 @@ class StudyConfig:
     profile: str = "step"
     max_train_rows: int | None = None
     max_validation_rows: int | None = None
+    max_sample_rows: int | None = None
     n_max: int | None = None
     validation_per_class: int | None = None
     separate_near_duplicates: bool = True
@@ -107,6 +110,11 @@ class StudyConfig:
     cpus_per_trial: float = 1.0
     gpus_per_trial: float = 0.0
     concurrency: int | None = None
+
+    def row_bound(self, is_sample: bool) -> int | None:
+        """Return the bound on the rows of a draw, from real texts or from the generated sample."""
+        bounds = [self.max_train_rows, self.max_sample_rows if is_sample else None]
+        return min((bound for bound in bounds if bound is not None), default=None)
 
     def identity(self) -> dict[str, Any]:
         """Return the values that a resumed launch must share, as JSON gives them back."""
@@ -153,7 +161,13 @@ class StudyConfig:
             for name, low in least.items()
             if not _is_whole(getattr(self, name)) or getattr(self, name) < low
         ]
-        optional = ("max_train_rows", "max_validation_rows", "n_max", "validation_per_class")
+        optional = (
+            "max_train_rows",
+            "max_sample_rows",
+            "max_validation_rows",
+            "n_max",
+            "validation_per_class",
+        )
         for name in (*optional, "encoder_layers", "concurrency"):
             value = getattr(self, name)
             if value is not None and (not _is_whole(value) or value < 1):

@@ -83,13 +83,13 @@ def checked(
         faults += count_faults(prepared, config.imbalance_ratios, config.profile, config.n_max)
     if faults or corpus is None or prepared is None:
         raise ConfigurationError(faults)
+    row_bound = config.row_bound(corpus.is_sample)
     run = RunSettings(
         study_seed=config.seed,
         encoder=encoder,
         profile=config.profile,
-        n_max=config.n_max
-        or shared_n_max(prepared, config.imbalance_ratios, config.profile, config.max_train_rows),
-        max_train_rows=config.max_train_rows,
+        n_max=config.n_max or shared_n_max(prepared, config.imbalance_ratios, config.profile, row_bound),
+        max_train_rows=row_bound,
         cache_dir=str(folder.cache),
     )
     return folder, corpus, prepared, run, uri

@@ -25,7 +25,7 @@ class TestContract(ReaderContract):
 
 
 def test_the_texts_are_the_same_on_every_machine():
-    assert generate_sample().digest == "d6b5457744ece872"
+    assert generate_sample().digest == "625a4dfc5cafc64f"
 
 
 def test_the_seed_and_the_size_decide():
@@ -36,7 +36,7 @@ def test_the_seed_and_the_size_decide():
 def test_it_has_the_shape_of_the_real_corpus():
     corpus = generate_sample()
     counts = corpus.class_counts()
-    assert corpus.is_sample and len(corpus) == 640 and len(set(corpus.groups)) == 106
+    assert corpus.is_sample and len(corpus) == 1500 and len(set(corpus.groups)) == 250
     assert counts["other"] == max(counts.values()) > 2 * counts["excretion"]
     assert 30 <= np.mean([len(text.split()) for text in corpus.texts]) <= 50
     assert not [text for text in corpus.texts if set(text) & set("[]{}|")]

@@ -53,7 +53,7 @@ class _Dice:
         return name
 
 
-def generate_sample(n_paragraphs: int = 640, seed: int = 0) -> Corpus:
+def generate_sample(n_paragraphs: int = 1500, seed: int = 0) -> Corpus:
     """Generate the sample corpus; the same arguments give the same texts everywhere.
 
     Parameters
