@@ -30,7 +30,7 @@ from study.progress import ProgressView
 from study.report import write_report
 from study.search import GainSearch
 from study.tracking import Tracker
-from study.tracking_uri import artifact_folder, tracking_faults, tracking_uri, ui_command
+from study.tracking_uri import artifact_folder, tracking_faults, tracking_uri, ui_command, ui_server
 from study.tuning import Execution, default_config_faults, run_plan
 from trainables.corpora import read_corpus
 from trainables.corpora.corpus import Corpus
@@ -194,6 +194,9 @@ def launch(args: argparse.Namespace) -> int:
     print_table(comparison)
     console.print(f"Report: {report}", highlight=False, soft_wrap=True)
     console.print(f"MLflow: {ui_command(uri)}", highlight=False, soft_wrap=True)
+    if not tracker.behind:
+        page = tracker.address(ui_server(uri))
+        console.print(f"Trials beside vanilla: {page}", highlight=False, soft_wrap=True)
     return 0
 
 
