@@ -22,9 +22,9 @@ from typing import Any
 
 import ray
 from ray import tune
-from study.cli import run_command
 
 from study import cluster
+from study.cli import run_command
 from study.config import StudyConfig
 from study.ledger import Ledger
 from study.plan import Plan

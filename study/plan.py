@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from study.config import StudyConfig
@@ -18,6 +18,7 @@ from study.search import GainSearch
 from trainables.errors import StudyStopped
 from trainables.settings import POSTHOC_ARM, TrialSettings, digest_of
 
+LOSSES_THAT_FAIL = 2  # times that a trial's process may die before the trial counts as failed
 FAILURES_THAT_STOP = 3  # search trials that fail before the first one succeeds
 
 
@@ -98,11 +99,27 @@ class Plan:
         self._reopened = [trial for trial in ledger.of_phase("search") if trial.state == "running"]
         self.stopped: StudyStopped | None = None
         self.exhausted = False
-        for trial in ledger.of_phase("reference"):
+        self._losses: dict[str, int] = {}
+        for trial in ledger.of_phase("reference_tuning", "reference"):
             if trial.state == "failed":  # nothing can be told without it, so a new launch tries it again
                 ledger.start_trial(
                     trial.trial_id, trial.phase, trial.arm, trial.imbalance_ratio, trial.config
                 )
+        self._take_up_what_a_kill_left()
+
+    def _take_up_what_a_kill_left(self) -> None:
+        """Do what follows from recorded replicates, where a driver died between the one and the other."""
+        for planned in (*self._owed_tuning(), *self._owed_reference(), *self._owed_controls()):
+            trial = self.ledger.trials.get(planned.trial_id)
+            if trial is None:
+                continue
+            if planned.phase == "reference":
+                known = self._posthoc_trial(trial).replicates
+                for record in list(trial.replicates.values()):
+                    if record.replicate not in known:
+                        self._add_posthoc(trial, record)
+                self._finish_if_complete(self._posthoc_trial(trial), planned.replicates)
+            self._finish_if_complete(trial, planned.replicates)
 
     # ---- what runs next -------------------------------------------------------------------------------------
 
@@ -197,10 +214,10 @@ class Plan:
         """Return a job of one replicate, and whether all that is owed is settled."""
         settled = True
         for planned in owed:
+            trial = self._ensure_started(planned)
             if self._is_settled(planned):
                 continue
             settled = False
-            trial = self._ensure_started(planned)
             missing = tuple(
                 replicate
                 for replicate in range(planned.replicates)
@@ -238,7 +255,8 @@ class Plan:
         tuned = self.ledger.trials.get(Planned("reference_tuning", planned.settings, 0).trial_id)
         for record in tuned.replicates.values() if tuned is not None else ():
             if record.replicate < planned.replicates:
-                self._add_replicate(planned.trial_id, record)
+                # Its seconds were spent, and are counted, in the tuning.
+                self._add_replicate(planned.trial_id, replace(record, seconds=0.0))
 
     def _search_job(self) -> tuple[Job | None, bool]:
         while self._reopened:
@@ -304,6 +322,18 @@ class Plan:
             gains = gains_of(self.ledger, trial, self.config.objective)
             self._search.tell(trial, _mean(gains))
 
+    def on_lost(self, job: Job, message: str) -> None:
+        """Take in that a job's process died: what it did not finish is handed out again, a few times."""
+        self._losses[job.trial_id] = self._losses.get(job.trial_id, 0) + 1
+        if self._losses[job.trial_id] > LOSSES_THAT_FAIL:
+            self.on_end(
+                job, f"its process died {self._losses[job.trial_id]} times, the last time with: {message}"
+            )
+            return
+        self._running -= {(job.trial_id, replicate) for replicate in job.replicates}
+        if job.phase == "search":
+            self._reopened.append(self.ledger.trials[job.trial_id])
+
     def _owed(self, phase: str) -> Iterator[Planned]:
         return {
             "reference_tuning": self._owed_tuning,
@@ -318,14 +348,18 @@ class Plan:
         if trial.phase == "reference":
             self._add_posthoc(trial, record)
 
-    def _add_posthoc(self, vanilla: TrialRecord, record: ReplicateRecord) -> None:
-        """Score post-hoc logit adjustment from vanilla's logits as an arm of its own, at no cost."""
+    def _posthoc_trial(self, vanilla: TrialRecord) -> TrialRecord:
+        """Return the trial of post-hoc logit adjustment beside a vanilla; started where it is not yet."""
         config = {**vanilla.config, "arm": POSTHOC_ARM}
         trial_id = f"reference-{digest_of(config, 10)}"
         if trial_id not in self.ledger.trials:
             self.ledger.start_trial(trial_id, "reference", POSTHOC_ARM, vanilla.imbalance_ratio, config)
-        self.ledger.add_replicate(trial_id, ReplicateRecord(record.replicate, record.posthoc, 0.0))
-        trial = self.ledger.trials[trial_id]
+        return self.ledger.trials[trial_id]
+
+    def _add_posthoc(self, vanilla: TrialRecord, record: ReplicateRecord) -> None:
+        """Score post-hoc logit adjustment from vanilla's logits as an arm of its own, at no cost."""
+        trial = self._posthoc_trial(vanilla)
+        self.ledger.add_replicate(trial.trial_id, ReplicateRecord(record.replicate, record.posthoc, 0.0))
         self._notify(trial)
         self._finish_if_complete(trial, self.config.replicates)
 
@@ -346,12 +380,12 @@ class Plan:
             if len(finished) >= FAILURES_THAT_STOP and all(t.state == "failed" for t in finished):
                 self.stopped = StudyStopped(
                     f"The first {len(finished)} trials of the search all failed, the last one with: {failure}. "
-                    "Mend the cause and give the same command again with --fresh."
+                    "Mend the cause; --fresh starts over, --trials with a larger number goes on."
                 )
         elif trial.phase == "reference" or self._all_tuning_failed(trial):
             self.stopped = StudyStopped(
                 f"The reference vanilla at imbalance ratio {trial.imbalance_ratio} failed: {failure}. Without it "
-                "no gain can be told. Mend the cause and give the same command again with --fresh."
+                "no gain can be told. Mend the cause and give the same command again: it tries what failed anew."
             )
 
     def _all_tuning_failed(self, trial: TrialRecord) -> bool:

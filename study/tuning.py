@@ -25,8 +25,6 @@ from trainables.errors import StudyStopped
 from trainables.prepared import PreparedCorpus, RunSettings
 from trainables.worker import TrialJob, run_in_process, run_in_worker_group
 
-_RETRIES = 2  # of a job whose process died: a lost node, or no memory left; what raises is not tried again
-
 
 class PlanSearcher(Searcher):  # type: ignore[misc]
     """Tune's view of a plan: asks it for jobs and tells it their ends."""
@@ -60,8 +58,12 @@ class PlanSearcher(Searcher):  # type: ignore[misc]
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
         """Tell the plan that a job ended; Tune's own errors come through :class:`PlanCallback`."""
-        if not error:
+        if error:
+            return
+        try:
             self._plan.on_end(self.jobs.pop(trial_id), self.failures.pop(trial_id, None))
+        except OSError as fault:  # Tune would take it for a fault of the trial, and run that again
+            self._plan.stopped = StudyStopped(f"The study's folder cannot be written: {fault}.")
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Do nothing: Tune leaves out the last result here, :class:`PlanCallback` gets every one."""
@@ -100,13 +102,25 @@ class PlanCallback(tune.Callback):  # type: ignore[misc]
         if result["outcome"] is not None:
             self._plan.on_outcome(self._searcher.jobs[trial.trial_id], result["outcome"])
         if result["failure"] is not None:
-            self._searcher.failures[trial.trial_id] = result["failure"]
+            self._searcher.failures[trial.trial_id] = self._with_traceback(trial, result)
+
+    def _with_traceback(self, trial: Any, result: dict[str, Any]) -> str:
+        """Keep the whole traceback beside the ledger, and name the file in the message."""
+        failure = str(result["failure"])
+        if "traceback" not in result:
+            return failure
+        path = (
+            self._plan.ledger.path.parent / "failures" / f"{self._searcher.jobs[trial.trial_id].trial_id}.txt"
+        )
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(result["traceback"], encoding="utf-8")
+        return f"{failure} (traceback: {path})"
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Record a trial whose process died as often as it was tried."""
+        """Hand a job whose process died (a lost node, no memory left) back to the plan."""
         error = trial.get_error()
-        last_line = str(error).strip().splitlines()[-1] if error is not None else "its process died"
-        self._plan.on_end(self._searcher.jobs.pop(trial.trial_id), last_line)
+        last_line = str(error).strip().splitlines()[-1] if error is not None else "no message"
+        self._plan.on_lost(self._searcher.jobs.pop(trial.trial_id), last_line)
 
 
 @dataclass(frozen=True)
@@ -136,7 +150,9 @@ def run_plan(
     Raises
     ------
     StudyStopped
-        The plan stopped, or Tune ended before the plan was complete (an interrupt).
+        The plan stopped.
+    KeyboardInterrupt
+        Ctrl-C; the ledger holds what was done, so that the same command goes on.
     """
     resources = execution.resources
     trainable: Callable[..., None]
@@ -153,8 +169,8 @@ def run_plan(
     run_trials(plan, trainable, resources, execution.work_dir, tick)
     if plan.stopped is not None:
         raise plan.stopped
-    if not plan.complete:
-        raise StudyStopped("The study was interrupted. The same command goes on where it stopped.")
+    if not plan.complete:  # Tune takes Ctrl-C for itself and returns
+        raise KeyboardInterrupt
 
 
 def run_trials(
@@ -184,7 +200,6 @@ def run_trials(
             storage_path=str(work_dir),
             verbose=0,
             callbacks=[PlanCallback(plan, searcher, tick)],
-            failure_config=tune.FailureConfig(max_failures=_RETRIES),
         ),
     )
     tuner.fit()
@@ -226,13 +241,13 @@ def _trial_in_worker_group(config: dict[str, Any], *, prepared_reference: Any, e
 
 def _report_failure(error: Exception) -> None:
     """Report instead of raising: a trial that raises takes its warm process with it, and would be retried."""
-    where = traceback.extract_tb(error.__traceback__)[-1]
     tune.report(
         {
             "replicates": 0,
             "objective": float("nan"),
             "outcome": None,
-            "failure": f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})",
+            "failure": f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}",
+            "traceback": "".join(traceback.format_exception(error)),
         }
     )
 

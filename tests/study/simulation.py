@@ -47,6 +47,20 @@ class Killed(Exception):
     """Stands for kill -9: nothing after it is done."""
 
 
+class MortalLedger(Ledger):
+    """A ledger whose driver dies right after a given number of events."""
+
+    def __init__(self, path: Path, events: int) -> None:
+        super().__init__(path)
+        self._left = events
+
+    def append(self, event: str, **values: Any) -> None:
+        if self._left == 0:
+            raise Killed
+        self._left -= 1
+        super().append(event, **values)
+
+
 class SimulatedStudy:
     """Runs a plan one job at a time, as one Tune slot would, and counts what it computes."""
 
@@ -55,10 +69,12 @@ class SimulatedStudy:
         folder: Path,
         config: StudyConfig,
         kill_after: int | None = None,
+        die_after_events: int | None = None,
         fails: Callable[[Job], bool] = lambda job: False,
     ) -> None:
         self.config = config
-        self.ledger = Ledger(folder / "ledger.jsonl")
+        path = folder / "ledger.jsonl"
+        self.ledger = Ledger(path) if die_after_events is None else MortalLedger(path, die_after_events)
         self.search = GainSearch(config, folder / "optuna.db")
         self.search.replay(self.ledger)
         self.racing = RatioRacing(config)

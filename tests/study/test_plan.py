@@ -113,6 +113,65 @@ def test_a_killed_study_ends_as_an_uninterrupted_one_and_repeats_nothing(tmp_pat
     }
 
 
+def test_a_driver_may_die_after_any_event_of_the_ledger(tmp_path_factory):
+    """Between a replicate and the end of its trial, between vanilla and its post-hoc arm: everywhere."""
+    config = small_config(trials=2, replicates=2, imbalance_ratios=(0.1,))
+    whole = run_to_the_end(tmp_path_factory.mktemp("whole"), config)
+    events = (whole.ledger.path).read_text().count("\n")
+    assert events > 20
+    for die_after in range(events):
+        folder = tmp_path_factory.mktemp("dead")
+        computed = []
+        for options in ({"die_after_events": die_after}, {}):
+            with contextlib.suppress(Killed):
+                study = SimulatedStudy(folder, config, **options)
+                study.run()
+            computed += study.computed
+        assert study.plan.complete and study.plan.finished, die_after
+        assert {t: r.state for t, r in study.ledger.trials.items()} == {
+            t: r.state for t, r in whole.ledger.trials.items()
+        }, die_after
+        for trial_id, trial in study.ledger.trials.items():
+            assert trial.values("val/macro_f1") == whole.ledger.trials[trial_id].values("val/macro_f1")
+
+
+def test_a_job_whose_process_dies_is_handed_out_again_without_what_it_finished(tmp_path):
+    study = SimulatedStudy(tmp_path, small_config(trials=1, imbalance_ratios=(0.1,)))
+    lost = None
+    while (job := study.plan.next_job()) is not None:
+        if job.phase == "search" and lost is None:
+            lost = job
+            study._compute(job, 0, 0.5)
+            study.plan.on_lost(job, "node gone")
+            continue
+        if job.phase == "search":
+            assert job.trial_id == lost.trial_id and set(job.known) == {0}
+        study._run_job(job)
+    assert study.plan.complete and len(study.computed) == len(set(study.computed))
+
+
+def test_a_job_whose_process_keeps_dying_fails(tmp_path):
+    config = small_config(trials=4, imbalance_ratios=(0.1,))
+    study = SimulatedStudy(tmp_path, config)
+    deaths = 0
+    while (job := study.plan.next_job()) is not None:
+        if job.phase == "search" and deaths < 3:
+            deaths += 1
+            study.plan.on_lost(job, "out of memory")
+        else:
+            study._run_job(job)
+    failed = [t for t in study.ledger.of_phase("search") if t.state == "failed"]
+    assert len(failed) == 1 and "out of memory" in failed[0].error and study.plan.complete
+
+
+def test_failed_tuning_is_tried_again_by_the_next_launch(tmp_path):
+    config = small_config(imbalance_ratios=(0.1,))
+    study = SimulatedStudy(tmp_path, config, fails=lambda job: job.phase == "reference_tuning")
+    study.run()
+    assert "same command again" in str(study.plan.stopped)
+    assert run_to_the_end(tmp_path, config).plan.complete
+
+
 def test_a_torn_last_line_is_lost_alone(tmp_path):
     config = small_config()
     study = SimulatedStudy(tmp_path, config, kill_after=9)
