@@ -14,6 +14,19 @@ from trainables.augment import OPERATORS
 from trainables.settings import NATURAL, TrialSettings, digest_of
 
 SEARCHABLE = tuple(f.name for f in dataclasses.fields(TrialSettings) if f.name not in ("arm", "stage2_steps"))
+_WHOLE = (
+    "max_length", "trials", "replicates", "grace_replicates", "startup_trials", "reference_tuning_replicates",
+    "seed", "workers_per_trial",
+)  # fmt: skip
+_WHOLE_OR_NONE = (
+    "encoder_layers", "max_train_rows", "max_sample_rows", "max_validation_rows", "n_max",
+    "validation_per_class", "concurrency",
+)  # fmt: skip
+_NUMBERS = ("reduction_factor", "cpus_per_trial", "gpus_per_trial")
+# Metrics of which more is better, which is what the search, the races and the tuning of vanilla go by.
+OBJECTIVES = tuple(
+    f"val/{name}" for name in ("macro_f1", "balanced_accuracy", "minority_auprc", "mcc", "accuracy")
+)
 CHOICES: dict[str, tuple[str, ...]] = {
     "stage1_data": vocabulary.STAGE1_DATA,
     "stage1_trainable": vocabulary.TRAINABLE,
@@ -21,8 +34,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "stage2_schedule": vocabulary.SCHEDULES,
     "head": vocabulary.HEADS,
 }
-# How a study is executed changes neither its trials nor what they measure, so a resumed launch may differ here.
-EXECUTION = ("trials", "workers_per_trial", "cpus_per_trial", "gpus_per_trial", "concurrency", "data")
+# What changes neither the trials of a study nor what they measure: a resumed launch may differ here.
+EXECUTION = ("trials", "cpus_per_trial", "gpus_per_trial", "concurrency", "data")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,12 +140,34 @@ class StudyConfig:
 
     def faults(self) -> list[str]:
         """Return every fault of these values; an empty list means that they can work."""
+        wrong_types = self.type_faults()
+        if wrong_types:
+            return wrong_types
         faults = [*self._ratio_faults(), *self._count_faults(), *self._space_faults()]
+        if self.objective not in OBJECTIVES:
+            faults.append(_unknown("objective", self.objective, OBJECTIVES))
         if self.profile not in vocabulary.PROFILES:
             faults.append(_unknown("profile", self.profile, vocabulary.PROFILES))
         for name, value in (*self.fixed.items(), *self.first.items()):
             faults.extend(_setting_faults(name, value))
         return faults
+
+    def type_faults(self) -> list[str]:
+        """Return a fault for every value of a wrong type; with such a value nothing else can be checked."""
+        kinds: dict[str, tuple[type | tuple[type, ...], str]] = {
+            **dict.fromkeys(_WHOLE, (int, "a whole number")),
+            **dict.fromkeys(_WHOLE_OR_NONE, ((int, type(None)), "a whole number or none")),
+            **dict.fromkeys(_NUMBERS, ((int, float), "a number")),
+            **dict.fromkeys(
+                ("space", "reference_space", "fixed", "first", "corpus_options"), (Mapping, "a JSON object")
+            ),
+            "imbalance_ratios": ((tuple, list), "a list"),
+        }
+        return [
+            f"{name} is {getattr(self, name)!r}: {expected} was expected."
+            for name, (kind, expected) in kinds.items()
+            if not isinstance(getattr(self, name), kind)
+        ]
 
     def _ratio_faults(self) -> list[str]:
         faults = []
@@ -191,6 +226,11 @@ class StudyConfig:
         faults = []
         for where, space in (("space", self.space), ("reference_space", self.reference_space)):
             for name, values in space.items():
+                if name == "imbalance_ratio":
+                    faults.append(
+                        f"{where} names imbalance_ratio: give the ratios as imbalance_ratios instead."
+                    )
+                    continue
                 if not isinstance(values, (tuple, list)) or not values:
                     faults.append(
                         f"{where}[{name!r}] is {values!r}: a list of at least one value was expected."

@@ -128,7 +128,9 @@ def storage_faults(storage: str) -> list[str]:
     return []
 
 
-def resume_faults(folder: StudyFolder, config: StudyConfig, corpus_digest: str) -> list[str]:
+def resume_faults(
+    folder: StudyFolder, config: StudyConfig, corpus_digest: str, numerics: Mapping[str, str]
+) -> list[str]:
     """Return in what an existing study differs from the one that is asked for now."""
     if not folder.facts.exists():
         return []
@@ -138,6 +140,11 @@ def resume_faults(folder: StudyFolder, config: StudyConfig, corpus_digest: str) 
         f"{name} was {before.get(name)!r} and is now {now.get(name)!r}"
         for name in sorted(before.keys() | now.keys())
         if before.get(name) != now.get(name)
+    ]
+    differences += [
+        f"the {name.replace('_', ' ')} was {known['numerics'].get(name)} and is now {value}"
+        for name, value in numerics.items()
+        if known["numerics"].get(name) != value
     ]
     if known["corpus"]["digest"] != corpus_digest:
         differences.append(

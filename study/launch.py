@@ -34,7 +34,7 @@ from study.tracking_uri import artifact_folder, tracking_faults, tracking_uri, u
 from study.tuning import Execution, default_config_faults, run_plan
 from trainables.corpora import read_corpus
 from trainables.corpora.corpus import Corpus
-from trainables.encoder import encoder_faults
+from trainables.encoder import encoder_digest, encoder_faults
 from trainables.errors import ConfigurationError
 from trainables.prepared import PreparedCorpus, RunSettings, count_faults, prepare, shared_n_max
 
@@ -51,6 +51,8 @@ def checked(
     ConfigurationError
         With all faults that were found.
     """
+    if config.type_faults():
+        raise ConfigurationError(config.type_faults())
     faults = [*preflight.version_faults(), *config.faults(), *default_config_faults(config)]
     stored = storage_faults(args.storage)
     faults += stored
@@ -77,10 +79,11 @@ def checked(
                 separate_near_duplicates=config.separate_near_duplicates,
             ),
         )
-    if corpus is not None and not stored and not args.fresh:
-        faults += resume_faults(folder, config, corpus.digest)
+    if corpus is not None and not stored and not encoder_wrong and not args.fresh:
+        faults += resume_faults(folder, config, corpus.digest, numerics_of(config))
     if prepared is not None and config.n_max is not None:
-        faults += count_faults(prepared, config.imbalance_ratios, config.profile, config.n_max)
+        imposed = [ratio for ratio in config.imbalance_ratios if isinstance(ratio, float)]
+        faults += count_faults(prepared, imposed, config.profile, config.n_max)
     if faults or corpus is None or prepared is None:
         raise ConfigurationError(faults)
     row_bound = config.row_bound(corpus.is_sample)
@@ -114,6 +117,7 @@ def facts_of(
             "is_sample": corpus.is_sample,
         },
         "encoder": config.encoder,
+        "numerics": numerics_of(config),
         "ratios": list(config.imbalance_ratios),
         "config": config.identity(),
         "mlflow": {"tracking_uri": uri, "experiment": config.name},
@@ -126,15 +130,25 @@ def facts_of(
     }
 
 
+def numerics_of(config: StudyConfig) -> dict[str, str]:
+    """Return what else decides a trial's numbers: gains pair runs of one encoder on one kind of device alone."""
+    encoder = preflight.encoder_settings(config)
+    device = "cuda" if config.gpus_per_trial else "cpu"
+    return {"encoder_digest": encoder_digest(encoder), "device": device}
+
+
 def git_commit() -> str | None:
     """Return the commit of this code, None outside a checkout."""
-    found = subprocess.run(
-        ["git", "rev-parse", "HEAD"],
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except FileNotFoundError:  # git is not installed
+        return None
     return found.stdout.strip() if found.returncode == 0 else None
 
 
@@ -185,6 +199,7 @@ def launch(args: argparse.Namespace) -> int:
             status = "FINISHED"
         except KeyboardInterrupt:
             status = "KILLED"
+            console.print("Interrupted: the same command goes on where it stopped.", highlight=False)
             raise
         finally:
             comparison = build_comparison(ledger, facts, config.objective)
@@ -225,8 +240,8 @@ def print_corpus(corpus: Corpus, console: Console) -> None:
     )
     if corpus.is_sample:
         console.print(
-            "[bold reverse] GENERATED SAMPLE [/] There was no --data and no network. These texts are invented: "
-            "results on them mean nothing about FDA labels.",
+            "[bold reverse] GENERATED SAMPLE [/] These texts are invented (no --data was given and openFDA cannot be "
+            "reached, or the sample was asked for): results on them mean nothing about FDA labels.",
             highlight=False,
             soft_wrap=True,
         )

@@ -25,7 +25,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", metavar="PATH", help="where the corpus lies (default: the study's own)")
     parser.add_argument("--preset", help="smoke, laptop or cluster (default: cluster with GPUs, else laptop)")
     parser.add_argument(
-        "--encoder", metavar="NAME_OR_PATH", help="Hub name or local folder (default: the preset's)"
+        "--encoder",
+        metavar="NAME_OR_PATH",
+        help="minilm, a local folder, or a Hub name with its commit: NAME@REVISION (default: the preset's)",
     )
     parser.add_argument("--trials", type=int, help="configurations that the search tries")
     parser.add_argument("--replicates", type=int, help="replicates of a trial that is never raced out")
@@ -82,7 +84,9 @@ def overrides_of(args: argparse.Namespace) -> dict[str, Any]:
     direct = ("data", "encoder", "trials", "replicates", "workers_per_trial", "seed", "validation_per_class")
     values = {name: getattr(args, name) for name in direct if getattr(args, name) is not None}
     if args.encoder is not None:
-        values["encoder_revision"] = None
+        name, at, revision = args.encoder.rpartition("@")
+        values["encoder"] = name if at else args.encoder
+        values["encoder_revision"] = revision if at else None
     if args.imbalance_ratio is not None:
         values["imbalance_ratios"] = tuple(_ratio(text) for text in args.imbalance_ratio)
     if args.counts is not None:

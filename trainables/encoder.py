@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import hashlib
 import importlib.util
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -81,6 +82,20 @@ def resolve_precision(settings: EncoderSettings) -> torch.dtype:
     return torch.bfloat16 if fast else torch.float32
 
 
+@functools.lru_cache(maxsize=8)
+def encoder_digest(settings: EncoderSettings) -> str:
+    """Return a digest of a local encoder's files, which can change under one path; of a Hub name its revision."""
+    folder = Path(settings.source)
+    if not folder.is_dir():
+        return f"{settings.source}@{settings.revision}"
+    whole = hashlib.sha256()
+    for path in sorted(path for path in folder.iterdir() if path.is_file()):
+        whole.update(path.name.encode())
+        with path.open("rb") as file:
+            whole.update(hashlib.file_digest(file, "sha256").digest())
+    return whole.hexdigest()[:16]
+
+
 def encoder_faults(settings: EncoderSettings) -> list[str]:
     """Return everything that keeps this encoder from being used, one message each; empty if nothing does."""
     faults = []
@@ -107,8 +122,8 @@ def encoder_faults(settings: EncoderSettings) -> list[str]:
         return [*faults, f"encoder {source!r} is not a folder; give a folder with config.json, or a Hub name"]
     if not is_folder and settings.revision is None:
         faults.append(
-            f"encoder {source!r} is a Hub name without a revision; pin the commit (revision='<40 hex digits>'), "
-            "or download it and give its folder"
+            f"encoder {source!r} is a Hub name without a revision; pin the commit as NAME@REVISION (40 hexadecimal "
+            "digits, from the model's page on the Hub), or download it and give its folder"
         )
     return faults + _loading_faults(settings, source, is_folder)
 

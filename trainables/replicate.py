@@ -6,20 +6,21 @@ Ray Train workers) is decided in :mod:`trainables.worker`.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from trainables.augment import operator_identity
 from trainables.augment.cached import cached_stage1_set
 from trainables.augment.stage1_set import Stage1Set
 from trainables.batching import steps_of
 from trainables.cache import ContentCache
 from trainables.corpora.imbalance import draw
-from trainables.encoder import load_tokenizer
+from trainables.encoder import encoder_digest, load_tokenizer, resolve_device, resolve_precision
 from trainables.losses import adjust_logits
 from trainables.metrics import evaluate
 from trainables.prepared import PreparedCorpus, RunSettings
@@ -28,6 +29,8 @@ from trainables.settings import TWO_STAGE_ARMS, TrialSettings, digest_of
 from trainables.tokens import tokenise
 from trainables.two_stage import TrainingRows, train_two_stage
 from trainables.world import World
+
+_STAGE1_VERSION = 1  # of the training code: raised when the same settings no longer give the same weights
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ def run_replicate(
         stage1_set = _stage1_set(prepared, run, settings, replicate, rows, cache)
         tokens = tokenise(stage1_set.texts, load_tokenizer(run.encoder), run.encoder.max_length)
         stage1_rows = TrainingRows(tokens, stage1_set.labels)
-        stage1_key = _stage1_key(prepared, run, settings, replicate, world)
+        stage1_key = _stage1_key(run, settings, replicate, world, stage1_rows)
         diagnostics = {
             "stage1_rows": float(len(stage1_set.labels)),
             # Also where stage 1 comes from the cache: compute-matched vanilla is given as many steps.
@@ -162,7 +165,7 @@ def _stage1_set(
 
 
 def _stage1_key(
-    prepared: PreparedCorpus, run: RunSettings, settings: TrialSettings, replicate: int, world: World
+    run: RunSettings, settings: TrialSettings, replicate: int, world: World, rows: TrainingRows
 ) -> str:
     """Digest of everything that stage 1 depends on; what only stage 2 depends on is left out."""
     config = settings.to_config()
@@ -170,18 +173,21 @@ def _stage1_key(
     del stage1["head"]
     return digest_of(
         {
-            "corpus": prepared.digest,
-            "run": {
-                "seed": run.study_seed,
-                "encoder": repr(run.encoder),
-                "profile": run.profile,
-                "n_max": run.n_max,
-                "max_train_rows": run.max_train_rows,
-            },
-            "operator": operator_identity(settings.operator),
+            "version": _STAGE1_VERSION,
+            "rows": _digest_of_arrays(rows.tokens.ids, rows.tokens.offsets, rows.labels),
+            "encoder": [repr(run.encoder), encoder_digest(run.encoder)],
+            "numerics": [str(resolve_device(run.encoder)), str(resolve_precision(run.encoder))],
+            "seed": run.study_seed,
             "settings": stage1,
             "replicate": replicate,
             "workers": world.size,
         },
         length=32,
     )
+
+
+def _digest_of_arrays(*arrays: npt.NDArray[Any]) -> str:
+    whole = hashlib.sha256()
+    for array in arrays:
+        whole.update(np.ascontiguousarray(array).tobytes())
+    return whole.hexdigest()

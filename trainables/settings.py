@@ -48,7 +48,8 @@ class TrialSettings:
     stage1_learning_rate, stage2_learning_rate
         Peak learning rates of AdamW.
     warmup
-        Share of a stage's steps with a linearly rising learning rate.
+        Share of steps with a linearly rising learning rate: of the stage's steps under ``linear``, of one
+        epoch's under ``constant``.
     batch_size
         Rows per optimizer step over all workers.
     """

@@ -137,7 +137,8 @@ def train_two_stage(
     stage1 = None
     if stage1_rows is not None:
         stored = stage1_cache.get(_CACHE_KIND, stage1_key) if stage1_cache and stage1_key else None
-        if stored is not None:
+        # Another trial may store it between two workers' look-ups: it is taken when every worker has found it.
+        if world.all_agree(stored is not None) and stored is not None:
             _load_trained(model, stored)
         else:
             stage1 = train_stage(

@@ -45,3 +45,15 @@ class World:
         """Replace a tensor, in place, by its sum over the workers."""
         if self.size > 1:
             dist.all_reduce(tensor)
+
+    def all_agree(self, mine: bool) -> bool:
+        """Return whether every worker says True; all must ask."""
+        said = torch.tensor(float(mine), device=_device_of_backend())
+        self.all_reduce_sum(said)
+        return bool(said.item() == self.size)
+
+
+def _device_of_backend() -> torch.device:
+    if dist.is_available() and dist.is_initialized() and dist.get_backend() == "nccl":
+        return torch.device("cuda")
+    return torch.device("cpu")

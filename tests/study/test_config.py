@@ -28,6 +28,12 @@ def test_every_study_file_has_three_presets_without_a_fault(name, preset):
         ({"imbalance_ratios": (0.1, 0.1)}, "twice"),
         ({"trials": 0}, "trials is 0"),
         ({"trials": True}, "trials is True"),
+        ({"trials": "two"}, "trials is 'two': a whole number was expected"),
+        ({"imbalance_ratios": 0.1}, "imbalance_ratios is 0.1: a list was expected"),
+        ({"space": 5, "first": {}}, "space is 5: a JSON object was expected"),
+        ({"objective": "val/nll"}, "val/macro_f1"),
+        ({"objective": "val/macro-f1"}, "Did you mean 'val/macro_f1'?"),
+        ({"space": {"imbalance_ratio": (0.1,)}, "first": {}}, "as imbalance_ratios instead"),
         ({"replicates": 2, "grace_replicates": 3}, "grace_replicates is 3, more than replicates (2)"),
         ({"reduction_factor": 1}, "reduction_factor"),
         ({"profile": "stairs"}, "step, exponential"),
@@ -74,7 +80,7 @@ def test_unknown_names_are_answered_with_the_known_ones(name, preset, overrides,
 
 def test_the_identity_of_a_study_ignores_how_it_is_executed():
     base = small_config()
-    same = small_config(trials=99, concurrency=1, cpus_per_trial=2.0, workers_per_trial=2, data="elsewhere")
+    same = small_config(trials=99, concurrency=1, cpus_per_trial=2.0, data="elsewhere")
     assert base.digest() == same.digest()
     assert base.digest() != small_config(seed=1).digest()
     assert base.digest() != small_config(max_length=64).digest()

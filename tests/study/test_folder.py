@@ -11,10 +11,11 @@ from tests.study.simulation import small_config
 from trainables.errors import StudyStopped
 
 CORPUS = {"digest": "d1", "source": "here"}
+NUMERICS = {"encoder_digest": "e1", "device": "cpu"}
 
 
 def facts(config):
-    return {"study_id": "abc", "config": config.identity(), "corpus": CORPUS}
+    return {"study_id": "abc", "config": config.identity(), "corpus": CORPUS, "numerics": NUMERICS}
 
 
 def test_one_driver_at_a_time(tmp_path):
@@ -58,12 +59,20 @@ def test_setting_aside_keeps_everything(tmp_path):
 def test_a_resumed_study_must_be_the_same_one(tmp_path):
     folder = StudyFolder(tmp_path, "toy")
     config = small_config()
-    assert resume_faults(folder, config, "d1") == []
+    assert resume_faults(folder, config, "d1", NUMERICS) == []
     folder.write_facts(facts(config))
-    assert resume_faults(folder, config, "d1") == []
-    assert resume_faults(folder, small_config(trials=50), "d1") == []
-    (fault,) = resume_faults(folder, small_config(seed=3, max_length=64), "d2")
-    for said in ("seed was 0 and is now 3", "max_length was 128 and is now 64", "now d2", "--fresh"):
+    assert resume_faults(folder, config, "d1", NUMERICS) == []
+    assert resume_faults(folder, small_config(trials=50), "d1", NUMERICS) == []
+    (fault,) = resume_faults(
+        folder, small_config(seed=3, max_length=64), "d2", {**NUMERICS, "encoder_digest": "e2"}
+    )
+    for said in (
+        "seed was 0 and is now 3",
+        "max_length was 128 and is now 64",
+        "now d2",
+        "encoder digest was e1 and is now e2",
+        "--fresh",
+    ):
         assert said in fault
 
 

@@ -112,7 +112,12 @@ def test_another_configuration_of_the_same_study_is_told_apart(launch, tmp_path)
     folder = StudyFolder(tmp_path / "storage", "adme")
     before = small_config(name="adme")
     folder.write_facts(
-        {"study_id": "x", "config": before.identity(), "corpus": {"digest": "other", "source": "elsewhere"}}
+        {
+            "study_id": "x",
+            "config": before.identity(),
+            "corpus": {"digest": "other", "source": "elsewhere"},
+            "numerics": {},
+        }
     )
     refused(
         launch("adme", "--preset", "smoke", "--seed", "5"),
@@ -168,5 +173,7 @@ def test_what_the_command_line_overrides():
         "space": {"strength": (0.1,)},
         "profile": "exponential",
     }
+    pinned = overrides_of(build_parser().parse_args(["adme", "--encoder", "org/bert@abc123"]))
+    assert pinned == {"encoder": "org/bert", "encoder_revision": "abc123"}
     with pytest.raises(ConfigurationError, match="NAME=VALUE"):
         overrides_of(build_parser().parse_args(["adme", "--set", "=3"]))
