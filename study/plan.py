@@ -7,12 +7,12 @@ Everything it decides follows from the ledger, so a launch that was killed goes 
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from study.config import StudyConfig
+from study.gains import best_trial, gains_of, mean_of
 from study.ledger import Ledger, ReplicateRecord, TrialRecord
 from study.search import GainSearch
 from trainables.errors import StudyStopped
@@ -200,7 +200,7 @@ class Plan:
         if not all(map(self._is_settled, candidates)):
             return None
         finished = [
-            (_mean(self.ledger.trials[p.trial_id].values(self.config.objective)), -place, p.settings)
+            (mean_of(self.ledger.trials[p.trial_id].values(self.config.objective)), -place, p.settings)
             for place, p in enumerate(candidates)
             if self.ledger.trials[p.trial_id].state == "complete"
         ]
@@ -320,7 +320,7 @@ class Plan:
             raced_out = len(trial.replicates) < self.config.replicates
             self._finish(trial, "raced_out" if raced_out else "complete")
             gains = gains_of(self.ledger, trial, self.config.objective)
-            self._search.tell(trial, _mean(gains))
+            self._search.tell(trial, mean_of(gains))
 
     def on_lost(self, job: Job, message: str) -> None:
         """Take in that a job's process died: what it did not finish is handed out again, a few times."""
@@ -392,28 +392,3 @@ class Plan:
         rivals = [p for p in self._owed_tuning() if p.settings.imbalance_ratio == trial.imbalance_ratio]
         states = [self.ledger.trials[p.trial_id].state for p in rivals if p.trial_id in self.ledger.trials]
         return len(states) == len(rivals) and all(state == "failed" for state in states)
-
-
-def gains_of(ledger: Ledger, trial: TrialRecord, metric: str) -> dict[int, float]:
-    """Return a trial's gain over the reference vanilla of its ratio, per common replicate."""
-    reference = ledger.reference(trial.imbalance_ratio)
-    if reference is None:
-        return {}
-    theirs = reference.values(metric)
-    return {r: value - theirs[r] for r, value in trial.values(metric).items() if r in theirs}
-
-
-def best_trial(ledger: Ledger, ratio: float | str, metric: str) -> TrialRecord | None:
-    """Return the search trial with the highest mean gain at a ratio, among those with most replicates."""
-    trials = [
-        trial
-        for trial in ledger.of_phase("search")
-        if trial.imbalance_ratio == ratio and trial.state in ("complete", "raced_out") and trial.replicates
-    ]
-    if not trials:
-        return None
-    return max(trials, key=lambda trial: (len(trial.replicates), _mean(gains_of(ledger, trial, metric))))
-
-
-def _mean(values: Mapping[int, float]) -> float:
-    return sum(values.values()) / len(values) if values else math.nan

@@ -12,8 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.text import Text
 
 from study.config import StudyConfig
+from study.gains import best_trial, gains_of
 from study.ledger import Ledger, TrialRecord
-from study.plan import best_trial, gains_of
 from study.statistics import mean_interval
 
 PHASE_TITLES = {

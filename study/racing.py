@@ -6,13 +6,15 @@ compare unlike things, while a trial stopped after r replicates still holds an e
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
 
 from study.config import StudyConfig
-from study.ledger import Ledger, TrialRecord
+from study.gains import gains_of
+from study.ledger import Ledger
 
 
 class RatioRacing(FIFOScheduler):  # type: ignore[misc]
@@ -45,13 +47,12 @@ class RatioRacing(FIFOScheduler):  # type: ignore[misc]
     def replay(self, ledger: Ledger, objective: str) -> None:
         """Put the finished search trials of earlier launches on the rungs of their races."""
         for record in ledger.of_phase("search"):
-            reference = ledger.reference(record.imbalance_ratio)
-            if record.state == "running" or reference is None:
+            if record.state == "running":
                 continue
             stand_in = SimpleNamespace(trial_id=record.trial_id)
             race = self._races[record.imbalance_ratio]
             race.on_trial_add(None, stand_in)
-            for result in _running_means(record, reference, objective):
+            for result in _running_means(list(gains_of(ledger, record, objective).values())):
                 race.on_trial_result(None, stand_in, result)
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
@@ -79,9 +80,7 @@ class RatioRacing(FIFOScheduler):  # type: ignore[misc]
         return self._races[trial.config["job"].settings.imbalance_ratio]
 
 
-def _running_means(record: TrialRecord, reference: TrialRecord, objective: str) -> list[dict[str, Any]]:
-    theirs = reference.values(objective)
-    gains = [value - theirs[r] for r, value in record.values(objective).items() if r in theirs]
+def _running_means(gains: Sequence[float]) -> list[dict[str, Any]]:
     return [
         {"replicates": n, "objective": sum(gains[:n]) / n, "training_iteration": n}
         for n in range(1, len(gains) + 1)

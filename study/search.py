@@ -23,6 +23,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, IntD
 from optuna.trial import TrialState, create_trial
 
 from study.config import StudyConfig
+from study.gains import gains_of, mean_of
 from study.ledger import Ledger, TrialRecord
 from trainables.seeds import derive_seed, generator
 from trainables.settings import TrialSettings
@@ -70,7 +71,7 @@ class GainSearch:
             params = {name: trial.config[name] for name in self._space}
             self._open(trial.trial_id, trial.imbalance_ratio, params)
             if trial.state != "running":
-                self.tell(trial, _last_gain(trial, ledger, self._config.objective))
+                self.tell(trial, mean_of(gains_of(ledger, trial, self._config.objective)))
 
     def propose(self) -> TrialSettings | None:
         """Return the next configuration, or None when no unseen one is left."""
@@ -179,12 +180,3 @@ def _sampled_distribution(values: Sequence[Any]) -> BaseDistribution:
     if all(isinstance(value, (int, float)) for value in values):
         return IntDistribution(0, len(values) - 1)
     return CategoricalDistribution(tuple(values))
-
-
-def _last_gain(trial: TrialRecord, ledger: Ledger, objective: str) -> float | None:
-    reference = ledger.reference(trial.imbalance_ratio)
-    if reference is None:
-        return None
-    ours, theirs = trial.values(objective), reference.values(objective)
-    gains = [value - theirs[replicate] for replicate, value in ours.items() if replicate in theirs]
-    return sum(gains) / len(gains) if gains else None

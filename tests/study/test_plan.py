@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from study.plan import best_trial, gains_of
+from study.gains import best_trial, gains_of
 from tests.study.simulation import Killed, SimulatedStudy, small_config
 
 
