@@ -194,15 +194,18 @@ def test_a_killed_launch_goes_on_where_it_stopped(launched, encoder, tmp_path):
 
 @pytest.mark.slow
 def test_two_workers_score_as_one_does(launched, encoder, tmp_path):
+    """The same batches; dropout differs, because each worker draws its own masks."""
     whole = Ledger(launched[0] / "adme" / "ledger.jsonl")
-    finished = run(
-        command(encoder, tmp_path, "--workers-per-trial", "2", "--set=cpus_per_trial=1.0"), tmp_path
-    )
+    recipe = '--set=reference_space={"stage2_learning_rate": [0.001], "stage2_epochs": [2.0]}'
+    few = ["--trials", "2", "--workers-per-trial", "2", recipe]
+    finished = run(command(encoder, tmp_path, *few), tmp_path, timeout=600)
     assert finished.returncode == 0, finished.stderr
     grouped = Ledger(tmp_path / "adme" / "ledger.jsonl")
-    for ratio in ("natural", 0.2):
-        one = whole.reference(ratio).values("val/macro_f1")
-        two = grouped.reference(ratio).values("val/macro_f1")
-        assert one.keys() == two.keys()
-        for replicate in one:
-            assert two[replicate] == pytest.approx(one[replicate], abs=0.05)
+    assert {trial.state for trial in grouped.trials.values()} <= {"complete", "raced_out"}
+    compared = 0
+    for trial in grouped.of_phase("reference"):
+        for twin in whole.of_phase("reference_tuning"):
+            if twin.config == trial.config:
+                compared += 1
+                assert trial.values("val/nll")[0] == pytest.approx(twin.values("val/nll")[0], abs=0.1)
+    assert compared == 2
