@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -27,6 +26,7 @@ from study.comparison import (
     differing_settings,
     load_study,
 )
+from study.folder import default_storage
 from study.report import setting_text, write_report
 
 
@@ -38,7 +38,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--storage",
         type=Path,
         metavar="DIR",
-        default=Path(os.environ.get("STUDY_STORAGE", "results")),
+        default=Path(default_storage()),
         help="folder that holds the studies (default: %(default)s, or the variable STUDY_STORAGE)",
     )
     command.add_argument("--format", choices=("table", "json"), default="table")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from study.comparison import (
     without_passwords,
 )
 from study.figure import gain_figure
+from study.folder import write_atomically
 from study.ledger import FINISHED
 from study.statistics import Interval, mean_interval
 
@@ -75,12 +75,7 @@ def write_report(comparison: Comparison) -> Path:
         The written file.
     """
     path = comparison.report
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(render_report(comparison), encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_atomically(path, render_report(comparison))
     return path
 
 
