@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -214,8 +214,3 @@ def _rows_per_n_max(ratios: Sequence[float], profile: str, n_classes: int) -> fl
         majority = (n_classes + 1) // 2
         return majority + (n_classes - majority) * mildest
     return float(sum(mildest ** (rank / (n_classes - 1)) for rank in range(n_classes)))
-
-
-def class_counts(labels: npt.NDArray[np.int64], classes: Sequence[str]) -> Mapping[str, int]:
-    """Return rows per class name."""
-    return dict(zip(classes, np.bincount(labels, minlength=len(classes)).tolist(), strict=True))
