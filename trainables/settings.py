@@ -9,10 +9,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-TWO_STAGE_ARMS = ("prefinetune",)
-SINGLE_STAGE_ARMS = ("vanilla", "vanilla_matched")
 # Scored from vanilla's logits, not trained.
 POSTHOC_ARM = "logit_adjustment_posthoc"
+TWO_STAGE_ARMS = ("prefinetune", "prefinetune_duplicated", "two_stage_reweight")
+SINGLE_STAGE_ARMS = (
+    "vanilla",
+    "vanilla_matched",
+    "logit_adjustment",
+    "oversample",
+    "undersample",
+    "weighted",
+    "class_balanced",
+    "focal",
+    "ldam_drw",
+    "augment_single_stage",
+)
+# Vanilla, then a head trained anew on its frozen encoder.
+HEAD_ARMS = ("crt", "feature_smote")
+ARMS = (*TWO_STAGE_ARMS, *SINGLE_STAGE_ARMS, *HEAD_ARMS)
 STAGE1_DATA = (
     "augmented_balanced",
     "augmented_balanced+original",
@@ -33,7 +47,7 @@ class TrialSettings:
     Attributes
     ----------
     arm
-        Training strategy, in METHOD's words: ``vanilla``, ``prefinetune``, ``vanilla_matched``.
+        Training strategy, one of :data:`ARMS`.
     imbalance_ratio
         n_minority / n_majority in (0, 1], or ``"natural"``.
     operator, strength, copies
@@ -43,8 +57,8 @@ class TrialSettings:
         Axes of stage 1, see the tuples at the top of this module.
     stage1_epochs, stage2_epochs
         Stage lengths in passes over the stage's own rows (may be fractions).
-    stage2_steps
-        Optimizer steps of stage 2; where given, it replaces ``stage2_epochs``.
+    stage1_steps, stage2_steps
+        Optimizer steps of a stage; where given, they replace its epochs.
     stage1_learning_rate, stage2_learning_rate
         Peak learning rates of AdamW.
     warmup
@@ -52,6 +66,22 @@ class TrialSettings:
         epoch's under ``constant``.
     batch_size
         Rows per optimizer step over all workers.
+    layer_decay
+        Factor by which the learning rate falls from each layer to the one below it; 1 for none.
+    dropout
+        Dropout rate everywhere in the model; None leaves the encoder's own rates.
+    tau
+        Strength of the logit adjustment in training (arm ``logit_adjustment``).
+    weight_power
+        p of the weights 1/n_c^p (``weighted``).
+    beta
+        β of the effective number of rows (``class_balanced``).
+    gamma
+        γ of the focal loss (``focal``).
+    head_epochs, head_learning_rate
+        Length and peak rate of training the head anew (``crt``, ``feature_smote``).
+    smote_neighbours
+        Nearest neighbours that SMOTE interpolates between (``feature_smote``).
     """
 
     arm: str = "prefinetune"
@@ -63,6 +93,7 @@ class TrialSettings:
     stage1_trainable: str = "all"
     stage1_schedule: str = "constant"
     stage1_epochs: float = 1.0
+    stage1_steps: int | None = None
     stage1_learning_rate: float = 1e-4
     head: str = "keep"
     stage2_schedule: str = "linear"
@@ -73,6 +104,15 @@ class TrialSettings:
     batch_size: int = 16
     weight_decay: float = 0.01
     max_grad_norm: float = 1.0
+    layer_decay: float = 1.0
+    dropout: float | None = None
+    tau: float = 1.0
+    weight_power: float = 1.0
+    beta: float = 0.999
+    gamma: float = 2.0
+    head_epochs: float = 4.0
+    head_learning_rate: float = 1e-3
+    smote_neighbours: int = 5
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> TrialSettings:

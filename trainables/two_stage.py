@@ -19,11 +19,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from safetensors.torch import load, save
 
 from trainables.cache import ContentCache
-from trainables.embedding import occurring_tokens
 from trainables.encoder import (
     EncoderSettings,
     build_classifier,
@@ -33,19 +30,12 @@ from trainables.encoder import (
 from trainables.forward import predict
 from trainables.seeds import derive_seed
 from trainables.settings import TrialSettings
-from trainables.stage import StageReport, train_stage, trained_parameters
+from trainables.stage import StageReport, train_stage
+from trainables.stage_tree import TrainingRows, train_or_reuse
 from trainables.tokens import TokenisedTexts
 from trainables.world import World
 
-_CACHE_KIND = "stage1"
-
-
-@dataclass(frozen=True)
-class TrainingRows:
-    """Rows of one stage: n texts and their (n,) int64 labels."""
-
-    tokens: TokenisedTexts
-    labels: npt.NDArray[np.int64]
+__all__ = ["TrainingRows", "TwoStageResult", "train_two_stage"]
 
 
 @dataclass(frozen=True)
@@ -131,31 +121,23 @@ def train_two_stage(
         "weight_decay": settings.weight_decay,
         "max_grad_norm": settings.max_grad_norm,
         "precision": precision,
-        "world": world,
     }
 
     stage1 = None
     if stage1_rows is not None:
-        stored = stage1_cache.get(_CACHE_KIND, stage1_key) if stage1_cache and stage1_key else None
-        # Another trial may store it between two workers' look-ups: it is taken when every worker has found it.
-        if world.all_agree(stored is not None) and stored is not None:
-            _load_trained(model, stored)
-        else:
-            stage1 = train_stage(
-                model,
-                stage1_rows.tokens,
-                stage1_rows.labels,
-                epochs=settings.stage1_epochs,
-                learning_rate=settings.stage1_learning_rate,
-                schedule=settings.stage1_schedule,
-                trainable=settings.stage1_trainable,
-                seed=derive_seed(study_seed, "stage1", replicate),
-                **shared,
-            )
-            if stage1_cache and stage1_key and world.rank == 0:
-                stage1_cache.put(
-                    _CACHE_KIND, stage1_key, _trained_bytes(model, settings.stage1_trainable, stage1_rows)
-                )
+        stage1 = train_or_reuse(
+            model,
+            stage1_rows,
+            world,
+            stage1_cache,
+            stage1_key,
+            epochs=settings.stage1_epochs,
+            learning_rate=settings.stage1_learning_rate,
+            schedule=settings.stage1_schedule,
+            trainable=settings.stage1_trainable,
+            seed=derive_seed(study_seed, "stage1", replicate),
+            **shared,
+        )
         if settings.head == "reinit":
             reinitialise_head(model, derive_seed(study_seed, "stage2/head", replicate))
 
@@ -168,6 +150,7 @@ def train_two_stage(
         learning_rate=settings.stage2_learning_rate,
         schedule=settings.stage2_schedule,
         seed=derive_seed(study_seed, "stage2", replicate),
+        world=world,
         **shared,
     )
 
@@ -184,32 +167,6 @@ def train_two_stage(
     return TwoStageResult(
         logits, stage1, stage2, time.perf_counter() - started, diagnostics, model if keep_model else None
     )
-
-
-def _trained_bytes(model: Any, trainable: str, rows: TrainingRows) -> bytes:
-    """Return what stage 1 may have changed; of the word embeddings, the rows of the tokens that it saw."""
-    trained = trained_parameters(model, trainable)
-    embedding = model.get_input_embeddings().weight
-    tensors = {}
-    for name, parameter in model.named_parameters():
-        if parameter is embedding and parameter in trained:
-            tensors["rows"] = torch.from_numpy(occurring_tokens(rows.tokens.ids, model.config.pad_token_id))
-            tensors[name] = parameter.detach().cpu()[tensors["rows"]]
-        elif parameter in trained:
-            tensors[name] = parameter.detach().cpu()
-    content: bytes = save(tensors)
-    return content
-
-
-def _load_trained(model: Any, stored: bytes) -> None:
-    tensors = load(stored)
-    embedding = model.get_input_embeddings().weight
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if name in tensors and parameter is embedding:
-                parameter[tensors["rows"].to(parameter.device)] = tensors[name].to(parameter.device)
-            elif name in tensors:
-                parameter.copy_(tensors[name])
 
 
 def _stage_diagnostics(stage: str, report: StageReport | None) -> dict[str, float]:
