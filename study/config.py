@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from trainables import settings as vocabulary
-from trainables.augment import OPERATORS
+from trainables.augment import OPERATORS, option_faults
 from trainables.settings import NATURAL, TrialSettings, digest_of
 
 SEARCHABLE = tuple(f.name for f in dataclasses.fields(TrialSettings) if f.name not in ("arm", "stage2_steps"))
@@ -82,6 +82,8 @@ class StudyConfig:
         Grid of the reference vanilla's settings. A grid of one value each is a fixed recipe.
     reference_tuning_replicates
         Replicates on which the reference's grid is compared.
+    operator_options
+        Options of augmentation operators, ``{operator: {option: value}}``.
     objective
         Validation metric whose gain over the reference vanilla is maximised.
     seed
@@ -117,6 +119,7 @@ class StudyConfig:
     startup_trials: int = 4
     reference_space: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     reference_tuning_replicates: int = 1
+    operator_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     objective: str = "val/macro_f1"
     seed: int = 0
     workers_per_trial: int = 1
@@ -144,6 +147,7 @@ class StudyConfig:
         if wrong_types:
             return wrong_types
         faults = [*self._ratio_faults(), *self._count_faults(), *self._space_faults()]
+        faults += option_faults(self.operator_options)
         if self.objective not in OBJECTIVES:
             faults.append(_unknown("objective", self.objective, OBJECTIVES))
         if self.profile not in vocabulary.PROFILES:
@@ -159,7 +163,8 @@ class StudyConfig:
             **dict.fromkeys(_WHOLE_OR_NONE, ((int, type(None)), "a whole number or none")),
             **dict.fromkeys(_NUMBERS, ((int, float), "a number")),
             **dict.fromkeys(
-                ("space", "reference_space", "fixed", "first", "corpus_options"), (Mapping, "a JSON object")
+                ("space", "reference_space", "fixed", "first", "corpus_options", "operator_options"),
+                (Mapping, "a JSON object"),
             ),
             "imbalance_ratios": ((tuple, list), "a list"),
         }

@@ -94,6 +94,7 @@ def checked(
         n_max=config.n_max or shared_n_max(prepared, config.imbalance_ratios, config.profile, row_bound),
         max_train_rows=row_bound,
         cache_dir=str(folder.cache),
+        operator_options=config.operator_options,
     )
     return folder, corpus, prepared, run, uri
 

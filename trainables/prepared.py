@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -65,6 +66,8 @@ class RunSettings:
         Bound on the rows of a draw at the natural ratio.
     cache_dir
         Folder of the content-addressed cache, seen by every node.
+    operator_options
+        Options of augmentation operators, ``{operator: {option: value}}``.
     """
 
     study_seed: int
@@ -73,6 +76,7 @@ class RunSettings:
     n_max: int
     max_train_rows: int | None
     cache_dir: str
+    operator_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def prepare(

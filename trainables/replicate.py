@@ -161,6 +161,7 @@ def _stage1_set(
         copies=settings.copies,
         encoder=run.encoder,
         seed=derive_seed(run.study_seed, "augment", replicate),
+        options=run.operator_options.get(settings.operator),
     )
 
 

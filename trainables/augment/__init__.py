@@ -1,15 +1,17 @@
 """Augmentation operators by name.
 
-A new operator is one new module with ``build(strength, encoder)``, which returns an
-:class:`trainables.augment.operator.Operator`, and one line in :data:`OPERATORS`. Modules are imported when
-they are used: nlpaug takes seconds.
+A new operator is one new module with ``build(strength, encoder, **options)``, which returns an
+:class:`trainables.augment.operator.Operator`, and one line in :data:`OPERATORS`. An operator that needs data or a
+model that may be missing also defines ``why_unavailable(**options)``, which says what is missing and how to get it,
+or returns None. Modules are imported when they are used: nlpaug takes seconds.
 """
 
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from trainables.errors import ConfigurationError
 
@@ -25,20 +27,25 @@ class OperatorFactory:
     Attributes
     ----------
     module
-        Importable module with ``build(strength, encoder)``.
+        Importable module with ``build(strength, encoder, **options)``.
     version
         Raised whenever the operator's output changes; part of every cache key.
     uses_encoder
         Whether the output depends on the encoder.
+    options
+        Names of the options that ``build`` takes.
     """
 
     module: str
     version: int
     uses_encoder: bool
+    options: tuple[str, ...] = ()
 
-    def __call__(self, strength: float, encoder: EncoderSettings) -> Operator:
+    def __call__(
+        self, strength: float, encoder: EncoderSettings, options: Mapping[str, Any] | None = None
+    ) -> Operator:
         """Import the module and make the operator."""
-        operator: Operator = importlib.import_module(self.module).build(strength, encoder)
+        operator: Operator = importlib.import_module(self.module).build(strength, encoder, **(options or {}))
         return operator
 
 
@@ -54,7 +61,9 @@ def _factory(name: str) -> OperatorFactory:
     return OPERATORS[name]
 
 
-def make_operator(name: str, strength: float, encoder: EncoderSettings) -> Operator:
+def make_operator(
+    name: str, strength: float, encoder: EncoderSettings, options: Mapping[str, Any] | None = None
+) -> Operator:
     """Return an operator by name.
 
     Parameters
@@ -65,13 +74,51 @@ def make_operator(name: str, strength: float, encoder: EncoderSettings) -> Opera
         Share of the words of a text that it may change, in (0, 1].
     encoder
         The pretrained encoder, for operators that use its embeddings or vocabulary.
+    options
+        Of this operator, see :attr:`OperatorFactory.options`.
 
     Raises
     ------
     ConfigurationError
         The name is unknown, or the strength is outside (0, 1].
     """
-    return _factory(name)(strength, encoder)
+    return _factory(name)(strength, encoder, options)
+
+
+def why_unavailable(name: str, options: Mapping[str, Any] | None = None) -> str | None:
+    """Return what an operator lacks on this machine and how to get it, or None where it can run.
+
+    Raises
+    ------
+    ConfigurationError
+        The name is unknown.
+    """
+    module = importlib.import_module(_factory(name).module)
+    reason: str | None = (
+        module.why_unavailable(**(options or {})) if hasattr(module, "why_unavailable") else None
+    )
+    return reason
+
+
+def option_faults(options: Mapping[str, Any]) -> list[str]:
+    """Return a fault for every operator and option in ``{operator: {option: value}}`` that there is not."""
+    faults = []
+    for name, given in options.items():
+        if name not in OPERATORS:
+            faults.append(
+                f"operator_options names {name!r}, which is no operator: expected one of "
+                f"{', '.join(sorted(OPERATORS))}."
+            )
+        elif not isinstance(given, Mapping):
+            faults.append(f"operator_options[{name!r}] is {given!r}: a JSON object was expected.")
+        else:
+            known = OPERATORS[name].options
+            faults += [
+                f"operator_options[{name!r}] names {option!r}: {name} takes {', '.join(known) or 'no options'}."
+                for option in given
+                if option not in known
+            ]
+    return faults
 
 
 def operator_identity(name: str) -> str:

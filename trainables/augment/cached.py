@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +34,7 @@ def cached_stage1_set(
     copies: int,
     encoder: EncoderSettings,
     seed: int,
+    options: Mapping[str, Any] | None = None,
 ) -> Stage1Set:
     """Return the stage-1 set of :func:`~trainables.augment.stage1_set.build_stage1_set`, built at most once.
 
@@ -54,7 +56,7 @@ def cached_stage1_set(
             "rows": _rows_digest(texts, labels),
             "n_classes": n_classes,
             "recipe": recipe,
-            "operator": [identity, strength] if augments else None,
+            "operator": [identity, strength, dict(options or {})] if augments else None,
             "encoder": [encoder.name, encoder.revision]
             if augments and OPERATORS[operator].uses_encoder
             else None,
@@ -71,7 +73,7 @@ def cached_stage1_set(
         texts,
         labels,
         n_classes,
-        make_operator(operator, strength, encoder) if augments else None,
+        make_operator(operator, strength, encoder, options) if augments else None,
         copies=copies,
         seed=seed,
     )
