@@ -12,7 +12,7 @@ from typing import Any
 PREFINETUNING: dict[str, Any] = {
     "objective": "val/macro_f1",
     "space": {
-        "operator": ("embedding_neighbours", "random_words"),
+        "operator": ("embedding_neighbours", "random_swap", "random_delete"),
         "strength": (0.05, 0.1, 0.2, 0.3),
         "copies": (1, 2),
         "stage1_epochs": (0.5, 1.0),
@@ -67,7 +67,7 @@ CLUSTER: dict[str, Any] = {
     "gpus_per_trial": 1.0,
     "concurrency": 8,  # as many workers as cluster.yaml may start
     "space": {
-        "operator": ("embedding_neighbours", "random_words"),
+        "operator": ("embedding_neighbours", "random_swap", "random_delete"),
         "strength": (0.05, 0.1, 0.2, 0.3, 0.5),
         "copies": (1, 2, 4),
         "stage1_epochs": (1.0, 2.0, 4.0),

@@ -5,13 +5,28 @@ import pytest
 
 from tests.augment.contract import OperatorContract
 from tests.augment.toy import CLUSTERS, table, toy_text
-from trainables.augment import OPERATORS, make_operator, operator_identity
+from trainables.augment import OPERATORS, make_operator, operator_identity, why_unavailable
+from trainables.augment.aeda import Aeda
 from trainables.augment.embedding_neighbours import EmbeddingNeighbours
-from trainables.augment.random_words import RandomWords
+from trainables.augment.keyboard_noise import ADJACENT, KeyboardNoise
+from trainables.augment.noise import misspellings
+from trainables.augment.ocr_noise import CONFUSIONS, OcrNoise
+from trainables.augment.protect import FUNCTION_WORDS, PROTECTED
+from trainables.augment.random_crop import RandomCrop
+from trainables.augment.random_delete import RandomDelete
+from trainables.augment.random_swap import RandomSwap
+from trainables.augment.spelling_noise import SpellingNoise
 from trainables.encoder import EncoderSettings
 from trainables.errors import ConfigurationError
 
 TABLE = table()
+
+
+def distinct_words():
+    """A text of 80 words, none of which comes twice, so that every move and deletion shows."""
+    return " ".join(
+        a + b for a, b in itertools.product("klmnprst", ("aba", "eba", "iba", "oba", "uba", *"aeiou"))
+    )
 
 
 class TestEmbeddingNeighbours(OperatorContract):
@@ -39,8 +54,8 @@ class TestEmbeddingNeighbours(OperatorContract):
         for a, b in zip(re.findall(r"\w+", text.lower()), re.findall(r"\w+", made.lower()), strict=True):
             assert cluster_of[a] == cluster_of[b]
 
-    def test_words_outside_the_vocabulary_and_function_words_stay(self):
-        text = "the simvastatin of hydrolyzed and xylophone"
+    def test_words_outside_the_vocabulary_stay(self):
+        text = "the simvastatin of hydrolyzed or xylophone"
         assert self.augment(text, strength=1.0) == text
 
     def test_a_neighbouring_word_is_not_doubled(self):
@@ -53,31 +68,12 @@ class TestEmbeddingNeighbours(OperatorContract):
         assert re.fullmatch(r"the \w+'s \w+", made)
 
 
-class RandomWordsContract(OperatorContract):
-    action = "mixed"
-    deletes = True
-
+class TestRandomSwap(OperatorContract):
     def make(self, strength):
-        return RandomWords(strength, self.action)
+        return RandomSwap(strength)
 
     def strength_text(self, seed):
-        return " ".join(
-            a + b for a, b in itertools.product("klmnprst", ("aba", "eba", "iba", "oba", "uba", *"aeiou"))
-        )
-
-    def changed_words(self, before, after):
-        """Count deleted words, and words of which another one took the place: two a swap."""
-        left = after.split()
-        kept = [word for word in before.split() if word in left]
-        return len(before.split()) - len(kept) + sum(a != b for a, b in zip(kept, left, strict=True))
-
-
-class TestMixed(RandomWordsContract):
-    pass
-
-
-class TestSwap(RandomWordsContract):
-    action = "swap"
+        return distinct_words()
 
     def test_a_swap_keeps_all_words(self):
         text = toy_text(4)
@@ -85,9 +81,25 @@ class TestSwap(RandomWordsContract):
             re.findall(r"\w+", text.lower())
         )
 
+    def test_neighbours_are_swapped_first(self):
+        text = distinct_words()
+        before, after = text.split(), self.augment(text, strength=0.2).split()
+        moved = [i for i, (a, b) in enumerate(zip(before, after, strict=True)) if a != b]
+        assert len(moved) == 16
+        assert all(before[i] == after[j] for i, j in zip(moved[::2], moved[1::2], strict=True))
 
-class TestDelete(RandomWordsContract):
-    action = "delete"
+    def test_a_bound_does_not_move(self):
+        text = "less than movie but between house unless garden"
+        assert re.findall("less than|but between|unless", self.augment(text, strength=1.0)) == [
+            "less than", "but between", "unless"
+        ]  # fmt: skip
+
+
+class DeletionContract(OperatorContract):
+    keeps_spacing = False
+
+    def strength_text(self, seed):
+        return distinct_words()
 
     def test_no_space_is_left_behind(self):
         for seed in range(40):
@@ -96,28 +108,125 @@ class TestDelete(RandomWordsContract):
             assert made == made.strip()
             assert not re.search(r" [.,]", made)
 
-
-def test_a_mixture_swaps_and_deletes():
-    text = toy_text(2, n_words=100, fixed=False)
-    made = [RandomWords(0.2).augment_batch([text], [seed])[0] for seed in range(40)]
-    deleted = [100 - len(m.split()) for m in made]
-    assert 0 <= min(deleted) < 5 < 15 < max(deleted) <= 20
+    def test_a_bound_is_not_deleted(self):
+        made = self.augment("less than movie house unless garden yard", strength=1.0)
+        assert re.findall("less than|unless", made) == ["less than", "unless"]
 
 
-def test_an_unknown_action_is_a_configuration_fault():
-    with pytest.raises(ConfigurationError, match="swap"):
-        RandomWords(0.1, "shuffle")
+class TestRandomDelete(DeletionContract):
+    def make(self, strength):
+        return RandomDelete(strength)
+
+
+class TestRandomCrop(DeletionContract):
+    def make(self, strength):
+        return RandomCrop(strength)
+
+    def test_one_span_goes_where_one_is_long_enough(self):
+        text = distinct_words()
+        for seed in range(20):
+            kept = self.augment(text, seed, 0.25).split()
+            start = text.split().index(next(w for w in text.split() if w not in kept))
+            assert kept == text.split()[:start] + text.split()[start + 20 :]
+
+
+class TestAeda(OperatorContract):
+    keeps_spacing = False
+    keeps_punctuation = False
+
+    def make(self, strength):
+        return Aeda(strength)
+
+    def test_nothing_but_marks_is_inserted(self):
+        text = "movie house garden (yard), 12.5 mg happy"
+        for seed in range(20):
+            made = self.augment(text, seed, 0.5)
+            assert [token for token in made.split() if token not in ".;?:!,"] == text.split()
+            assert "12.5 mg" in made
+
+
+class NoiseContract(OperatorContract):
+    def strength_text(self, seed):
+        return toy_text(seed, n_words=80, fixed=False)
+
+    def test_a_noisy_word_is_no_other_word(self):
+        text = "form house with there diary angel causal trail on in no now hear than"
+        words = {w for w in misspellings() if w.islower()} | FUNCTION_WORDS | PROTECTED
+        for seed in range(60):
+            for before, after in zip(text.split(), self.augment(text, seed, 1.0).split(), strict=True):
+                assert before == after or after not in words
+
+    def test_casing_is_kept(self):
+        for seed in range(20):
+            made = self.augment("Movie house HOUSE doctor", seed, 1.0).split()
+            assert made[0][0].isupper() and made[0][1:].islower()
+            assert made[1].islower()
+
+
+class TestSpellingNoise(NoiseContract):
+    def make(self, strength):
+        return SpellingNoise(strength)
+
+    def test_the_first_letter_stays(self):
+        text = toy_text(1, fixed=False)
+        made = self.augment(text, strength=1.0)
+        assert [w[0] for w in text.split()] == [w[0] for w in made.split()]
+
+    def test_observed_mistakes_are_preferred(self):
+        made = {self.augment("receive", seed, 1.0) for seed in range(30)}
+        assert len(made) > 3
+        assert made <= set(misspellings()["receive"])
+
+
+class TestKeyboardNoise(NoiseContract):
+    def make(self, strength):
+        return KeyboardNoise(strength)
+
+    def test_one_letter_becomes_its_neighbour(self):
+        text = toy_text(1, fixed=False)
+        for before, after in zip(text.split(), self.augment(text, strength=1.0).split(), strict=True):
+            differing = [(a, b) for a, b in zip(before.lower(), after.lower(), strict=True) if a != b]
+            assert len(differing) <= 1
+            assert all(b in ADJACENT[a] for a, b in differing)
+
+
+def test_neighbours_on_a_keyboard_are_mutual():
+    assert set(ADJACENT["g"]) == set("tyfhvb")
+    assert all(a in ADJACENT[b] for a, others in ADJACENT.items() for b in others)
+
+
+class TestOcrNoise(NoiseContract):
+    keeps_first_letter = False
+
+    def make(self, strength):
+        return OcrNoise(strength)
+
+    def test_one_shape_becomes_another(self):
+        made = {self.augment("clinic", seed, 1.0) for seed in range(60)}
+        assert "dinic" in made
+        assert all(
+            any(
+                one == "clinic"[:at] + new + "clinic"[at + len(old) :]
+                for at in range(6)
+                for old, news in CONFUSIONS.items()
+                for new in news
+                if "clinic"[at:].startswith(old)
+            )
+            for one in made - {"clinic"}
+        )
 
 
 @pytest.mark.parametrize("name", sorted(OPERATORS))
 def test_every_registered_operator_works_on_the_packaged_encoder(name):
+    if reason := why_unavailable(name):
+        pytest.skip(reason)
     text = "The medication was rapidly taken up, and roughly 35% of the 12.5 mg dose left with the urine within 7 days."
     operator = make_operator(name, 0.2, EncoderSettings())
     made = operator.augment_batch([text] * 20, range(20))
     assert len(set(made)) > 5
     for one in made:
         assert one != text
-        assert re.findall(r"[\d.]+%?|mg|days", one) == re.findall(r"[\d.]+%?|mg|days", text)
+        assert re.findall(r"\d[\d.]*%?|mg|days", one) == ["35%", "12.5", "mg", "7", "days"]
 
 
 def test_an_unknown_operator_names_the_valid_ones():
@@ -125,7 +234,7 @@ def test_an_unknown_operator_names_the_valid_ones():
         lambda: make_operator("synonims", 0.1, EncoderSettings()),
         lambda: operator_identity("synonims"),
     ):
-        with pytest.raises(ConfigurationError, match="embedding_neighbours, random_words"):
+        with pytest.raises(ConfigurationError, match=r"aeda, .*embedding_neighbours, .*random_swap"):
             ask()
 
 

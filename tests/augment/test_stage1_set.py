@@ -133,7 +133,7 @@ def cached(cache, **changes):
         "labels": labels,
         "n_classes": 2,
         "recipe": "augmented_balanced",
-        "operator": "random_words",
+        "operator": "random_delete",
         "strength": 0.2,
         "copies": 1,
         "encoder": EncoderSettings(),
@@ -192,7 +192,7 @@ def test_what_does_not_matter_is_not_in_the_key(tmp_path):
 
 
 def test_an_unknown_operator_is_a_configuration_fault(tmp_path):
-    with pytest.raises(ConfigurationError, match="random_words"):
+    with pytest.raises(ConfigurationError, match="random_delete"):
         cached(ContentCache(tmp_path), operator="nothing")
 
 

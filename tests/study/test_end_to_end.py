@@ -28,7 +28,7 @@ def command(encoder, storage, *more):
         "max_train_rows": 120,
         "max_validation_rows": 100,
         "reference_space": '{"stage2_learning_rate": [0.001, 0.003], "stage2_epochs": [2.0]}',
-        "space": '{"strength": [0.05, 0.1], "operator": ["random_words", "embedding_neighbours"]}',
+        "space": '{"strength": [0.05, 0.1], "operator": ["random_delete", "embedding_neighbours"]}',
         "fixed": '{"stage2_epochs": 1.0, "stage1_learning_rate": 0.001, "stage2_learning_rate": 0.001}',
     }
     sets = [f"--set={name}={value}" for name, value in overrides.items()]

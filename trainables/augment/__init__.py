@@ -50,8 +50,18 @@ class OperatorFactory:
 
 
 OPERATORS: dict[str, OperatorFactory] = {
-    "embedding_neighbours": OperatorFactory("trainables.augment.embedding_neighbours", 1, uses_encoder=True),
-    "random_words": OperatorFactory("trainables.augment.random_words", 1, uses_encoder=False),
+    "embedding_neighbours": OperatorFactory("trainables.augment.embedding_neighbours", 2, uses_encoder=True),
+    "wordnet_synonyms": OperatorFactory(
+        "trainables.augment.wordnet_synonyms", 1, uses_encoder=False, options=("directory",)
+    ),
+    "eda": OperatorFactory("trainables.augment.eda", 1, uses_encoder=False, options=("directory",)),
+    "aeda": OperatorFactory("trainables.augment.aeda", 1, uses_encoder=False),
+    "random_swap": OperatorFactory("trainables.augment.random_swap", 1, uses_encoder=False),
+    "random_delete": OperatorFactory("trainables.augment.random_delete", 1, uses_encoder=False),
+    "random_crop": OperatorFactory("trainables.augment.random_crop", 1, uses_encoder=False),
+    "spelling_noise": OperatorFactory("trainables.augment.spelling_noise", 1, uses_encoder=False),
+    "keyboard_noise": OperatorFactory("trainables.augment.keyboard_noise", 1, uses_encoder=False),
+    "ocr_noise": OperatorFactory("trainables.augment.ocr_noise", 1, uses_encoder=False),
 }
 
 

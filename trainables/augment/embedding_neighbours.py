@@ -7,8 +7,7 @@ words (compare synonym replacement in EDA, Wei & Zou 2019).
 
 from __future__ import annotations
 
-import random
-from collections.abc import Sequence
+from collections.abc import Iterable
 from functools import lru_cache
 
 import numpy as np
@@ -17,19 +16,19 @@ import torch
 from transformers import AutoModel
 from transformers.utils import logging
 
-from trainables.augment.neighbours import Neighbours, NeighbourTable, whole_words
-from trainables.augment.operator import WordOperator
+from trainables.augment.neighbours import NeighbourTable, whole_words
 from trainables.augment.protect import SplitText
-from trainables.augment.words import parse, with_casing_of
+from trainables.augment.substitution import Substitutes, Substitution
 from trainables.encoder import EncoderSettings, load_tokenizer
 
 
-class EmbeddingNeighbours(WordOperator):
+class EmbeddingNeighbours(Substitution):
     """Replace a share of the words by near neighbours, the nearer the more often.
 
-    Function words, protected words (:mod:`trainables.augment.protect`) and words that the vocabulary does not
-    hold as a whole are left alone; punctuation and casing survive. A word whose only neighbours are its own
-    singular or plural is changed where other words do not reach the number asked for.
+    Protected words (:mod:`trainables.augment.protect`) and words that the vocabulary does not hold as a whole are
+    left alone; punctuation and casing survive. Where words with near neighbours do not reach the number asked
+    for, words follow that have only their own singular or plural, then those with farther neighbours, then
+    function words that may stand for each other.
 
     Parameters
     ----------
@@ -43,39 +42,13 @@ class EmbeddingNeighbours(WordOperator):
         super().__init__("embedding_neighbours", strength, seed)
         self.table = table
 
-    def prepare(self, texts: Sequence[SplitText]) -> None:
+    def prepare(self, texts: Iterable[SplitText]) -> None:
         """Find the substitutes of all words of a batch at once."""
         self.table.compute({text.word(i).core.lower() for text in texts for i in text.open})
 
-    def change(self, text: SplitText, rng: random.Random) -> str:
-        """Replace words of one text."""
-        pieces = text.pieces
-        synonyms: list[tuple[int, Neighbours]] = []
-        inflections: list[tuple[int, Neighbours]] = []
-        for position in text.open:
-            lower = text.word(position).core.lower()
-            if (neighbours := self.table[lower]) is not None:
-                (inflections if neighbours.inflections else synonyms).append((position, neighbours))
-        n = self.n_changes(text)
-        chosen = rng.sample(synonyms, min(n, len(synonyms)))
-        chosen += rng.sample(inflections, min(n - len(chosen), len(inflections)))
-        changed = pieces.copy()
-        for position, neighbours in sorted(chosen, key=lambda option: option[0]):
-            # "blood plasma" must not become "blood blood"
-            around = {_lower_core(changed, position - 2), _lower_core(changed, position + 2)}
-            drawn = rng.choices(neighbours.words, cum_weights=neighbours.cumulated)[0]
-            substitute: str | None = drawn
-            if drawn in around:
-                substitute = next((other for other in neighbours.words if other not in around), None)
-            if substitute is not None:
-                word = text.word(position)
-                changed[position] = word.prefix + with_casing_of(word.core, substitute) + word.suffix
-        return "".join(changed)
-
-
-def _lower_core(pieces: list[str], position: int) -> str:
-    word = parse(pieces[position]) if 0 <= position < len(pieces) else None
-    return "" if word is None else word.core.lower()
+    def substitutes(self, word: str) -> Substitutes | None:
+        """Return the neighbours of a lower-case word."""
+        return self.table[word]
 
 
 def load_input_embeddings(encoder: EncoderSettings) -> npt.NDArray[np.float32]:

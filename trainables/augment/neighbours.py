@@ -4,47 +4,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
 
 from trainables.augment.opposites import are_opposed
-from trainables.augment.protect import FUNCTION_WORDS, PROTECTED
+from trainables.augment.protect import COARSE, NEVER_WRITTEN
+from trainables.augment.substitution import FAR_TIER, Substitutes
 from trainables.augment.word_forms import differ_in_number, ending, share_stem
-from trainables.augment.words import word_set
 
 _CHUNK = 512  # words per matrix product
 _CANDIDATES = 48  # nearest entries looked at per word; forms of the word itself take many of the first places
 _CALIBRATION_ROWS = 512
 _LOWEST_FLOOR = 0.3
+_BELOW_FLOOR = 0.08  # how far below the floor the last tier reaches: "severe" is .10 below it from "mild"
+_INFLECTIONS = 1  # their tier
 _TEMPERATURE = 0.2  # of the softmax over cosines: a cosine .2 higher is drawn e times as often
-_COARSE = (
-    word_set("""pee piss pissed crap crappy shit shitty bullshit fuck fucked fucking damn damned bitch
-    bastard ass asshole dick cock cunt whore slut tits""")
-)  # in the packaged encoder, one is nearest to "urine"
-_COLLOQUIAL = word_set(
-    "gonna wanna gotta govt dept inc ltd llc corp nyc usa irs wwii olds combo mom dad kid kids oriental"
-)
-_NEVER_WRITTEN = _COARSE | _COLLOQUIAL | PROTECTED | FUNCTION_WORDS
-
-
-@dataclass(frozen=True, slots=True)
-class Neighbours:
-    """Substitutes of one word, nearest first, with cumulated weights for ``random.choices``."""
-
-    words: tuple[str, ...]
-    cumulated: tuple[float, ...]
-    inflections: bool
 
 
 class NeighbourTable:
     """Substitutes by cosine similarity of input embeddings.
 
     A substitute is among the nearest entries above the floor, has the same ending (``-s``, ``-ed``, ``-ing``,
-    ``-ly``, none), does not share its stem with the word and is not its opposite. Where nothing is left, the
-    word's own singular or plural (``dose``, ``doses``) serves, marked as an inflection.
+    ``-ly``, none), does not share its stem with the word and is not its opposite. These are tier 0. Where nothing
+    is left, the word's own singular or plural (``dose``, ``doses``) serves, in tier 1; else what lies a little
+    below the floor, in :data:`~trainables.augment.substitution.FAR_TIER`.
 
     Parameters
     ----------
@@ -75,7 +60,7 @@ class NeighbourTable:
         norms = np.linalg.norm(rows, axis=1, keepdims=True)
         self._units = rows / np.maximum(norms, 1e-12)  # (n, d)
         self._position = {word: i for i, word in enumerate(self._words)}
-        self._found: dict[str, Neighbours | None] = {}
+        self._found: dict[str, Substitutes | None] = {}
         self.top_k = top_k
         self.floor = self._calibrated_floor(density) if floor is None else floor
 
@@ -91,7 +76,7 @@ class NeighbourTable:
     def __contains__(self, word: str) -> bool:
         return word in self._position
 
-    def __getitem__(self, word: str) -> Neighbours | None:
+    def __getitem__(self, word: str) -> Substitutes | None:
         """Return the substitutes of a lower-case word, or None where it has none."""
         if word not in self._found:
             self.compute((word,))
@@ -120,25 +105,28 @@ class NeighbourTable:
                 ranked = [(self._words[candidates[i]], float(similarities[i])) for i in order]
                 self._found[word] = self._select(word, ranked)
 
-    def _select(self, word: str, ranked: list[tuple[str, float]]) -> Neighbours | None:
-        near = [
+    def _select(self, word: str, ranked: list[tuple[str, float]]) -> Substitutes | None:
+        reached = [
             (other, cosine)
             for other, cosine in ranked
-            if cosine >= self.floor and other != word and other not in _COARSE
+            if cosine >= self.floor - _BELOW_FLOOR and other != word and other not in COARSE
         ]
-        kept = [
+        similar = [
             (other, cosine)
-            for other, cosine in near
+            for other, cosine in reached
             if ending(other) == ending(word) and not share_stem(word, other) and not are_opposed(word, other)
         ]
-        inflections = not kept
-        if inflections:
-            kept = [(other, cosine) for other, cosine in near if differ_in_number(word, other)]
-        if not kept:
+        tiers = {
+            0: [(other, cosine) for other, cosine in similar if cosine >= self.floor],
+            _INFLECTIONS: [(other, cosine) for other, cosine in reached if differ_in_number(word, other)],
+            FAR_TIER: similar,
+        }
+        tier = next((number for number, kept in tiers.items() if kept), None)
+        if tier is None:
             return None
-        words, cosines = zip(*kept[: self.top_k], strict=True)
+        words, cosines = zip(*tiers[tier][: self.top_k], strict=True)
         weights = [math.exp((cosine - cosines[0]) / _TEMPERATURE) for cosine in cosines]
-        return Neighbours(words, tuple(accumulate(weights)), inflections)
+        return Substitutes(words, tuple(accumulate(weights)), tier, inflections=tier == _INFLECTIONS)
 
 
 def whole_words(vocabulary: Mapping[str, int], special: Iterable[str] = ()) -> dict[str, int]:
@@ -169,7 +157,7 @@ def whole_words(vocabulary: Mapping[str, int], special: Iterable[str] = ()) -> d
         if token in left_out or not token.startswith(marker):
             continue
         word = token.removeprefix(marker)
-        if len(word) < 3 or not word.isalpha() or not word.isascii() or word.lower() in _NEVER_WRITTEN:
+        if len(word) < 3 or not word.isalpha() or not word.isascii() or word.lower() in NEVER_WRITTEN:
             continue
         if word.islower() or word.lower() not in entries:
             entries[word.lower()] = index

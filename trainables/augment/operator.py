@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import zlib
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from nlpaug import Augmenter
@@ -58,20 +58,27 @@ class WordOperator(Augmenter):  # type: ignore[misc]
 
     @abstractmethod
     def change(self, text: SplitText, rng: random.Random) -> str:
-        """Return the changed text; the joined pieces where nothing can change."""
+        """Return the changed text; the joined pieces where nothing can change. ``text`` itself stays as it is."""
 
-    def prepare(self, texts: Sequence[SplitText]) -> None:
+    def prepare(self, texts: Iterable[SplitText]) -> None:
         """Do work that is cheaper for a whole batch; must not alter what :meth:`change` returns."""
 
     def augment_batch(self, texts: Sequence[str], seeds: Sequence[int]) -> list[str]:
         """Return one augmentation per text; element i depends on ``texts[i]`` and ``seeds[i]`` alone."""
-        split_texts = [find_open_words(text) for text in texts]
-        self.prepare(split_texts)
-        return [self.change(text, random.Random(seed)) for text, seed in zip(split_texts, seeds, strict=True)]
+        split = {text: find_open_words(text) for text in dict.fromkeys(texts)}  # a text may come many times
+        self.prepare(split.values())
+        return [
+            self.change(split[text], random.Random(seed)) for text, seed in zip(texts, seeds, strict=True)
+        ]
 
     def n_changes(self, text: SplitText) -> int:
         """Return how many words are to change: max(1, round(strength * words)), as in EDA (Wei & Zou 2019)."""
         return max(1, int(self.strength * text.n_words + 0.5))
+
+    def n_swaps(self, text: SplitText, rng: random.Random) -> int:
+        """Return how many swaps change :meth:`n_changes` words, an odd one by chance; 1 or more."""
+        n = self.n_changes(text)
+        return max(1, n // 2 + (n % 2 and rng.random() < 0.5))
 
     def substitute(self, data: str) -> str:
         """Augment one text; what nlpaug's ``augment`` and its flows call."""

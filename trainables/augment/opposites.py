@@ -70,6 +70,16 @@ _AXES = (
         actresses feminine maternal lady pregnant""",
     ),
     (
+        "mild milder mildly slight gentle benign moderate moderately",
+        "severe severely severity extreme intense serious harsh acute strong conservative",
+    ),
+    (
+        "likely probable probably certain certainly surely undoubtedly possibly",
+        "unlikely improbable doubtful",
+    ),
+    ("safety security", "danger dangers dangerous hazard hazards hazardous risk"),
+    ("absolute", "relative"),
+    (
         """accept accepted accepts accepting vitro parent parents alpha predecessor offensive push surprising allow
         receive receives received receiving inhale inhaled inhaling inhalation include includes included including
         inclusion allow allowed allows permit permitted approve approved approval support supported supports agree
@@ -111,6 +121,31 @@ _KINDS = (
     "lend lending lent borrow borrowing borrowed loan",
     "senior junior",
     "reopened closed",
+    "dose doses dosage concentration concentrations level levels exposure clearance volume weight amount density",
+    "urine renal",
+    "urine kidney",
+    "urine bladder restroom",
+    "oral dental mouth teeth dentist intravenous",
+    "absorption distribution metabolism excretion elimination cancellation purification biochemistry spectroscopy",
+    "eliminated defeated abolished evicted",
+    "pediatric congenital medical",
+    "suspension ban expulsion",
+    "healthy wellness",
+    "higher increase",
+    "greater bigger",
+    "older aged aging age",
+    "cycling biking cyclist",
+    "relative cousin",
+    "adult mature",
+    "plasma ion ultraviolet",
+    "active effective",
+    "administered operated",
+    "inhibition metabolism receptor",
+    "inhibit receptor",
+    "predict forecast",
+    "organic environmental ecological",
+    "geometric geographical geologic",
+    "systemic institutional societal regulatory",
 )
 _KINDS_OF = tuple(word_set(kind) for kind in _KINDS)
 

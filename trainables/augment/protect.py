@@ -56,6 +56,14 @@ SUBSTANCES = word_set(
 )
 STATISTICS = word_set("""mean means median average averages maximum minimum max min range ranges""")
 PROTECTED = NEGATIONS | NUMBER_WORDS | UNITS | STATISTICS | SUBSTANCES
+COARSE = (
+    word_set("""pee piss pissed crap crappy shit shitty bullshit fuck fucked fucking damn damned bitch
+    bastard ass asshole dick cock cunt whore slut tits""")
+)  # in the packaged encoder, one is nearest to "urine"
+_COLLOQUIAL = word_set(
+    "gonna wanna gotta govt dept inc ltd llc corp nyc usa irs wwii olds combo mom dad kid kids oriental"
+)
+NEVER_WRITTEN = COARSE | _COLLOQUIAL | PROTECTED | FUNCTION_WORDS
 
 _GREEK = re.compile("[\u0370-\u03ff\u00b5]")
 _ROMAN = re.compile(r"[IVXLC]+")

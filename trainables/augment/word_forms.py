@@ -23,7 +23,8 @@ _FAMILIES = """
     life lives alive | prove proof | believe belief | solve solution | broad breadth | clear clarity clarify |
     able ability | safe safety | stable stability | acquire acquisition | humor humour humorous | maintain
     maintenance | emphasis emphasize | receive receipt | destroy destruction | repeat repetition | describe
-    description | differ difference | france french | america american usa | england english | spain spanish
+    description | differ difference |
+    use uses used using user usage utilize | france french | america american usa | england english | spain spanish
 """  # irregular forms and derivations that spelling does not tell
 
 

@@ -1,0 +1,39 @@
+"""Swap words, neighbours first."""
+
+from __future__ import annotations
+
+import random
+
+from trainables.augment.operator import WordOperator
+from trainables.augment.protect import SplitText
+from trainables.augment.word_order import neighbouring_pairs, random_pairs, swap_words
+from trainables.encoder import EncoderSettings
+
+
+class RandomSwap(WordOperator):
+    """Swap neighbouring words, and words farther apart where those do not suffice; a swap changes two words.
+
+    nlpaug's ``RandomWordAug(action="swap")`` does the same to tokens of any kind: it moves numerals and negations,
+    swaps at most ten words of a text however long, and re-joins tokens with other white space than it found.
+
+    Parameters
+    ----------
+    strength
+        Share of the words of a text that it may change, in (0, 1].
+    """
+
+    def __init__(self, strength: float, seed: int = 0) -> None:
+        super().__init__("random_swap", strength, seed)
+
+    def change(self, text: SplitText, rng: random.Random) -> str:
+        """Swap words of one text."""
+        pieces = text.pieces.copy()
+        pairs = neighbouring_pairs(text, rng) + random_pairs(text, rng)
+        swap_words(text, pieces, pairs, self.n_swaps(text, rng))
+        return "".join(pieces)
+
+
+def build(strength: float, encoder: EncoderSettings) -> RandomSwap:
+    """Return the operator; the encoder does not enter."""
+    del encoder
+    return RandomSwap(strength)

@@ -1,0 +1,139 @@
+"""Swap and delete words of one text, without touching what carries a value.
+
+Swaps and deletions leave punctuation in its place, sentences starting with a capital, and articles that agree.
+Words that bind a value or turn a statement round (``less``, ``between``, ``unless``) neither move nor vanish.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from itertools import pairwise
+
+from trainables.augment.articles import article_agrees
+from trainables.augment.protect import FUNCTION_WORDS, SplitText
+from trainables.augment.words import ends_sentence, parse, word_set
+
+_ANCHORS = word_set(
+    """less more fewer most least than above below over under between within up down to from except unless versus
+    despite if but until before after only increase increases increased increasing decrease decreases decreased
+    decreasing reduce reduces reduced reducing reduction higher lower greater unlikely unchanged"""
+)
+_ARTICLES = frozenset({"a", "an"})
+
+
+def movable(text: SplitText) -> list[int]:
+    """Return the open positions whose words may be moved or deleted."""
+    return [i for i in text.open if text.word(i).core.lower() not in _ANCHORS]
+
+
+def neighbouring_pairs(text: SplitText, rng: random.Random) -> list[tuple[int, int]]:
+    """Return, in random order, positions next to each other that :func:`swap_words` may swap."""
+    positions = movable(text)
+    pairs = [
+        (i, j)
+        for i, j in pairwise(positions)
+        if j == i + 2 and not text.word(i).suffix and not text.word(j).prefix
+    ]
+    return rng.sample(pairs, len(pairs))
+
+
+def random_pairs(text: SplitText, rng: random.Random) -> list[tuple[int, int]]:
+    """Return disjoint random pairs of positions within sentences, as EDA swaps them (Wei & Zou 2019)."""
+    positions = [i for i in movable(text) if not starts_sentence(text, i)]
+    rng.shuffle(positions)
+    return list(zip(positions[::2], positions[1::2], strict=False))
+
+
+def swap_words(text: SplitText, pieces: list[str], pairs: Iterable[tuple[int, int]], n: int) -> set[int]:
+    """Swap words in ``pieces`` at the first n pairs where that is possible; return the positions swapped."""
+    swapped: set[int] = set()
+    for i, j in pairs:
+        if len(swapped) >= 2 * n:
+            break
+        if i not in swapped and j not in swapped and _may_swap(text, pieces, i, j):
+            _swap(text, pieces, i, j)
+            swapped.update((i, j))
+    return swapped
+
+
+def _may_swap(text: SplitText, pieces: list[str], i: int, j: int) -> bool:
+    one, two = text.word(i).core.lower(), text.word(j).core.lower()
+    if one == two or one in _ARTICLES or two in _ARTICLES:
+        return False
+    # "Aranesp clearance" must not become "Clearance aranesp"; "The clearance" may be turned round.
+    if starts_sentence(text, i) and one not in FUNCTION_WORDS:
+        return False
+    return article_agrees(_core_before(pieces, i), two) and (
+        j == i + 2 or article_agrees(_core_before(pieces, j), one)
+    )
+
+
+def _swap(text: SplitText, pieces: list[str], i: int, j: int) -> None:
+    first, second = text.word(i), text.word(j)
+    to_front, to_back = second.core, first.core
+    if starts_sentence(text, i) and first.core[0].isupper() and second.core.islower():
+        to_front = to_front[0].upper() + to_front[1:]
+        to_back = to_back if to_back == "I" else to_back[0].lower() + to_back[1:]
+    pieces[i] = first.prefix + to_front + first.suffix
+    pieces[j] = second.prefix + to_back + second.suffix
+
+
+def delete_words(text: SplitText, pieces: list[str], positions: Iterable[int], n: int) -> int:
+    """Delete up to n of the words at ``positions`` from ``pieces``, first ones first; return how many.
+
+    A word stays where without it punctuation would stand alone, or an article would no longer agree, and so does
+    the last word of a text.
+    """
+    deleted: set[int] = set()
+    n = min(n, text.n_words - 1)
+    for i in positions:
+        if len(deleted) >= n:
+            break
+        if not _is_needed(text, i, deleted):
+            deleted.add(i)
+    for i in sorted(deleted):
+        word = text.word(i)
+        if starts_sentence(text, i) and word.core[0].isupper():
+            following = next((j for j in range(i + 2, len(pieces), 2) if j not in deleted), i)
+            if following in text.open and pieces[following].islower():  # "t1/2" and "mg" stay as they are
+                pieces[following] = _capitalised(pieces[following])
+        pieces[i] = word.prefix + word.suffix
+        at_start = all(j in deleted for j in range(0, i, 2))
+        space = i + 1 if word.prefix or at_start else i - 1
+        if space < len(pieces):
+            pieces[space] = ""
+    return len(deleted)
+
+
+def _is_needed(text: SplitText, i: int, deleted: set[int]) -> bool:
+    """Return whether without word i punctuation would stand in brackets, after a stop, or without a word before.
+
+    Also where the article before it would meet a word that asks for the other one.
+    """
+    word = text.word(i)
+    if word.suffix and (word.prefix or i - 2 in deleted or starts_sentence(text, i)):
+        return True
+    if i + 2 in deleted and text.word(i + 2).suffix:
+        return True
+    left = next((k for k in range(i - 2, -1, -2) if k not in deleted), None)
+    before = "" if left is None else _core_before(text.pieces, left + 2)
+    if before not in _ARTICLES:
+        return False
+    right = next((k for k in range(i + 2, len(text.pieces), 2) if k not in deleted), None)
+    return bool(word.suffix) or right is None or not article_agrees(before, text.pieces[right].lstrip("("))
+
+
+def starts_sentence(text: SplitText, i: int) -> bool:
+    """Return whether a sentence starts at position i."""
+    return i == 0 or not text.pieces[i - 2] or ends_sentence(text.pieces[i - 2])
+
+
+def _core_before(pieces: list[str], i: int) -> str:
+    word = parse(pieces[i - 2]) if i > 1 else None
+    return "" if word is None or word.suffix else word.core.lower()
+
+
+def _capitalised(token: str) -> str:
+    first = next((i for i, character in enumerate(token) if character.isalpha()), 0)
+    return token[:first] + token[first].upper() + token[first + 1 :]
