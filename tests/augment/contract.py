@@ -66,7 +66,7 @@ class OperatorContract:
         made = self.make(strength).augment_batch(texts, range(60))
         shares = [changed_share(a, b) for a, b in zip(texts, made, strict=True)]
         assert sum(shares) / len(shares) == pytest.approx(strength, rel=0.2)
-        assert max(shares) < 2 * strength
+        assert max(shares) < 2.5 * strength
 
     @pytest.mark.parametrize("strength", [0.1, 1.0])
     def test_numerals_units_codes_and_negations_survive_in_order(self, strength):

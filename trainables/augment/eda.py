@@ -46,7 +46,9 @@ class Eda(WordOperator):
 
     def _insert(self, text: SplitText, rng: random.Random) -> str:
         pieces = text.pieces.copy()
-        sources = [found for i in text.open if (found := self._synonyms[text.word(i).core.lower()])]
+        found_here = [found for i in text.open if (found := self._synonyms[text.word(i).core.lower()])]
+        safest = min((found.tier for found in found_here), default=0)
+        sources = [found for found in found_here if found.tier == safest]
         places = [i for i in text.open if not starts_sentence(text, i)]
         if not sources or not places:
             return "".join(pieces)

@@ -82,7 +82,7 @@ _IN_PLACE: dict[str, Callable[[_Place], tuple[str, ...]]] = {
     "within": lambda at: ("in",) if _first_noun(at.after) == "matter" else (),
     "with": lambda at: (
         ("having",)
-        if at.last in PERSONS
+        if at.last in PERSONS and at.next not in _ARTICLES
         else ("to",)
         if at.last == "compared"
         else ("alongside",)

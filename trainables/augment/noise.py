@@ -32,10 +32,11 @@ def is_word(word: str) -> bool:
 
 
 class WordNoise(WordOperator):
-    """Base of operators that misspell words; words of three letters follow where longer ones do not suffice.
+    """Base of operators that misspell words of three letters and more.
 
-    The casing of a word is kept, and what comes out is none of the words that nlpaug's list of misspellings
-    knows as correct.
+    Known words of four letters and more come first, then shorter ones, and last those that nlpaug's list does not
+    know, which may be names: of a drug, say. The casing of a word is kept, and what comes out is no word that the
+    list knows as correct.
     """
 
     @abstractmethod
@@ -44,16 +45,18 @@ class WordNoise(WordOperator):
 
     def change(self, text: SplitText, rng: random.Random) -> str:
         """Misspell words of one text."""
-        long, short = [], []
+        long: list[int] = []
+        short: list[int] = []
+        unknown: list[int] = []
         for position in text.open:
-            n_letters = len(text.word(position).core)
-            if n_letters >= _LONG:
-                long.append(position)
-            elif n_letters == _SHORTEST:
-                short.append(position)
+            core = text.word(position).core
+            if len(core) >= _SHORTEST:
+                (unknown if not is_word(core.lower()) else long if len(core) >= _LONG else short).append(
+                    position
+                )
         pieces = text.pieces.copy()
         left = self.n_changes(text)
-        for positions in (long, short):
+        for positions in (long, short, unknown):
             for position in rng.sample(positions, len(positions)):
                 if left == 0:
                     return "".join(pieces)

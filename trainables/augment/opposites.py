@@ -21,8 +21,8 @@ _AXES = (
         improve improves improving improvement greater greatest large larger largest big bigger biggest huge more
         most maximum maximal max peak multiple numerous many much abundant excess surplus expand expanded
         expansion accelerate accelerated strengthen strengthened strengthening intensified climb climbed climbing
-        soared surged jumped above over exceed exceeds exceeded long longer longest wide wider broad deep thick
-        heavy heavier major majority plenty full boost boosted amplified escalating extended extend prolonged""",
+        tall taller tallest soared surged jumped above over exceed exceeds exceeded long longer longest wide wider
+        broad deep thick heavy heavier major majority plenty full boost boosted amplified escalating extended extend prolonged""",
         """decrease decreases decreased decreasing fall falls falling fell fallen reduce reduces reduced reducing
         reduction lower lowers lowered lowering lowest lows low down downward downwards decline declines declined
         declining diminish diminished diminishing drop drops dropped dropping loss losses lose lost shrink
@@ -70,7 +70,7 @@ _AXES = (
         actresses feminine maternal lady pregnant""",
     ),
     (
-        "mild milder mildly slight gentle benign moderate moderately",
+        "mild milder mildly slight gentle benign moderate moderately temperate",
         "severe severely severity extreme intense serious harsh acute strong conservative",
     ),
     (
@@ -138,6 +138,11 @@ _KINDS = (
     "relative cousin",
     "adult mature",
     "plasma ion ultraviolet",
+    "protein amino",
+    "oral unwritten",
+    "dose dot",
+    "clear uncluttered",
+    "metabolize metabolism",
     "active effective",
     "administered operated",
     "inhibition metabolism receptor",
@@ -147,7 +152,6 @@ _KINDS = (
     "geometric geographical geologic",
     "systemic institutional societal regulatory",
 )
-_KINDS_OF = tuple(word_set(kind) for kind in _KINDS)
 
 
 def _with_stems(listing: str) -> frozenset[str]:
@@ -155,6 +159,7 @@ def _with_stems(listing: str) -> frozenset[str]:
     return words | {stem(word) for word in words}
 
 
+_KINDS_OF = tuple(_with_stems(kind) for kind in _KINDS)
 _POLES = tuple((_with_stems(one), _with_stems(other)) for one, other in _AXES)
 _NEGATING_PREFIXES = word_set(
     "un in im ir il dis non mis anti de counter under over hypo hyper mal sub super pre post intra extra inter"
@@ -169,9 +174,9 @@ def are_opposed(word: str, other: str) -> bool:
     >>> are_opposed("increased", "decreased"), are_opposed("safety", "unsafe"), are_opposed("film", "movie")
     (True, True, False)
     """
-    if any(word in kind and other in kind for kind in _KINDS_OF):
-        return True
     forms, other_forms = _forms(word), _forms(other)
+    if any(forms & kind and other_forms & kind for kind in _KINDS_OF):
+        return True
     for one, two in _POLES:
         if (forms & one and other_forms & two) or (forms & two and other_forms & one):
             return True

@@ -41,8 +41,8 @@ FUNCTION_WORDS = word_set(
     herself it its itself we us our ours ourselves they them their theirs themselves who whom whose which what
     whatever whoever whichever where when why how whether if unless until while whereas because since although
     though and or but so yet then than as of in on at by for from to into onto upon over under above below between
-    among within during before after against about around across along through throughout toward towards with via
-    per near off out up down back again further only just also too very even still already always often sometimes
+    among within during before after following against about around across along through throughout toward towards with
+    via per near off out up down back again further only just also too very even still already always often sometimes
     ever rather quite almost else instead thus hence therefore however there here is am are was were be been being
     has have had having do does did doing done can could may might must shall should will would ought let get gets
     got versus except despite beyond behind beside besides like unlike"""
@@ -58,8 +58,8 @@ STATISTICS = word_set("""mean means median average averages maximum minimum max 
 PROTECTED = NEGATIONS | NUMBER_WORDS | UNITS | STATISTICS | SUBSTANCES
 COARSE = (
     word_set("""pee piss pissed crap crappy shit shitty bullshit fuck fucked fucking damn damned bitch
-    bastard ass asshole dick cock cunt whore slut tits""")
-)  # in the packaged encoder, one is nearest to "urine"
+    bastard ass asshole dick cock cunt whore slut tits piddle wee weewee turd poop dump dung""")
+)  # in the packaged encoder, and in WordNet, one is nearest to "urine"
 _COLLOQUIAL = word_set(
     "gonna wanna gotta govt dept inc ltd llc corp nyc usa irs wwii olds combo mom dad kid kids oriental"
 )

@@ -9,6 +9,8 @@ from trainables.augment.protect import SplitText
 from trainables.augment.word_order import neighbouring_pairs, random_pairs, swap_words
 from trainables.encoder import EncoderSettings
 
+_ROUNDS = 3  # of pairs farther apart, drawn anew among the words that no round has swapped
+
 
 class RandomSwap(WordOperator):
     """Swap neighbouring words, and words farther apart where those do not suffice; a swap changes two words.
@@ -28,8 +30,13 @@ class RandomSwap(WordOperator):
     def change(self, text: SplitText, rng: random.Random) -> str:
         """Swap words of one text."""
         pieces = text.pieces.copy()
-        pairs = neighbouring_pairs(text, rng) + random_pairs(text, rng)
-        swap_words(text, pieces, pairs, self.n_swaps(text, rng))
+        n = self.n_swaps(text, rng)
+        swapped = swap_words(text, pieces, neighbouring_pairs(text, rng), n)
+        for _ in range(_ROUNDS):
+            if len(swapped) >= 2 * n:
+                break
+            pairs = random_pairs(text, rng, without=swapped)
+            swapped |= swap_words(text, pieces, pairs, n - len(swapped) // 2)
         return "".join(pieces)
 
 

@@ -15,10 +15,13 @@ from trainables.augment.words import parse, with_casing_of, word_set
 
 FUNCTION_TIER, FAR_TIER, UNGRAMMATICAL_TIER = 2, 3, 4
 _BARE_VERB_AFTER = word_set("to may might can could will would shall should must does do did not")
-_SINGULAR_AROUND = word_set("a an one this that each every another single is was has does itself")
+_SINGULAR_AROUND = word_set(
+    "a an one this that each every another single first second third is was has does itself"
+)
 _PLURAL_AROUND = word_set(
     "these those both all many several few various multiple are were have do themselves"
 )
+_DETERMINERS = word_set("the its their his her our your my any")
 _CLAUSE_END = frozenset(",;:.!?)")
 
 
@@ -126,16 +129,20 @@ def _clause(tokens: list[str]) -> list[str]:
 
 
 def _breaks_grammar(text: SplitText, position: int, other_number: str) -> bool:
-    """Return whether a word's other number is wrong where it stands, as far as its neighbours tell.
+    """Return whether a word's other number is wrong where it stands, as far as the words around it tell.
 
-    It is right only at the end of a noun phrase: "ideals body weight" and "can leads" are not.
+    It is right only at the end of a noun phrase: not in "ideals body weight" and "can leads". A plural needs a
+    phrase without "a" or "each", a singular one with "the" or the like.
     """
-    before = _lower_core(text.pieces, position - 2)
-    after = "" if text.word(position).suffix else _lower_core(text.pieces, position + 2)
-    if before in _BARE_VERB_AFTER or (after and after not in FUNCTION_WORDS):
+    pieces = text.pieces
+    ends_phrase = bool(text.word(position).suffix) or position + 2 >= len(pieces)
+    after = "" if ends_phrase else _lower_core(pieces, position + 2)
+    if _lower_core(pieces, position - 2) in _BARE_VERB_AFTER or not (ends_phrase or after in FUNCTION_WORDS):
         return True
-    fixing = _SINGULAR_AROUND if ending(other_number) == "s" else _PLURAL_AROUND
-    return before in fixing or after in fixing
+    phrase = {_lower_core(pieces, i) for i in range(position - 2, position - 8, -2)}
+    if ending(other_number) == "s":
+        return bool(phrase & _SINGULAR_AROUND) or after in _SINGULAR_AROUND
+    return not phrase & _DETERMINERS or bool(phrase & _PLURAL_AROUND) or after in _PLURAL_AROUND
 
 
 def _lower_core(pieces: list[str], position: int) -> str:

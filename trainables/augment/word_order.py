@@ -7,7 +7,7 @@ Words that bind a value or turn a statement round (``less``, ``between``, ``unle
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import pairwise
 
 from trainables.augment.articles import article_agrees
@@ -38,9 +38,9 @@ def neighbouring_pairs(text: SplitText, rng: random.Random) -> list[tuple[int, i
     return rng.sample(pairs, len(pairs))
 
 
-def random_pairs(text: SplitText, rng: random.Random) -> list[tuple[int, int]]:
-    """Return disjoint random pairs of positions within sentences, as EDA swaps them (Wei & Zou 2019)."""
-    positions = [i for i in movable(text) if not starts_sentence(text, i)]
+def random_pairs(text: SplitText, rng: random.Random, without: Collection[int] = ()) -> list[tuple[int, int]]:
+    """Return disjoint random pairs of positions that start no sentence, as EDA swaps them (Wei & Zou 2019)."""
+    positions = [i for i in movable(text) if i not in without and not starts_sentence(text, i)]
     rng.shuffle(positions)
     return list(zip(positions[::2], positions[1::2], strict=False))
 
@@ -82,23 +82,26 @@ def _swap(text: SplitText, pieces: list[str], i: int, j: int) -> None:
 def delete_words(text: SplitText, pieces: list[str], positions: Iterable[int], n: int) -> int:
     """Delete up to n of the words at ``positions`` from ``pieces``, first ones first; return how many.
 
-    A word stays where without it punctuation would stand alone, or an article would no longer agree, and so does
-    the last word of a text.
+    A word before punctuation stays, since a phrase hangs on it, and so do a word without which an article would
+    no longer agree, one without which a sentence would start with a name or a code, and the last of a text.
     """
     deleted: set[int] = set()
     n = min(n, text.n_words - 1)
     for i in positions:
         if len(deleted) >= n:
             break
-        if not _is_needed(text, i, deleted):
+        if not text.word(i).suffix and _articles_agree_without(text, i, deleted):
             deleted.add(i)
     for i in sorted(deleted):
         word = text.word(i)
         if starts_sentence(text, i) and word.core[0].isupper():
             following = next((j for j in range(i + 2, len(pieces), 2) if j not in deleted), i)
-            if following in text.open and pieces[following].islower():  # "t1/2" and "mg" stay as they are
+            if following not in text.open:
+                deleted.remove(i)
+                continue
+            if pieces[following].islower():
                 pieces[following] = _capitalised(pieces[following])
-        pieces[i] = word.prefix + word.suffix
+        pieces[i] = word.prefix
         at_start = all(j in deleted for j in range(0, i, 2))
         space = i + 1 if word.prefix or at_start else i - 1
         if space < len(pieces):
@@ -106,22 +109,13 @@ def delete_words(text: SplitText, pieces: list[str], positions: Iterable[int], n
     return len(deleted)
 
 
-def _is_needed(text: SplitText, i: int, deleted: set[int]) -> bool:
-    """Return whether without word i punctuation would stand in brackets, after a stop, or without a word before.
-
-    Also where the article before it would meet a word that asks for the other one.
-    """
-    word = text.word(i)
-    if word.suffix and (word.prefix or i - 2 in deleted or starts_sentence(text, i)):
-        return True
-    if i + 2 in deleted and text.word(i + 2).suffix:
-        return True
+def _articles_agree_without(text: SplitText, i: int, deleted: set[int]) -> bool:
     left = next((k for k in range(i - 2, -1, -2) if k not in deleted), None)
     before = "" if left is None else _core_before(text.pieces, left + 2)
     if before not in _ARTICLES:
-        return False
+        return True
     right = next((k for k in range(i + 2, len(text.pieces), 2) if k not in deleted), None)
-    return bool(word.suffix) or right is None or not article_agrees(before, text.pieces[right].lstrip("("))
+    return right is not None and article_agrees(before, text.pieces[right].lstrip("("))
 
 
 def starts_sentence(text: SplitText, i: int) -> bool:

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from trainables.errors import ConfigurationError
 
@@ -19,8 +20,15 @@ _SENSE_TYPES = {"1": NOUN, "2": VERB, "3": ADJECTIVE, "4": ADVERB, "5": ADJECTIV
 _NEEDED = ("cntlist.rev", *(f"{kind}.{part}" for kind in ("index", "data") for part in _PARTS))
 
 
+class Sense(NamedTuple):
+    """A synset that a lemma belongs to."""
+
+    synset: int
+    lemmas: list[str]
+
+
 class WordNet:
-    """Synsets, sense counts and irregular forms.
+    """Synsets, counts of tagged senses and irregular forms.
 
     Parameters
     ----------
@@ -31,11 +39,11 @@ class WordNet:
     def __init__(self, read: Callable[[str], bytes]) -> None:
         self._data = {part: read(f"data.{part}") for part in _PARTS}
         self._index = {part: _entries(read(f"index.{part}")) for part in _PARTS}
-        self._counts: dict[tuple[str, str], dict[int, int]] = defaultdict(dict)
+        self._counts: dict[tuple[str, str], int] = defaultdict(int)
         for line in read("cntlist.rev").decode("ascii").splitlines():
-            key, sense, count = line.split()
+            key, _, count = line.split()
             lemma, _, rest = key.partition("%")
-            self._counts[lemma, _SENSE_TYPES[rest[0]]][int(sense)] = int(count)
+            self._counts[lemma, _SENSE_TYPES[rest[0]]] += int(count)
         self._bases = {part: _exceptions(read(f"{part}.exc")) for part in (NOUN, VERB)}
         self._irregular: dict[tuple[str, str], list[str]] = defaultdict(list)
         for part, bases in self._bases.items():
@@ -49,17 +57,16 @@ class WordNet:
 
     def count(self, lemma: str, part: str) -> int:
         """Return how often a lemma was tagged as a part of speech in the corpora behind WordNet."""
-        return sum(self._counts.get((lemma, part), {}).values())
+        return self._counts.get((lemma, part), 0)
 
-    def senses(self, lemma: str, part: str) -> list[tuple[int, list[str]]]:
-        """Return the tag count and the lemmas of each synset of a lemma, most frequent sense first."""
-        fields = self._index[part].get(lemma.encode(), b"").split()
+    def senses(self, lemma: str, part: str) -> list[Sense]:
+        """Return the senses of a lemma, most frequent first."""
+        fields = self._index[part].get(lemma.lower().encode(), b"").split()
         if not fields:
             return []
         n_synsets, n_pointers = int(fields[1]), int(fields[2])
         offsets = fields[5 + n_pointers : 5 + n_pointers + n_synsets]
-        counts = self._counts.get((lemma, part), {})
-        return [(counts.get(i, 0), self._lemmas(part, int(at))) for i, at in enumerate(offsets, start=1)]
+        return [Sense(int(offset), self._lemmas(part, int(offset))) for offset in offsets]
 
     def irregular(self, lemma: str, part: str) -> list[str]:
         """Return the irregular forms of a noun or verb."""
@@ -128,11 +135,16 @@ def _folder_reader(folder: Path) -> Callable[[str], bytes] | None:
 def _nltk_reader() -> Callable[[str], bytes] | None:
     import nltk
 
-    try:
-        root = nltk.data.find("corpora/wordnet")
-    except LookupError:
-        return None
+    for place in ("corpora/wordnet", "corpora/wordnet.zip/wordnet/"):
+        try:
+            root = nltk.data.find(place)
+        except LookupError:
+            continue
+        return _pointer_reader(root)
+    return None
 
+
+def _pointer_reader(root: Any) -> Callable[[str], bytes]:
     def read(name: str) -> bytes:
         with root.join(name).open() as stream:
             content: bytes = stream.read()

@@ -1,8 +1,9 @@
 """Replace words by their synonyms in WordNet.
 
 Without a tagger the part of speech is the one that the word is tagged with most often in the corpora behind
-WordNet (Miller 1995), which is right where one clearly leads; other words come last. Sense is not
-disambiguated: the most frequent one is taken, as in EDA (Wei & Zou 2019) without its random choice among all.
+WordNet (Miller 1995), which is right where one clearly leads. Sense is not disambiguated: the most frequent one
+is taken, and of its synonyms those that are used in that sense most often themselves, so that *function* does
+not become *map*. What is less sure comes last. EDA (Wei & Zou 2019) chooses among all synonyms of all senses.
 """
 
 from __future__ import annotations
@@ -14,7 +15,16 @@ from trainables.augment.inflection import inflected, regular_bases
 from trainables.augment.opposites import are_opposed
 from trainables.augment.protect import NEVER_WRITTEN
 from trainables.augment.substitution import FAR_TIER, Substitutes, Substitution
-from trainables.augment.wordnet import ADJECTIVE, ADVERB, NOUN, VERB, WordNet, load_wordnet, why_no_wordnet
+from trainables.augment.wordnet import (
+    ADJECTIVE,
+    ADVERB,
+    NOUN,
+    VERB,
+    Sense,
+    WordNet,
+    load_wordnet,
+    why_no_wordnet,
+)
 from trainables.encoder import EncoderSettings
 
 _LEADS = 2.0  # times as many tags as the next part of speech
@@ -48,18 +58,31 @@ class Synonyms:
         if not readings:
             return None
         count, lemma, part, form = readings[0]
-        others = [other for other in readings[1:] if other[2] != part]
-        unsure = bool(others) and count < _LEADS * max(1, others[0][0])
-        for sense, (_, lemmas) in enumerate(self._wordnet.senses(lemma, part)):
-            weights = {}
-            for other in lemmas:
-                if (substitute := self._in_form(word, other, part, form)) is not None:
-                    weights[substitute] = 1.0 + self._wordnet.count(other, part)
-            if weights:
-                best = sorted(weights, key=lambda one: (-weights[one], one))[:_MOST]
-                cumulated = tuple(accumulate(weights[one] for one in best))
-                return Substitutes(tuple(best), cumulated, FAR_TIER if unsure or sense > 0 else 0)
-        return None
+        rivals = [other for other in readings[1:] if other[2] != part]
+        unsure = bool(rivals) and count < _LEADS * max(1, rivals[0][0])
+        # "use" is a verb more often, and a noun wherever no "to" or "may" stands before it.
+        unsure |= part == VERB and not form and any(other[2] == NOUN for other in rivals)
+        senses = self._wordnet.senses(lemma, part)
+        mutual = self._synonyms(word, part, form, senses[0], mutual=True)
+        if mutual and not unsure:
+            return _weighted(mutual, 0)
+        options = (mutual, *(self._synonyms(word, part, form, sense, mutual=False) for sense in senses))
+        return next((_weighted(found, FAR_TIER) for found in options if found), None)
+
+    def _synonyms(self, word: str, part: str, form: str, sense: Sense, *, mutual: bool) -> dict[str, int]:
+        """Return synonyms in a sense with their tag counts; mutual ones are used in this sense most often."""
+        found = {}
+        for other in sense.lemmas:
+            substitute = self._in_form(word, other, part, form)
+            if substitute is None:
+                continue
+            count = self._wordnet.count(other, part)
+            if count == 0 and _spelling(substitute) != _spelling(word):
+                continue  # a rare word, or another drug that WordNet takes for the same
+            if mutual and self._wordnet.senses(other, part)[0].synset != sense.synset:
+                continue
+            found[substitute] = count
+        return found
 
     def _readings(self, word: str) -> set[tuple[int, str, str, str]]:
         """Return (tag count, lemma, part of speech, form) of all that a word may be."""
@@ -69,17 +92,17 @@ class Synonyms:
             for part in (NOUN, VERB, ADJECTIVE, ADVERB)
             if wordnet.has(word, part)
         }
-        candidates = set(regular_bases(word))
-        for part in (NOUN, VERB):
-            forms = ("s",) if part == NOUN else ("s", "ed", "ing")
-            for lemma in wordnet.irregular_bases(word, part):
-                candidates |= {(part, form, lemma) for form in forms}
-        for part, form, lemma in candidates:
+        for part, form, lemma in regular_bases(word):
             if (
                 wordnet.has(lemma, part)
                 and inflected(lemma, part, form, wordnet.irregular(lemma, part)) == word
             ):
                 readings.add((wordnet.count(lemma, part), lemma, part, form))
+        for part in (NOUN, VERB):
+            form = "s" if part == NOUN else "ing" if word.endswith("ing") else "ed"
+            for lemma in wordnet.irregular_bases(word, part):
+                if wordnet.has(lemma, part):
+                    readings.add((wordnet.count(lemma, part), lemma, part, form))
         return readings
 
     def _in_form(self, word: str, lemma: str, part: str, form: str) -> str | None:
@@ -91,11 +114,30 @@ class Synonyms:
         return None if are_opposed(word, substitute) else substitute
 
 
+def _spelling(word: str) -> str:
+    """Return a word without what British and American spelling differ in."""
+    for british, american in (
+        ("ae", "e"),
+        ("oe", "e"),
+        ("our", "or"),
+        ("is", "iz"),
+        ("ys", "yz"),
+        ("ical", "ic"),
+    ):
+        word = word.replace(british, american)
+    return word
+
+
+def _weighted(counts: dict[str, int], tier: int) -> Substitutes:
+    best = sorted(counts, key=lambda one: (-counts[one], one))[:_MOST]
+    return Substitutes(tuple(best), tuple(accumulate(1.0 + counts[one] for one in best)), tier)
+
+
 class WordNetSynonyms(Substitution):
     """Replace a share of the words by synonyms in the same form.
 
-    Words with a synonym in their leading sense come first, then function words that may stand for each other,
-    then words of a doubtful part of speech or with synonyms in rarer senses only.
+    Words with a sure synonym come first, then function words that may stand for each other, then words of a
+    doubtful part of speech, and synonyms in rarer senses.
 
     Parameters
     ----------

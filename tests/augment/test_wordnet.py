@@ -1,0 +1,175 @@
+import shutil
+
+import nltk
+import pytest
+
+from tests.augment.contract import OperatorContract
+from tests.augment.toy import toy_text
+from tests.augment.wordnet_files import synonyms_of, write_wordnet
+from trainables.augment import make_operator, why_unavailable
+from trainables.augment.changed import changed_words
+from trainables.augment.eda import Eda
+from trainables.augment.inflection import inflected
+from trainables.augment.substitution import FAR_TIER
+from trainables.augment.wordnet import load_wordnet
+from trainables.augment.wordnet_synonyms import Synonyms, WordNetSynonyms
+from trainables.encoder import EncoderSettings
+from trainables.errors import ConfigurationError
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return write_wordnet(tmp_path_factory.mktemp("wordnet"))
+
+
+@pytest.fixture(scope="module")
+def synonyms(folder):
+    return Synonyms(load_wordnet(str(folder)))
+
+
+class WithSynonyms:
+    @pytest.fixture(autouse=True)
+    def _synonyms(self, synonyms):
+        self.synonyms = synonyms
+
+
+class TestWordNetSynonyms(WithSynonyms, OperatorContract):
+    def make(self, strength):
+        return WordNetSynonyms(self.synonyms, strength)
+
+
+class TestEda(WithSynonyms, OperatorContract):
+    keeps_spacing = False
+
+    def make(self, strength):
+        return Eda(self.synonyms, strength)
+
+    def test_each_augmentation_takes_one_of_four_ways(self):
+        text = toy_text(2, n_words=40, fixed=False)
+        lengths = [len(self.augment(text, seed, 0.2).split()) for seed in range(60)]
+        assert max(lengths) == 48
+        assert min(lengths) < 40
+        same = [self.augment(text, seed, 0.2) for seed in range(60) if lengths[seed] == 40]
+        swapped = [sorted(one.lower().split()) == sorted(text.lower().split()) for one in same]
+        assert any(swapped) and not all(swapped)
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("movie", {"film", "picture", "feature"}),
+        ("movies", {"films", "pictures", "features"}),
+        ("absorbed", {"soaked", "ingested", "imbibed"}),
+        ("absorbing", {"soaking", "ingesting", "imbibing"}),
+        ("begin", {"start", "commence"}),
+        ("began", {"started", "commenced"}),
+        ("hemodialysis", {"haemodialysis"}),
+        ("function", {"mapping"}),
+    ],
+)
+def test_synonyms_come_in_the_form_of_the_word(synonyms, word, expected):
+    assert set(synonyms[word].words) == expected
+
+
+def test_a_synonym_that_is_seldom_used_in_the_sense_is_not_the_first_choice(synonyms):
+    assert synonyms["function"].tier == 0
+    assert "map" not in synonyms["function"].words
+    assert synonyms["map"].tier == 0
+    assert set(synonyms["map"].words) == {"chart"}
+
+
+@pytest.mark.parametrize("word", ["elimination", "start", "xylophone", "the", "mg", "CYP3A4", "men"])
+def test_rare_ambiguous_and_unknown_words(synonyms, word):
+    found = synonyms[word]
+    assert found is None or word == "start"
+
+
+def test_a_form_with_a_choice_is_left_out(synonyms):
+    assert set(synonyms["commenced"].words) == {"started"}  # "began" and "begun" leave a choice
+
+
+def test_all_words_written_are_synonyms(synonyms):
+    text = toy_text(1, n_words=60, fixed=False)
+    made = WordNetSynonyms(synonyms, 0.5).augment_batch([text], [0])[0]
+    assert changed_words(text, made) == 30
+    for before, after in zip(text.lower().split(), made.lower().split(), strict=True):
+        assert before == after or after.strip(".,") in synonyms_of(before.strip(".,"))
+
+
+def test_a_folder_without_wordnet_is_said_so(tmp_path):
+    for name in ("wordnet_synonyms", "eda"):
+        options = {"directory": str(tmp_path)}
+        assert str(tmp_path) in str(why_unavailable(name, options))
+        with pytest.raises(ConfigurationError, match="no WordNet database"):
+            make_operator(name, 0.1, EncoderSettings(), options)
+
+
+def test_without_any_wordnet_the_ways_to_get_it_are_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(nltk.data, "path", [str(tmp_path)])
+    monkeypatch.setattr("trainables.augment.wordnet._DEBIAN", tmp_path)
+    reason = why_unavailable("wordnet_synonyms")
+    assert "nltk.downloader wordnet" in reason
+    assert "wordnet-base" in reason
+    assert "NLTK_DATA" in reason
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_nltks_data_is_found_unpacked_and_zipped(tmp_path, monkeypatch, zipped):
+    write_wordnet(tmp_path / "corpora" / "wordnet")
+    if zipped:
+        shutil.make_archive(str(tmp_path / "corpora" / "wordnet"), "zip", tmp_path / "corpora", "wordnet")
+        shutil.rmtree(tmp_path / "corpora" / "wordnet")
+    monkeypatch.setattr(nltk.data, "path", [str(tmp_path)])
+    load_wordnet.cache_clear()
+    try:
+        assert why_unavailable("eda") is None
+        assert load_wordnet().has("orchard", "noun")
+        assert not load_wordnet().has("dog", "noun")
+    finally:
+        load_wordnet.cache_clear()
+
+
+def test_debians_package_is_found(tmp_path, monkeypatch):
+    monkeypatch.setattr(nltk.data, "path", [str(tmp_path)])
+    monkeypatch.setattr("trainables.augment.wordnet._DEBIAN", write_wordnet(tmp_path / "debian"))
+    load_wordnet.cache_clear()
+    try:
+        assert [sense.lemmas for sense in load_wordnet().senses("yard", "noun")] == [
+            ["garden", "yard", "orchard"]
+        ]
+    finally:
+        load_wordnet.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("lemma", "part", "form", "irregular", "expected"),
+    [
+        ("dose", "noun", "s", [], "doses"),
+        ("study", "noun", "s", [], "studies"),
+        ("box", "noun", "s", [], "boxes"),
+        ("analysis", "noun", "s", ["analyses"], "analyses"),
+        ("index", "noun", "s", ["indexes", "indices"], None),
+        ("stop", "verb", "ed", ["stopped", "stopping"], "stopped"),
+        ("stop", "verb", "ing", ["stopped", "stopping"], "stopping"),
+        ("give", "verb", "s", ["gave", "given"], "gives"),
+        ("give", "verb", "ed", ["gave", "given"], None),
+        ("lie", "verb", "ing", ["lay", "lain", "lying"], "lying"),
+        ("see", "verb", "ing", [], "seeing"),
+        ("take", "verb", "ing", [], "taking"),
+        ("be", "verb", "s", [], None),
+        ("carry", "verb", "ed", [], "carried"),
+        ("play", "verb", "ed", [], "played"),
+    ],
+)
+def test_inflection(lemma, part, form, irregular, expected):
+    assert inflected(lemma, part, form, irregular) == expected
+
+
+def test_words_of_a_doubtful_part_of_speech_come_last(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "w")
+    index = tmp_path / "w" / "index.noun"
+    index.write_text(index.read_text() + "soak n 1 0 1 1 00000039  \n")
+    counts = tmp_path / "w" / "cntlist.rev"
+    counts.write_text(counts.read_text() + "soak%1:00:00:: 1 2\n")
+    assert Synonyms(load_wordnet(str(tmp_path / "w")))["soaked"].tier == 0
+    assert Synonyms(load_wordnet(str(tmp_path / "w")))["soak"].tier == FAR_TIER
