@@ -22,7 +22,8 @@ _AXES = (
         most maximum maximal max peak multiple numerous many much abundant excess surplus expand expanded
         expansion accelerate accelerated strengthen strengthened strengthening intensified climb climbed climbing
         tall taller tallest soared surged jumped above over exceed exceeds exceeded long longer longest wide wider
-        broad deep thick heavy heavier major majority plenty full boost boosted amplified escalating extended extend prolonged""",
+        broad deep thick heavy heavier major majority plenty full boost boosted amplified escalating
+        extended extend prolonged""",
         """decrease decreases decreased decreasing fall falls falling fell fallen reduce reduces reduced reducing
         reduction lower lowers lowered lowering lowest lows low down downward downwards decline declines declined
         declining diminish diminished diminishing drop drops dropped dropping loss losses lose lost shrink
