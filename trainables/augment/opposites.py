@@ -1,4 +1,4 @@
-"""Words that stand close together in an embedding space and mean the opposite, or another thing of a kind.
+"""Words that stand close together in an embedding space and may not replace each other.
 
 Distributional neighbours share contexts, and antonyms share them best: in the packaged encoder *increased* and
 *decreased* have a cosine of .59. Each axis below has two poles; a word is never replaced by one of the other
@@ -123,35 +123,52 @@ _KINDS = (
     "senior junior",
     "reopened closed",
     "dose doses dosage concentration concentrations level levels exposure clearance volume weight amount density",
+    "absorption distribution metabolism excretion elimination",
+    "mild moderate severe",
+    "mildly moderately severely",
+)
+# Close in the packaged encoder or one in WordNet, in a sense that texts of science and trade do not mean.
+_FALSE_FRIENDS = (
     "urine renal",
     "urine kidney",
-    "urine bladder restroom",
-    "oral dental mouth teeth dentist intravenous",
-    "absorption distribution metabolism excretion elimination cancellation purification biochemistry spectroscopy",
+    "urine bladder restroom water",
+    "oral dental mouth teeth dentist intravenous unwritten",
+    "absorption purification spectroscopy",
+    "metabolism biochemistry receptor inhibition",
+    "elimination cancellation",
     "eliminated defeated abolished evicted",
     "pediatric congenital medical",
     "suspension ban expulsion",
     "healthy wellness",
     "higher increase",
-    "greater bigger",
     "older aged aging age",
     "cycling biking cyclist",
     "relative cousin",
     "adult mature",
     "plasma ion ultraviolet",
     "protein amino",
-    "oral unwritten",
-    "dose dot",
+    "proton ion",
+    "dose dot acid superman",
+    "dosing drugging",
     "clear uncluttered",
-    "metabolize metabolism",
+    "low miserable",
     "active effective",
-    "administered operated",
-    "inhibition metabolism receptor",
+    "administered operated overseeing",
+    "based headquartered",
     "inhibit receptor",
     "predict forecast",
     "organic environmental ecological",
     "geometric geographical geologic",
     "systemic institutional societal regulatory",
+    "site website",
+    "state province",
+    "population universe",
+    "exposure vulnerability",
+    "level grade",
+    "known famous lived",
+    "fat obesity weight",
+    "interact communicate",
+    "introduced reintroduced",
 )
 
 
@@ -160,7 +177,7 @@ def _with_stems(listing: str) -> frozenset[str]:
     return words | {stem(word) for word in words}
 
 
-_KINDS_OF = tuple(_with_stems(kind) for kind in _KINDS)
+_NEVER_FOR_EACH_OTHER = tuple(_with_stems(listing) for listing in (*_KINDS, *_FALSE_FRIENDS))
 _POLES = tuple((_with_stems(one), _with_stems(other)) for one, other in _AXES)
 _NEGATING_PREFIXES = word_set(
     "un in im ir il dis non mis anti de counter under over hypo hyper mal sub super pre post intra extra inter"
@@ -168,7 +185,9 @@ _NEGATING_PREFIXES = word_set(
 
 
 def are_opposed(word: str, other: str) -> bool:
-    """Return whether two lower-case words are known or built as opposites, or name two things of one kind.
+    """Return whether two lower-case words are known or built as opposites, or never stand for each other.
+
+    These name two things of one kind, or are close in a sense of one of them that is not meant.
 
     Examples
     --------
@@ -176,7 +195,7 @@ def are_opposed(word: str, other: str) -> bool:
     (True, True, False)
     """
     forms, other_forms = _forms(word), _forms(other)
-    if any(forms & kind and other_forms & kind for kind in _KINDS_OF):
+    if any(forms & kind and other_forms & kind for kind in _NEVER_FOR_EACH_OTHER):
         return True
     for one, two in _POLES:
         if (forms & one and other_forms & two) or (forms & two and other_forms & one):
