@@ -108,6 +108,13 @@ class DeletionContract(OperatorContract):
             assert made == made.strip()
             assert not re.search(r" [.,]", made)
 
+    def test_a_sentence_does_not_start_with_what_may_not_be_capitalised(self):
+        text = "The house mRNA is happy. Rapid t1/2 is brisk"
+        for seed in range(40):
+            made = self.augment(text, seed, 0.15)
+            assert made != text
+            assert not re.search(r"(^|\. )(mRNA|t1/2)", made)
+
     def test_a_bound_is_not_deleted(self):
         made = self.augment("less than movie house unless garden yard", strength=1.0)
         assert re.findall("less than|unless", made) == ["less than", "unless"]

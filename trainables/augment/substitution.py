@@ -22,6 +22,7 @@ _PLURAL_AROUND = word_set(
     "these those both all many several few various multiple are were have do themselves"
 )
 _DETERMINERS = word_set("the its their his her our your my any")
+_FIXED_AFTER_IN = word_set("addition general contrast particular order fact case turn vitro vivo situ")
 _CLAUSE_END = frozenset(",;:.!?)")
 
 
@@ -66,7 +67,10 @@ class Substitution(WordOperator):
         tiers: dict[int, list[tuple[int, Substitutes]]] = {FUNCTION_TIER: []}
         others = []
         for position in text.open:
-            found = self.substitutes(text.word(position).core.lower())
+            lower = text.word(position).core.lower()
+            if lower in _FIXED_AFTER_IN and _lower_core(text.pieces, position - 2) == "in":
+                continue
+            found = self.substitutes(lower)
             if found is None:
                 others.append(position)
                 continue

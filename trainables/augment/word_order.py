@@ -86,20 +86,18 @@ def delete_words(text: SplitText, pieces: list[str], positions: Iterable[int], n
     no longer agree, one without which a sentence would start with a name or a code, and the last of a text.
     """
     deleted: set[int] = set()
+    open_positions = set(text.open)
     n = min(n, text.n_words - 1)
     for i in positions:
         if len(deleted) >= n:
             break
-        if not text.word(i).suffix and _articles_agree_without(text, i, deleted):
+        if not text.word(i).suffix and _may_vanish(text, i, deleted, open_positions):
             deleted.add(i)
     for i in sorted(deleted):
         word = text.word(i)
         if starts_sentence(text, i) and word.core[0].isupper():
-            following = next((j for j in range(i + 2, len(pieces), 2) if j not in deleted), i)
-            if following not in text.open:
-                deleted.remove(i)
-                continue
-            if pieces[following].islower():
+            following = _next_kept(text, i, deleted)
+            if following is not None and pieces[following].islower():
                 pieces[following] = _capitalised(pieces[following])
         pieces[i] = word.prefix
         at_start = all(j in deleted for j in range(0, i, 2))
@@ -109,13 +107,21 @@ def delete_words(text: SplitText, pieces: list[str], positions: Iterable[int], n
     return len(deleted)
 
 
-def _articles_agree_without(text: SplitText, i: int, deleted: set[int]) -> bool:
-    left = next((k for k in range(i - 2, -1, -2) if k not in deleted), None)
-    before = "" if left is None else _core_before(text.pieces, left + 2)
+def _may_vanish(text: SplitText, i: int, deleted: set[int], open_positions: set[int]) -> bool:
+    right = _next_kept(text, i, deleted)
+    first = i
+    while first - 2 in deleted:
+        first -= 2
+    if starts_sentence(text, first) and text.word(first).core[0].isupper() and right not in open_positions:
+        return False
+    before = _core_before(text.pieces, first)
     if before not in _ARTICLES:
         return True
-    right = next((k for k in range(i + 2, len(text.pieces), 2) if k not in deleted), None)
     return right is not None and article_agrees(before, text.pieces[right].lstrip("("))
+
+
+def _next_kept(text: SplitText, i: int, deleted: set[int]) -> int | None:
+    return next((j for j in range(i + 2, len(text.pieces), 2) if j not in deleted), None)
 
 
 def starts_sentence(text: SplitText, i: int) -> bool:
