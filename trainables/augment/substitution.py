@@ -145,6 +145,8 @@ def _breaks_grammar(text: SplitText, position: int, other_number: str) -> bool:
         return True
     phrase = {_lower_core(pieces, i) for i in range(position - 2, position - 8, -2)}
     if ending(other_number) == "s":
+        if after == "to":  # "relative to" holds no noun
+            return True
         return bool(phrase & _SINGULAR_AROUND) or after in _SINGULAR_AROUND
     return not phrase & _DETERMINERS or bool(phrase & _PLURAL_AROUND) or after in _PLURAL_AROUND
 
