@@ -230,7 +230,7 @@ def test_every_registered_operator_works_on_the_packaged_encoder(name):
     text = "The medication was rapidly taken up, and roughly 35% of the 12.5 mg dose left with the urine within 7 days."
     operator = make_operator(name, 0.2, EncoderSettings())
     made = operator.augment_batch([text] * 20, range(20))
-    assert len(set(made)) > 5
+    assert len(set(made)) > 3
     for one in made:
         assert one != text
         assert re.findall(r"\d[\d.]*%?|mg|days", one) == ["35%", "12.5", "mg", "7", "days"]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+from itertools import cycle
 
 from trainables.augment.articles import article_agrees
 from trainables.augment.operator import WordOperator
 from trainables.augment.protect import SplitText
+from trainables.augment.substitution import Substitutes
 from trainables.augment.word_order import delete_words, movable, random_pairs, starts_sentence, swap_words
 from trainables.augment.wordnet import why_no_wordnet
 from trainables.augment.wordnet_synonyms import Synonyms, WordNetSynonyms, load_synonyms
@@ -46,25 +48,31 @@ class Eda(WordOperator):
 
     def _insert(self, text: SplitText, rng: random.Random) -> str:
         pieces = text.pieces.copy()
-        found_here = [found for i in text.open if (found := self._synonyms[text.word(i).core.lower()])]
-        safest = min((found.tier for found in found_here), default=0)
-        sources = [found for found in found_here if found.tier == safest]
+        sources = self._sources(text, rng)
         places = [i for i in text.open if not starts_sentence(text, i)]
         if not sources or not places:
             return "".join(pieces)
         shouting = all(text.word(i).core.isupper() for i in text.open)
-        left = self.n_changes(text)
+        left, in_turn = self.n_changes(text), cycle(sources)
         for place in rng.sample(places, len(places)):
             if left == 0:
                 break
-            found = rng.choice(sources)
+            found = next(in_turn)
             synonym = rng.choices(found.words, cum_weights=found.cumulated)[0]
-            word, before = text.word(place), pieces[place - 2].lower()
+            word, before = text.word(place), pieces[place - 2].rpartition(" ")[2].lower()
             if synonym not in (word.core.lower(), before) and article_agrees(before, synonym):
                 inserted = synonym.upper() if shouting else synonym
                 pieces[place] = f"{word.prefix}{inserted} {word.core}{word.suffix}"
                 left -= 1
         return "".join(pieces)
+
+    def _sources(self, text: SplitText, rng: random.Random) -> list[Substitutes]:
+        """Return the synonyms of the text's words in random order, the safest alone where they are enough."""
+        words = dict.fromkeys(text.word(i).core.lower() for i in text.open)
+        found = [one for word in words if (one := self._synonyms[word]) and not one.inflections]
+        safest = [one for one in found if one.tier == 0]
+        sources = safest if len(safest) >= self.n_changes(text) else found
+        return rng.sample(sources, len(sources))
 
     def _swap(self, text: SplitText, rng: random.Random) -> str:
         pieces = text.pieces.copy()

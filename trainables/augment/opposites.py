@@ -169,7 +169,7 @@ _FALSE_FRIENDS = (
     "geometric geographical geologic",
     "systemic institutional societal regulatory",
     "site website",
-    "state province",
+    "state province nation",
     "population universe",
     "exposure vulnerability",
     "level grade",

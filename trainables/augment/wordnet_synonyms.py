@@ -14,7 +14,7 @@ from itertools import accumulate
 from trainables.augment.inflection import inflected, regular_bases
 from trainables.augment.opposites import are_opposed
 from trainables.augment.protect import NEVER_WRITTEN
-from trainables.augment.substitution import FAR_TIER, Substitutes, Substitution
+from trainables.augment.substitution import FAR_TIER, UNGRAMMATICAL_TIER, Substitutes, Substitution
 from trainables.augment.wordnet import (
     ADJECTIVE,
     ADVERB,
@@ -46,7 +46,7 @@ class Synonyms:
         self._found: dict[str, Substitutes | None] = {}
 
     def __getitem__(self, word: str) -> Substitutes | None:
-        """Return the synonyms of a lower-case word in the word's own form, or None."""
+        """Return the synonyms of a lower-case word in its own form, else a noun's other number, or None."""
         if word not in self._found:
             self._found[word] = self._look_up(word)
         return self._found[word]
@@ -67,7 +67,16 @@ class Synonyms:
         if mutual and not unsure:
             return _weighted(mutual, 0)
         options = (mutual, *(self._synonyms(word, part, form, sense, mutual=False) for sense in senses))
-        return next((_weighted(found, FAR_TIER) for found in options if found), None)
+        for found in options:
+            if found:
+                return _weighted(found, FAR_TIER)
+        return self._other_number(word, lemma, form) if part == NOUN else None
+
+    def _other_number(self, word: str, lemma: str, form: str) -> Substitutes | None:
+        other = lemma if form else inflected(lemma, NOUN, "s", self._wordnet.irregular(lemma, NOUN))
+        if other is None or other == word or not other.isalpha() or other in NEVER_WRITTEN:
+            return None
+        return Substitutes((other,), (1.0,), UNGRAMMATICAL_TIER, inflections=True)
 
     def _synonyms(self, word: str, part: str, form: str, sense: Sense, *, mutual: bool) -> dict[str, int]:
         """Return synonyms in a sense with their tag counts; mutual ones are used in this sense most often."""
@@ -137,7 +146,7 @@ class WordNetSynonyms(Substitution):
     """Replace a share of the words by synonyms in the same form.
 
     Words with a sure synonym come first, then function words that may stand for each other, then words of a
-    doubtful part of speech, and synonyms in rarer senses.
+    doubtful part of speech and synonyms in rarer senses, and last nouns without synonyms in the other number.
 
     Parameters
     ----------
