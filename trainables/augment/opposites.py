@@ -10,6 +10,9 @@ list stays possible, which is one reason why augmentations are audited.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import lru_cache
+
 from trainables.augment.word_forms import share_stem, stem
 from trainables.augment.words import word_set
 
@@ -186,8 +189,19 @@ def _with_stems(listing: str) -> frozenset[str]:
     return words | {stem(word) for word in words}
 
 
-_NEVER_FOR_EACH_OTHER = tuple(_with_stems(listing) for listing in (*_KINDS, *_FALSE_FRIENDS))
-_POLES = tuple((_with_stems(one), _with_stems(other)) for one, other in _AXES)
+def _places(listings: Iterable[frozenset[str]]) -> dict[str, frozenset[int]]:
+    """Return for each word the numbers of the listings that hold it."""
+    places: dict[str, frozenset[int]] = {}
+    for number, listing in enumerate(listings):
+        for word in listing:
+            places[word] = places.get(word, _NOWHERE) | {number}
+    return places
+
+
+_NOWHERE: frozenset[int] = frozenset()
+_APART = _places(_with_stems(listing) for listing in (*_KINDS, *_FALSE_FRIENDS))
+_ONE_POLE = _places(_with_stems(one) for one, _ in _AXES)
+_OTHER_POLE = _places(_with_stems(other) for _, other in _AXES)
 _NEGATING_PREFIXES = word_set(
     "un in im ir il dis non mis anti de counter under over hypo hyper mal sub super pre post intra extra inter"
 )
@@ -203,12 +217,10 @@ def are_opposed(word: str, other: str) -> bool:
     >>> are_opposed("increased", "decreased"), are_opposed("safety", "unsafe"), are_opposed("film", "movie")
     (True, True, False)
     """
-    forms, other_forms = _forms(word), _forms(other)
-    if any(forms & kind and other_forms & kind for kind in _NEVER_FOR_EACH_OTHER):
+    apart, one_pole, other_pole = _listed(word)
+    others_apart, others_one_pole, others_other_pole = _listed(other)
+    if apart & others_apart or one_pole & others_other_pole or other_pole & others_one_pole:
         return True
-    for one, two in _POLES:
-        if (forms & one and other_forms & two) or (forms & two and other_forms & one):
-            return True
     if _negates(word, other) or _negates(other, word):
         return True
     return _stem_of_suffix(word, "less") == _stem_of_suffix(other, "ful") != "" or (
@@ -216,10 +228,15 @@ def are_opposed(word: str, other: str) -> bool:
     )
 
 
-def _forms(word: str) -> set[str]:
-    """Return a word with what is left of it without ``-s``, ``-ed``, ``-ing``, ``-er``, ``-est`` and ``-ly``."""
+@lru_cache(maxsize=1 << 16)
+def _listed(word: str) -> tuple[frozenset[int], ...]:
+    """Return the listings that hold a word or what is left of it without an ending such as ``-ed`` or ``-er``."""
     bare = {word.removesuffix(suffix) for suffix in ("er", "est", "ly") if word.endswith(suffix)}
-    return {word, stem(word), *bare}
+    forms = {word, stem(word), *bare}
+    return tuple(
+        _NOWHERE.union(*(places.get(form, _NOWHERE) for form in forms))
+        for places in (_APART, _ONE_POLE, _OTHER_POLE)
+    )
 
 
 def _negates(word: str, other: str) -> bool:
