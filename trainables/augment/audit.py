@@ -227,11 +227,10 @@ def _known(value: float | None) -> float:
 def _spread(
     labels: npt.NDArray[np.int64], candidates: npt.NDArray[np.int64], rows: int, seed: int
 ) -> npt.NDArray[np.int64]:
-    """Return at most ``rows`` of the candidates, sorted, as evenly over the classes as these allow."""
+    """Return at most ``rows`` of the candidates: one of every class, another one of every class, and so on."""
     shuffled = generator(seed, "audit/rows").permutation(candidates)
     by_class = [shuffled[labels[shuffled] == label] for label in np.unique(labels[candidates])]
-    rounds = [
-        (place, number, row) for number, of_class in enumerate(by_class) for place, row in enumerate(of_class)
+    turns = [
+        (turn, number, row) for number, of_class in enumerate(by_class) for turn, row in enumerate(of_class)
     ]
-    chosen = [row for _, _, row in sorted(rounds)[:rows]]
-    return np.sort(np.array(chosen, dtype=np.int64))
+    return np.array([row for *_, row in sorted(turns)[:rows]], dtype=np.int64)
