@@ -78,11 +78,9 @@ def marked(before: str, after: str) -> tuple[Pieces, Pieces]:
     ([('a', False), (' red', True), (' dose', False)], [('a', False), (' blue', True), (' dose', False)])
     """
     words = [re.findall(r"\s*\S+|\s+$", text) for text in (before, after)]
-    cores = [[word.split() for word in version] for version in words]
+    one, other = ([word.strip() for word in version] for version in words)
+    matcher = difflib.SequenceMatcher(None, one, other, autojunk=False)
     same: list[set[int]] = [set(), set()]
-    matcher = difflib.SequenceMatcher(
-        None, *([tuple(core) for core in version] for version in cores), autojunk=False
-    )
     for block in matcher.get_matching_blocks():
         same[0].update(range(block.a, block.a + block.size))
         same[1].update(range(block.b, block.b + block.size))

@@ -25,6 +25,12 @@ from study.experiment_page import Launch
 from study.folder import StudyFolder, resume_faults, storage_faults, study_id
 from study.launch_arguments import build_parser, overrides_of
 from study.ledger import Ledger, TrialRecord
+from study.operators import (
+    FACT,
+    announce_left_out,
+    unavailable_faults,
+    without_unavailable,
+)
 from study.plan import Plan
 from study.progress import ProgressView
 from study.report import write_report
@@ -54,6 +60,7 @@ def checked(
     if config.type_faults():
         raise ConfigurationError(config.type_faults())
     faults = [*preflight.version_faults(), *config.faults(), *default_config_faults(config)]
+    faults += unavailable_faults(config)
     stored = storage_faults(args.storage)
     faults += stored
     folder = StudyFolder(Path(args.storage).resolve(), config.name)
@@ -160,7 +167,9 @@ def launch(args: argparse.Namespace) -> int:
     cluster.quieten()
     connection = cluster.join_running_cluster()
     preset = args.preset or ("cluster" if cluster.has_gpus(connection) else "laptop")
-    config = load_study_file(args.name, preset, overrides)
+    given = load_study_file(args.name, preset, overrides)
+    existing = None if args.fresh else StudyFolder(Path(args.storage).resolve(), given.name)
+    config, left_out = without_unavailable(given, existing)
     folder, corpus, prepared, run, uri = checked(config, args)
     connection = connection or cluster.start_here(config)
     resources = cluster.trial_resources(config, connection)
@@ -168,6 +177,7 @@ def launch(args: argparse.Namespace) -> int:
     print_corpus(corpus, console)
     estimate = preflight.estimate_cost(config, prepared, run, resources)
     preflight.print_plan(config, prepared, run, resources, estimate, console)
+    announce_left_out(left_out, console)
     if args.dry_run:
         return 0
     if args.fresh:
@@ -176,7 +186,7 @@ def launch(args: argparse.Namespace) -> int:
         if aside is not None:
             console.print(f"The earlier study lies in {aside}.", highlight=False, soft_wrap=True)
     with folder.locked():
-        facts = facts_of(config, corpus, folder, study_id(folder), uri)
+        facts = {**facts_of(config, corpus, folder, study_id(folder), uri), FACT: left_out}
         folder.write_facts(facts)
         ledger = Ledger(folder.ledger)
         announce_resumed(ledger, console)
