@@ -17,6 +17,7 @@ from rich.console import Console
 
 from search_spaces import load_study_file
 from study import cluster, preflight
+from study.audits import audit_folder, audit_leading, audit_metrics, load_audit
 from study.cli import run_command
 from study.compare import print_table
 from study.comparison import build_comparison
@@ -207,6 +208,11 @@ def launch(args: argparse.Namespace) -> int:
             if not plan.complete:
                 with view.shown():
                     run_plan(plan, prepared, Execution(resources, folder.ray, run), view.tick)
+            say = partial(console.print, highlight=False)
+            for trial_id in audit_leading(
+                build_comparison(ledger, facts, config.objective), corpus, prepared, run, say
+            ):
+                log_audit(tracker, folder.root, trial_id)
             status = "FINISHED"
         except KeyboardInterrupt:
             status = "KILLED"
@@ -224,6 +230,13 @@ def launch(args: argparse.Namespace) -> int:
         page = tracker.address(ui_server(uri))
         console.print(f"Trials beside vanilla: {page}", highlight=False, soft_wrap=True)
     return 0
+
+
+def log_audit(tracker: Tracker, study: Path, trial_id: str) -> None:
+    """Tell MLflow of a stored audit."""
+    stored = load_audit(study, trial_id)
+    if stored is not None:
+        tracker.log_audit(trial_id, audit_metrics(stored), audit_folder(study, trial_id))
 
 
 def launch_of(facts: dict[str, Any], config: StudyConfig, folder: StudyFolder) -> Launch:
