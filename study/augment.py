@@ -87,7 +87,7 @@ def build_parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help='any other value of the study, e.g. --set \'operator_options={"random_words": {"action": "swap"}}\'',
+        help="any other value of the study, e.g. --set max_length=64 or --set operator_options={...}",
     )
     add_corpus_arguments(parser)
     return parser

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from tests.augment.test_stage1_set import cached
+from tests.augment.toy_operator import FACTORY, NAME
 from tests.tiny_encoder import write_tiny_encoder
+from trainables.augment import OPERATORS, make_operator
 from trainables.augment import cached as cached_module
-from trainables.augment import make_operator
 from trainables.cache import ContentCache
 from trainables.corpora.sample import generate_sample
 from trainables.encoder import EncoderSettings
@@ -77,6 +78,7 @@ def spy_on_operators(monkeypatch):
 
 @pytest.mark.parametrize("recipe", STAGE1_DATA)
 def test_only_training_rows_of_the_draw_are_ever_augmented_or_trained_on(study, monkeypatch, recipe):
+    monkeypatch.setitem(OPERATORS, NAME, FACTORY)
     corpus, ready, run = study
     seen = spy_on_operators(monkeypatch)
     trained = []
@@ -84,7 +86,7 @@ def test_only_training_rows_of_the_draw_are_ever_augmented_or_trained_on(study, 
         "trainables.replicate.tokenise", lambda texts, *rest: trained.extend(texts) or tokenise(texts, *rest)
     )
     settings = TrialSettings(
-        imbalance_ratio=0.2, operator="random_words", strength=0.2, stage1_data=recipe, stage1_epochs=0.1,
+        imbalance_ratio=0.2, operator=NAME, strength=0.2, stage1_data=recipe, stage1_epochs=0.1,
         stage2_epochs=0.1,
     )  # fmt: skip
     outcome = run_replicate(ready, run, settings, 4, World.single())

@@ -14,14 +14,21 @@ from study.ledger import Ledger
 from study.report import render_report
 from study.tracking import Tracker
 from study.tracking_uri import artifact_folder, open_client
+from tests.augment.toy_operator import FACTORY, NAME
 from tests.study.test_report import HOSTILE, Page, comparison_of
 from tests.study.tracked import launch, replicate, runs_of, small_study
 from tests.tiny_encoder import write_tiny_encoder
+from trainables.augment import OPERATORS
 from trainables.corpora.sample import generate_sample
 from trainables.encoder import EncoderSettings
 from trainables.prepared import RunSettings, prepare
 from trainables.replicate import draw_rows
 from trainables.settings import TrialSettings
+
+
+@pytest.fixture(autouse=True)
+def marking(monkeypatch):
+    monkeypatch.setitem(OPERATORS, NAME, FACTORY)
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +48,7 @@ def study_of(path, make_study, **changes):
     """A study with one complete trial at one ratio, and its comparison."""
     make_study(trials=0, ratios=(0.2,), replicates=1)
     facts, ledger = load_study(path, "adme")
-    settings = TrialSettings(
-        **{"imbalance_ratio": 0.2, "operator": "random_words", "strength": 0.3, **changes}
-    )
+    settings = TrialSettings(**{"imbalance_ratio": 0.2, "operator": NAME, "strength": 0.3, **changes})
     ledger.start_trial("search-a", "search", "prefinetune", 0.2, settings.to_config())
     ledger.add_replicate("search-a", replicate(0, 0.9))
     ledger.finish_trial("search-a", "complete")
@@ -58,7 +63,7 @@ def test_it_is_stored_with_examples_from_the_draw_and_never_made_twice(
     said = []
     assert audit_leading(comparison, corpus, ready, run, said.append) == ["search-a"]
     stored = load_audit(tmp_path / "adme", "search-a")
-    assert (stored["audit"]["operator"], stored["audit"]["strength"]) == ("random_words", 0.3)
+    assert (stored["audit"]["operator"], stored["audit"]["strength"]) == (NAME, 0.3)
     drawn = {ready.train_texts[row] for row in draw_rows(ready, run, 0.2, 0)}
     assert len(stored["examples"]) == 20 and {e["source"] for e in stored["examples"]} <= drawn
     assert stored["audit"]["rows"] == min(200, len(drawn)) and len(said) == 1
@@ -92,7 +97,7 @@ def test_the_report_shows_it_and_needs_no_corpus(tmp_path, make_study, data):
     audit_leading(comparison, *data, lambda line: None)
     html = render_report(comparison_of(tmp_path))
     page = Page(html)
-    assert "What the augmentation does" in page.text and "random_words, 30 %" in page.text
+    assert "What the augmentation does" in page.text and "marking, 30 %" in page.text
     assert "numerals kept" in page.text and "100.0 % [" in page.text
     assert html.count("<ins>") > 5 and "<del>" in html
 

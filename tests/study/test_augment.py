@@ -12,14 +12,15 @@ from rich.console import Console
 
 from study import augment
 from study.audit_view import MEANINGS, example_table, examples_page, marked, shown
+from tests.augment import toy_operator
+from tests.augment.toy_operator import FACTORY, NAME
 from tests.tiny_encoder import write_tiny_encoder
-from trainables import augment as registry
-from trainables.augment import random_words
+from trainables.augment import OPERATORS
 from trainables.corpora import read_corpus
 from trainables.corpora.leakage import split_corpus
 from trainables.seeds import derive_seed
 
-NAMES = ("embedding_neighbours", "random_words")  # need nothing but the encoder
+NAMES = ("embedding_neighbours", NAME)  # need nothing but the encoder
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,8 @@ def tiny(tmp_path_factory):
 
 @pytest.fixture
 def run(tiny, capsys, monkeypatch):
-    monkeypatch.setattr(augment, "OPERATORS", {name: registry.OPERATORS[name] for name in NAMES})
+    monkeypatch.setitem(OPERATORS, NAME, FACTORY)
+    monkeypatch.setattr(augment, "OPERATORS", {name: OPERATORS[name] for name in NAMES})
 
     def call(*argv):
         code = augment.main(["adme", *tiny, "--set", "max_length=32", "--rows", "20", *argv])
@@ -42,7 +44,7 @@ def run(tiny, capsys, monkeypatch):
 @pytest.fixture
 def lacking(monkeypatch):
     """Let one operator be unavailable, as one is whose data is not installed."""
-    monkeypatch.setattr(random_words, "why_unavailable", lambda: "it lacks its dictionary", raising=False)
+    monkeypatch.setattr(toy_operator, "why_unavailable", lambda: "it lacks its dictionary", raising=False)
 
 
 def test_json_alone_goes_to_standard_output_and_the_file_is_the_same(run, tmp_path):
@@ -60,12 +62,12 @@ def test_json_alone_goes_to_standard_output_and_the_file_is_the_same(run, tmp_pa
 
 
 def test_the_table_shows_every_operator_and_as_many_examples_as_asked_for(run):
-    code, out, err = run("--operator", "random_words", "--strength", "0.2", "--show", "3")
+    code, out, err = run("--operator", NAME, "--strength", "0.2", "--show", "3")
     assert code == 0 and "\x1b" not in out
-    assert "random_words at strength 0.2" in out and "numerals kept" in out
+    assert "marking at strength 0.2" in out and "numerals kept" in out
     assert "mean nothing" in out or "nothing here tells of real ones" in out
     assert out.count("├") == 2
-    assert "embedding_neighbours" not in out and "random_words" not in err.replace("random_words 0.2", "")
+    assert "embedding_neighbours" not in out and NAME not in err.replace("marking 0.2", "")
 
 
 def test_the_defaults_are_every_operator_at_four_strengths(run):
@@ -74,7 +76,7 @@ def test_the_defaults_are_every_operator_at_four_strengths(run):
 
 
 def test_no_text_of_validation_or_test_is_shown(run):
-    found = json.loads(run("--format", "json", "--show", "20", "--operator", "random_words")[1])
+    found = json.loads(run("--format", "json", "--show", "20", "--operator", NAME)[1])
     corpus = read_corpus("adme", "sample").in_canonical_order()
     split = split_corpus(corpus, seed=derive_seed(found["seed"], "split"))
     train = {corpus.texts[row] for row in split.train}
@@ -83,23 +85,23 @@ def test_no_text_of_validation_or_test_is_shown(run):
 
 
 def test_the_same_seed_gives_the_same_audit(run):
-    one = run("--format", "json", "--operator", "random_words", "--show", "5")[1]
-    assert one == run("--format", "json", "--operator", "random_words", "--show", "5")[1]
-    assert one != run("--format", "json", "--operator", "random_words", "--show", "5", "--seed", "1")[1]
+    one = run("--format", "json", "--operator", NAME, "--show", "5")[1]
+    assert one == run("--format", "json", "--operator", NAME, "--show", "5")[1]
+    assert one != run("--format", "json", "--operator", NAME, "--show", "5", "--seed", "1")[1]
 
 
 @pytest.mark.usefixtures("lacking")
 def test_what_cannot_run_here_is_left_out_with_the_reason(run):
     code, out, err = run("--format", "json", "--strength", "0.1")
     found = json.loads(out)
-    assert code == 0 and found["unavailable"] == {"random_words": "it lacks its dictionary"}
-    assert "random_words" not in {audit["operator"] for audit in found["audits"]}
-    assert "random_words cannot run here and is left out: it lacks its dictionary" in err
+    assert code == 0 and found["unavailable"] == {NAME: "it lacks its dictionary"}
+    assert NAME not in {audit["operator"] for audit in found["audits"]}
+    assert "marking cannot run here and is left out: it lacks its dictionary" in err
 
 
 @pytest.mark.usefixtures("lacking")
 def test_what_was_asked_for_and_cannot_run_is_a_fault(run):
-    code, out, err = run("--operator", "random_words")
+    code, out, err = run("--operator", NAME)
     assert code == 2 and out == "" and "it lacks its dictionary" in err
 
 

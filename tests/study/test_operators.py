@@ -9,12 +9,19 @@ from rich.console import Console
 
 from study.folder import StudyFolder
 from study.operators import FACT, announce_left_out, unavailable_faults, without_unavailable
+from tests.augment import toy_operator
+from tests.augment.toy_operator import FACTORY, NAME
 from tests.study.simulation import small_config
-from trainables.augment import embedding_neighbours, random_words
+from trainables.augment import OPERATORS, embedding_neighbours
 from trainables.errors import ConfigurationError
 
-BOTH = {"operator": ("random_words", "embedding_neighbours"), "strength": (0.1,)}
-FIRST = {"operator": "random_words", "strength": 0.1}
+BOTH = {"operator": (NAME, "embedding_neighbours"), "strength": (0.1,)}
+FIRST = {"operator": NAME, "strength": 0.1}
+
+
+@pytest.fixture(autouse=True)
+def marking(monkeypatch):
+    monkeypatch.setitem(OPERATORS, NAME, FACTORY)
 
 
 @pytest.fixture
@@ -42,24 +49,24 @@ def test_where_everything_runs_nothing_changes(tmp_path):
 
 
 def test_what_cannot_run_is_left_out_and_the_first_trial_uses_what_is_left(without):
-    without(random_words)
+    without(toy_operator)
     config, left_out = without_unavailable(small_config(space=BOTH, first=FIRST))
     assert config.space == {**BOTH, "operator": ("embedding_neighbours",)}
     assert config.first == {**FIRST, "operator": "embedding_neighbours"}
-    assert left_out == {"random_words": "get its dictionary."}
+    assert left_out == {NAME: "get its dictionary."}
     assert config.faults() == [] and unavailable_faults(config) == []
     console = Console(width=40)
     with console.capture() as printed:
         announce_left_out(left_out, console)
-    assert printed.get() == "The search leaves out the operator random_words: get its dictionary.\n"
+    assert printed.get() == "The search leaves out the operator marking: get its dictionary.\n"
 
 
 def test_with_none_left_or_a_fixed_one_there_is_a_fault(without):
-    without(random_words, embedding_neighbours)
+    without(toy_operator, embedding_neighbours)
     config, left_out = without_unavailable(small_config(space=BOTH, first=FIRST))
     faults = unavailable_faults(config)
-    assert left_out == {} and len(faults) == 2 and "random_words: get its dictionary." in faults[0]
-    [fault] = unavailable_faults(small_config(fixed={"operator": "random_words"}))
+    assert left_out == {} and len(faults) == 2 and "marking: get its dictionary." in faults[0]
+    [fault] = unavailable_faults(small_config(fixed={"operator": NAME}))
     assert "fixed" in fault and "get its dictionary." in fault
 
 
@@ -75,7 +82,7 @@ def test_a_resumed_study_goes_on_without_what_it_was_started_without(tmp_path, w
 
 def test_a_resumed_study_keeps_its_space_when_more_could_run_now(tmp_path):
     given = small_config(space=BOTH, first=FIRST)
-    started = small_config(space={**BOTH, "operator": ("random_words",)}, first=FIRST)
+    started = small_config(space={**BOTH, "operator": (NAME,)}, first=FIRST)
     folder = resumed(tmp_path, started, {"embedding_neighbours": "it lacked something"})
     config, left_out = without_unavailable(given, folder)
     assert config == started
@@ -86,8 +93,8 @@ def test_a_resumed_study_keeps_its_space_when_more_could_run_now(tmp_path):
 def test_a_resumed_study_says_what_it_lacks_now(tmp_path, without):
     given = small_config(space=BOTH, first=FIRST)
     folder = resumed(tmp_path, given, {})
-    without(random_words)
-    with pytest.raises(ConfigurationError, match=r"searches the operator 'random_words'.*get its dictionary"):
+    without(toy_operator)
+    with pytest.raises(ConfigurationError, match=r"searches the operator 'marking'.*get its dictionary"):
         without_unavailable(given, folder)
 
 

@@ -25,17 +25,6 @@ LONG_TEXT = (
     20  # words from which the achieved strength is judged: one word of a short text is more than asked for
 )
 NEAR_SHARE = 0.25
-MEASURES = (
-    "words_changed",
-    "unchanged",
-    "distinct",
-    "near_duplicates",
-    "similarity",
-    "label_agreement",
-    "source_agreement",
-    "agreement_change",
-    "numerals_kept",
-)
 
 
 @dataclass(frozen=True)
