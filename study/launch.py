@@ -17,6 +17,7 @@ from rich.console import Console
 
 from search_spaces import load_study_file
 from study import cluster, preflight
+from study.audits import audit_folder, audit_leading, audit_metrics, load_audit
 from study.cli import run_command
 from study.compare import print_table
 from study.comparison import build_comparison
@@ -25,6 +26,12 @@ from study.experiment_page import Launch
 from study.folder import StudyFolder, resume_faults, storage_faults, study_id
 from study.launch_arguments import build_parser, overrides_of
 from study.ledger import Ledger, TrialRecord
+from study.operators import (
+    FACT,
+    announce_left_out,
+    unavailable_faults,
+    without_unavailable,
+)
 from study.plan import Plan
 from study.progress import ProgressView
 from study.report import write_report
@@ -54,6 +61,7 @@ def checked(
     if config.type_faults():
         raise ConfigurationError(config.type_faults())
     faults = [*preflight.version_faults(), *config.faults(), *default_config_faults(config)]
+    faults += unavailable_faults(config)
     stored = storage_faults(args.storage)
     faults += stored
     folder = StudyFolder(Path(args.storage).resolve(), config.name)
@@ -160,7 +168,9 @@ def launch(args: argparse.Namespace) -> int:
     cluster.quieten()
     connection = cluster.join_running_cluster()
     preset = args.preset or ("cluster" if cluster.has_gpus(connection) else "laptop")
-    config = load_study_file(args.name, preset, overrides)
+    given = load_study_file(args.name, preset, overrides)
+    existing = None if args.fresh else StudyFolder(Path(args.storage).resolve(), given.name)
+    config, left_out = without_unavailable(given, existing)
     folder, corpus, prepared, run, uri = checked(config, args)
     connection = connection or cluster.start_here(config)
     resources = cluster.trial_resources(config, connection)
@@ -168,6 +178,7 @@ def launch(args: argparse.Namespace) -> int:
     print_corpus(corpus, console)
     estimate = preflight.estimate_cost(config, prepared, run, resources)
     preflight.print_plan(config, prepared, run, resources, estimate, console)
+    announce_left_out(left_out, console)
     if args.dry_run:
         return 0
     if args.fresh:
@@ -176,7 +187,7 @@ def launch(args: argparse.Namespace) -> int:
         if aside is not None:
             console.print(f"The earlier study lies in {aside}.", highlight=False, soft_wrap=True)
     with folder.locked():
-        facts = facts_of(config, corpus, folder, study_id(folder), uri)
+        facts = {**facts_of(config, corpus, folder, study_id(folder), uri), FACT: left_out}
         folder.write_facts(facts)
         ledger = Ledger(folder.ledger)
         announce_resumed(ledger, console)
@@ -197,6 +208,11 @@ def launch(args: argparse.Namespace) -> int:
             if not plan.complete:
                 with view.shown():
                     run_plan(plan, prepared, Execution(resources, folder.ray, run), view.tick)
+            say = partial(console.print, highlight=False)
+            for trial_id in audit_leading(
+                build_comparison(ledger, facts, config.objective), corpus, prepared, run, say
+            ):
+                log_audit(tracker, folder.root, trial_id)
             status = "FINISHED"
         except KeyboardInterrupt:
             status = "KILLED"
@@ -214,6 +230,13 @@ def launch(args: argparse.Namespace) -> int:
         page = tracker.address(ui_server(uri))
         console.print(f"Trials beside vanilla: {page}", highlight=False, soft_wrap=True)
     return 0
+
+
+def log_audit(tracker: Tracker, study: Path, trial_id: str) -> None:
+    """Tell MLflow of a stored audit."""
+    stored = load_audit(study, trial_id)
+    if stored is not None:
+        tracker.log_audit(trial_id, audit_metrics(stored), audit_folder(study, trial_id))
 
 
 def launch_of(facts: dict[str, Any], config: StudyConfig, folder: StudyFolder) -> Launch:

@@ -14,6 +14,9 @@ import jinja2
 from markupsafe import Markup
 
 from study import answer as words
+from study.audit_view import MEANINGS, heading, marked
+from study.audit_view import shown as shown_measure
+from study.audits import load_audit
 from study.comparison import (
     LOWER_IS_BETTER,
     Comparison,
@@ -94,7 +97,12 @@ def render_report(comparison: Comparison) -> str:
         without_passwords=without_passwords,
     )
     environment.globals.update(
-        shown=words.shown, counted=words.counted, reading=words.reading, strip=interval_strip
+        measure=shown_measure,
+        marked=marked,
+        shown=words.shown,
+        counted=words.counted,
+        reading=words.reading,
+        strip=interval_strip,
     )
     template = resources.files("study").joinpath("report.html.j2").read_text(encoding="utf-8")
     return environment.from_string(template).render(_content(comparison))
@@ -195,6 +203,9 @@ def _content(comparison: Comparison) -> dict[str, Any]:
         "finding_scale": _scale(f.leading.gain for f in words.answer(comparison).findings if f.leading),
         "recalls": recalls,
         "recall_scale": _scale(c.change for row in recalls.values() for c in row.values()),
+        "audits": _audits(comparison),
+        "audit_meanings": {heading(name): meaning for name, meaning in MEANINGS.items()},
+        "augmentations": _augmentations(everything),
         "racing": _racing(comparison.trials),
         "costs": costs(comparison),
         "total_seconds": sum(r.record.seconds for r in everything),
@@ -223,6 +234,27 @@ def _constant_settings(trials: Iterable[Result], searched: list[str]) -> dict[st
         for trial in list(trials)[:1]
         for name, value in trial.record.config.items()
         if name not in (*searched, "imbalance_ratio", "arm")
+    }
+
+
+def _audits(comparison: Comparison) -> dict[float | str, dict[str, Any]]:
+    """Return ratio to the stored audit of its leading trial's augmentation."""
+    study = comparison.report.parent
+    return {
+        ratio: stored
+        for ratio, leading in comparison.best.items()
+        if (stored := load_audit(study, leading.record.trial_id)) is not None
+    }
+
+
+def _augmentations(results: Iterable[Result]) -> dict[str, int]:
+    """Return how many augmentations were computed, and how many stage-1 sets were found in the cache."""
+    diagnostics = [
+        replicate.diagnostics for result in results for replicate in result.record.replicates.values()
+    ]
+    return {
+        name: round(sum(found.get(name, 0.0) for found in diagnostics))
+        for name in ("augmentations_computed", "augmentation_cache_hits")
     }
 
 

@@ -76,6 +76,7 @@ class Tracker:
         self._runs: dict[str, _Run] = {}
         self._due: dict[str, None] = {}  # trials to be written, in order
         self._artifacts: dict[Path, None] = {}
+        self._audits: dict[str, tuple[Mapping[str, float], Path]] = {}  # to be written, by trial
         self._closing = False
         self._written_at = -math.inf
         self._lost: Exception | None = None
@@ -112,6 +113,11 @@ class Tracker:
         for path in paths:
             path.stat()
         self._artifacts.update(dict.fromkeys(paths))
+        self._write()
+
+    def log_audit(self, trial_id: str, metrics: Mapping[str, float], folder: Path) -> None:
+        """Add the audit of a trial's augmentation to its run: metrics, and a folder as the artifact ``audit``."""
+        self._audits[trial_id] = (metrics, folder)
         self._write()
 
     def close(self, status: str = "FINISHED") -> None:
@@ -161,6 +167,9 @@ class Tracker:
             for path in list(self._artifacts):
                 self._log_artifact(path)
                 del self._artifacts[path]
+            for trial_id in list(self._audits):
+                self._log_audit(self._runs[trial_id], *self._audits[trial_id])
+                del self._audits[trial_id]
             self._written_at = time.monotonic()
             if self._lost is not None:
                 self._lost, self._pause = None, _FIRST_PAUSE_S
@@ -355,6 +364,20 @@ class Tracker:
             self._client.log_artifacts(self._parent.run_id, str(path), artifact_path=path.name)
         else:
             self._client.log_artifact(self._parent.run_id, str(path))
+
+    def _log_audit(self, run: _Run, metrics: Mapping[str, float], folder: Path) -> None:
+        from mlflow.entities import Metric
+
+        now = round(time.time() * 1000)
+        self._log(
+            run,
+            [
+                Metric(name, value, now, 0)
+                for name, value in metrics.items()
+                if name not in run.latest or not _equal(run.latest[name], value)
+            ],
+        )
+        self._client.log_artifacts(run.run_id, str(folder), artifact_path="audit")
 
     def _set_status(self, run: _Run, status: str, finished: int | None) -> None:
         if run.status == status:

@@ -76,7 +76,7 @@ def place(tmp_path_factory):
 
 
 def test_no_command_is_left_out():
-    kinds = (r"^make ", r"study\.launch", r"study\.(compare|data)", r"mlflow ui", r"^ray ")
+    kinds = (r"^make ", r"study\.launch", r"study\.(compare|data|augment)", r"mlflow ui", r"^ray ")
     assert COMMANDS and all(sum(bool(re.search(k, c)) for k in kinds) == 1 for c in COMMANDS), COMMANDS
 
 
@@ -97,7 +97,7 @@ def test_the_launch_commands(place, command):
     assert "Report: " in finished.stderr and "mlflow ui" in finished.stderr
 
 
-@pytest.mark.parametrize("command", of_kind(r"study\.(compare|data)"))
+@pytest.mark.parametrize("command", of_kind(r"study\.(compare|data|augment)"))
 def test_the_commands_that_look(place, command):
     *_, run = place
     assert "absorption" in run(command).stdout or "vanilla" in run(command).stdout

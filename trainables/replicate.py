@@ -105,6 +105,7 @@ def run_replicate(
             "augmentations_unchanged": float(stage1_set.unchanged),
             "near_copies_kept": float(stage1_set.near_copies_kept),
             "augmentation_seconds": time.perf_counter() - started,
+            "augmentations_computed": float(stage1_set.computed),
             "augmentation_cache_hits": float(cache.hits.get("augmentation", 0)),
         }
     result = train_two_stage(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -121,6 +122,42 @@ def test_optuna_opens_its_storage(launched):
     study = optuna.load_study(study_name="adme", storage=f"sqlite:///{storage / 'adme' / 'optuna.db'}")
     assert [trial.state.name for trial in study.trials] == ["COMPLETE"] * 4
     assert {trial.params["imbalance_ratio"] for trial in study.trials} == {"natural", 0.2}
+
+
+def test_the_augmentation_of_every_leading_trial_is_audited(launched):
+    storage, _ = launched
+    audited = {path.name for path in (storage / "adme" / "audits").iterdir()}
+    ratios = {Ledger(storage / "adme" / "ledger.jsonl").trials[trial].imbalance_ratio for trial in audited}
+    assert ratios == {"natural", 0.2}
+    assert "What the augmentation does" in (storage / "adme" / "report.html").read_text(encoding="utf-8")
+    kept = {
+        run.data.tags["trial_id"]: run.data.metrics["audit/numerals_kept"]
+        for run in runs_of(storage)
+        if "audit/numerals_kept" in run.data.metrics
+    }
+    assert kept == dict.fromkeys(audited, 1.0)
+
+
+def augmentations_of(storage):
+    """Return how many augmentations each replicate of the search computed."""
+    searched = Ledger(storage / "adme" / "ledger.jsonl").of_phase("search")
+    return [r.diagnostics["augmentations_computed"] for trial in searched for r in trial.replicates.values()]
+
+
+@pytest.mark.slow
+def test_a_second_study_computes_no_augmentation_again(launched, encoder):
+    storage, _ = launched
+    assert sum(augmentations_of(storage)) > 0
+    earlier = storage / "adme.kept"
+    (storage / "adme").rename(earlier)
+    try:
+        finished = run(command(encoder, storage, "--tracking-uri", f"sqlite:///{earlier}/other.db"), storage)
+        assert finished.returncode == 0, finished.stderr
+        computed = augmentations_of(storage)
+        assert computed and not any(computed)
+    finally:
+        shutil.rmtree(storage / "adme", ignore_errors=True)
+        earlier.rename(storage / "adme")
 
 
 def test_the_comparison_as_json(launched, capsys):

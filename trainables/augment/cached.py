@@ -15,9 +15,10 @@ from trainables.augment import OPERATORS, make_operator, operator_identity
 from trainables.augment.stage1_set import Stage1Set, build_stage1_set
 from trainables.cache import ContentCache
 from trainables.encoder import EncoderSettings
+from trainables.lease import lease
 from trainables.settings import digest_of
 
-_VERSION = 1  # raise when build_stage1_set's output or the layout of an entry changes
+_VERSION = 2  # raise when build_stage1_set's output or the layout of an entry changes
 _KIND = "augmentation"
 
 
@@ -36,7 +37,10 @@ def cached_stage1_set(
     seed: int,
     options: Mapping[str, Any] | None = None,
 ) -> Stage1Set:
-    """Return the stage-1 set of :func:`~trainables.augment.stage1_set.build_stage1_set`, built at most once.
+    """Return the stage-1 set of :func:`~trainables.augment.stage1_set.build_stage1_set`, built once.
+
+    Of trials and nodes that ask for it at the same time one builds it, and the others wait
+    (:mod:`trainables.lease`).
 
     The key covers the training rows themselves, so neither another order of the corpus nor another draw can
     be mistaken for this one. Where the recipe duplicates, operator and strength do not enter; where the operator
@@ -68,17 +72,21 @@ def cached_stage1_set(
     stored = cache.get(_KIND, key)
     if stored is not None:
         return _unpack(stored)
-    made = build_stage1_set(
-        recipe,
-        texts,
-        labels,
-        n_classes,
-        make_operator(operator, strength, encoder, options) if augments else None,
-        copies=copies,
-        seed=seed,
-    )
-    cache.put(_KIND, key, _pack(made))
-    return made
+    with lease(cache.path(_KIND, key)) as mine:
+        stored = None if mine else cache.get(_KIND, key)
+        if stored is not None:
+            return _unpack(stored)
+        made = build_stage1_set(
+            recipe,
+            texts,
+            labels,
+            n_classes,
+            make_operator(operator, strength, encoder, options) if augments else None,
+            copies=copies,
+            seed=seed,
+        )
+        cache.put(_KIND, key, _pack(made))
+        return made
 
 
 def _rows_digest(texts: Sequence[str], labels: npt.NDArray[np.int64]) -> str:

@@ -39,6 +39,8 @@ class Stage1Set:
         same source (:class:`trainables.augment.siblings.Siblings`).
     near_copies_kept
         Near-copies that stayed because no attempt brought a better one.
+    computed
+        Augmentations that were computed to get here: 0 where the set came from the cache.
     """
 
     texts: list[str]
@@ -47,6 +49,7 @@ class Stage1Set:
     unchanged: int = 0
     near_copies_dropped: int = 0
     near_copies_kept: int = 0
+    computed: int = 0
 
 
 def build_stage1_set(
@@ -93,12 +96,12 @@ def build_stage1_set(
     if recipe == "duplicated_balanced":
         return Stage1Set([texts[i] for i in source_rows.tolist()], labels[source_rows], source_rows)
     assert operator is not None
-    made, dropped, kept = _distinct_augmentations(texts, source_rows, operator, seed)
+    made, dropped, kept, computed = _distinct_augmentations(texts, source_rows, operator, seed)
     unchanged = sum(text == texts[i] for text, i in zip(made, source_rows.tolist(), strict=True))
     if recipe == "augmented_balanced+original":
         made = [*texts, *made]
         source_rows = np.concatenate([np.arange(len(texts)), source_rows])
-    return Stage1Set(made, labels[source_rows], source_rows, unchanged, dropped, kept)
+    return Stage1Set(made, labels[source_rows], source_rows, unchanged, dropped, kept, computed)
 
 
 def _check(
@@ -144,10 +147,11 @@ def _balanced_sources(
 
 def _distinct_augmentations(
     texts: Sequence[str], source_rows: npt.NDArray[np.int64], operator: Operator, seed: int
-) -> tuple[list[str], int, int]:
+) -> tuple[list[str], int, int, int]:
     """Augment every entry of ``source_rows``, anew where it comes out close to another one of its source.
 
-    Returns the texts, the number of near-copies dropped, and the number of those left after the last attempt.
+    Returns the texts, the number of near-copies dropped, the number of those left after the last attempt, and
+    how many augmentations were computed.
     """
     rows = source_rows.tolist()
     copy_index = _occurrences(rows)
@@ -156,15 +160,18 @@ def _distinct_augmentations(
     made = sources.copy()
     todo = list(range(len(sources)))
     near_copies = []
+    computed = 0
     for attempt in range(_ATTEMPTS):
         seeds = [derive_seed(seed, f"stage1_set/{rows[i]}/{copy_index[i]}", attempt) for i in todo]
+        computed += len(todo)
         for i, candidate in zip(todo, operator.augment_batch([sources[i] for i in todo], seeds), strict=True):
-            made[i] = candidate
+            if candidate != sources[i]:  # a near-copy of an earlier attempt is better than no change
+                made[i] = candidate
         todo = [i for i in todo if not siblings[rows[i]].add(made[i])]
         near_copies.append(sum(made[i] != sources[i] for i in todo))
         if not todo:
             break
-    return made, sum(near_copies[: _ATTEMPTS - 1]), near_copies[-1]
+    return made, sum(near_copies[: _ATTEMPTS - 1]), near_copies[-1], computed
 
 
 def _occurrences(rows: Sequence[int]) -> list[int]:

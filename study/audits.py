@@ -1,0 +1,161 @@
+"""The augmentation behind each ratio's leading trial, audited once and kept in the study's folder.
+
+Report and MLflow read what lies there, so that neither needs the corpus.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from study.audit_view import MEANINGS, examples_page
+from study.comparison import Comparison
+from study.folder import write_atomically
+from study.ledger import TrialRecord
+from trainables.augment import make_operator, operator_identity
+from trainables.augment.audit import Auditor
+from trainables.corpora.corpus import Corpus
+from trainables.encoder import encoder_digest
+from trainables.prepared import PreparedCorpus, RunSettings
+from trainables.replicate import draw_rows
+from trainables.settings import SINGLE_STAGE_ARMS, TrialSettings, digest_of
+
+ROWS, COPIES, EXAMPLES = 200, 3, 20
+_VERSION = 1  # raised when the same settings no longer give the same audit
+
+
+def audit_folder(study: Path, trial_id: str) -> Path:
+    """Return where the audit of a trial's augmentation lies below a study's folder."""
+    return study / "audits" / trial_id
+
+
+def load_audit(study: Path, trial_id: str) -> dict[str, Any] | None:
+    """Return a trial's stored audit with its examples, or None where there is none that can be read."""
+    try:
+        stored = json.loads((audit_folder(study, trial_id) / "audit.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return stored if isinstance(stored, dict) and set(MEANINGS) <= stored.get("audit", {}).keys() else None
+
+
+def audit_leading(
+    comparison: Comparison,
+    corpus: Corpus,
+    prepared: PreparedCorpus,
+    run: RunSettings,
+    say: Callable[[str], None],
+) -> list[str]:
+    """Audit the augmentation of every ratio's leading trial, where that is not stored yet.
+
+    Audited are at most 200 rows of the first replicate's draw; the classifiers that judge the labels learn from
+    all training rows.
+
+    Parameters
+    ----------
+    comparison
+        The study so far; audits lie beside its report.
+    corpus, prepared, run
+        What the trials were run on.
+    say
+        Takes a line before work that takes seconds.
+
+    Returns
+    -------
+    list of str
+        Trials that have an audit now.
+    """
+    study = comparison.report.parent
+    group_of_text = dict(zip(corpus.texts, corpus.groups, strict=True))
+    audited = []
+    for leading in comparison.best.values():
+        record = leading.record
+        settings = _settings(record)
+        if settings.arm in SINGLE_STAGE_ARMS or settings.stage1_data == "duplicated_balanced":
+            continue  # nothing was augmented
+        key = _key(settings, prepared, run)
+        stored = load_audit(study, record.trial_id)
+        if stored is None or stored.get("key") != key:
+            say(f"Auditing the augmentations of {record.trial_id}.")
+            _store(study, record.trial_id, key, settings, group_of_text, prepared, run)
+        audited.append(record.trial_id)
+    return audited
+
+
+def audit_metrics(stored: dict[str, Any]) -> dict[str, float]:
+    """Return an audit as flat metrics, ``audit/…`` with its bounds ``…_ci_low`` and ``…_ci_high``.
+
+    Examples
+    --------
+    >>> measure = {"mean": 0.9, "low": 0.8, "high": None, "n": 1}
+    >>> metrics = audit_metrics({"audit": {**dict.fromkeys(MEANINGS, measure), "strength": 0.1}})
+    >>> metrics["audit/distinct"], metrics["audit/distinct_ci_low"], "audit/distinct_ci_high" in metrics
+    (0.9, 0.8, False)
+    """
+    return {
+        f"audit/{name}{suffix}": float(value)
+        for name in MEANINGS
+        for suffix, bound in (("", "mean"), ("_ci_low", "low"), ("_ci_high", "high"))
+        if (value := stored["audit"][name][bound]) is not None
+    }
+
+
+def _settings(record: TrialRecord) -> TrialSettings:
+    return TrialSettings.from_config({k: v for k, v in record.config.items() if k != "matched_to"})
+
+
+def _key(settings: TrialSettings, prepared: PreparedCorpus, run: RunSettings) -> str:
+    return digest_of(
+        {
+            "version": _VERSION,
+            "corpus": prepared.digest,
+            "ratio": settings.imbalance_ratio,
+            "draw": [run.study_seed, run.profile, run.n_max, run.max_train_rows],
+            "operator": [operator_identity(settings.operator), settings.strength],
+            "options": dict(run.operator_options.get(settings.operator, {})),
+            "encoder": [repr(run.encoder), encoder_digest(run.encoder)],
+            "size": [ROWS, COPIES, EXAMPLES],
+        }
+    )
+
+
+def _store(
+    study: Path,
+    trial_id: str,
+    key: str,
+    settings: TrialSettings,
+    group_of_text: dict[str, str],
+    prepared: PreparedCorpus,
+    run: RunSettings,
+) -> None:
+    auditor = Auditor(
+        prepared.train_texts,
+        prepared.train_labels,
+        [group_of_text[text] for text in prepared.train_texts],
+        run.encoder,
+        rows=ROWS,
+        copies=COPIES,
+        seed=run.study_seed,
+        among=draw_rows(prepared, run, settings.imbalance_ratio, 0),
+    )
+    operator = make_operator(
+        settings.operator,
+        settings.strength,
+        run.encoder,
+        run.operator_options.get(settings.operator),
+    )
+    audit, examples = auditor.audit(settings.operator, settings.strength, operator)
+    figures, shown = audit.to_json(), [asdict(example) for example in examples[:EXAMPLES]]
+    stored = {
+        "key": key,
+        "trial_id": trial_id,
+        "imbalance_ratio": settings.imbalance_ratio,
+        "audit": figures,
+        "classes": list(prepared.classes),
+        "examples": shown,
+    }
+    folder = audit_folder(study, trial_id)
+    write_atomically(folder / "examples.html", examples_page(figures, shown, prepared.classes))
+    write_atomically(folder / "audit.json", json.dumps(stored, indent=2, ensure_ascii=False) + "\n")
