@@ -17,6 +17,7 @@ from trainables.dropout import MaskGenerator
 from trainables.embedding import OccurringEmbedding, occurring_tokens
 from trainables.encoder import encoder_layers, head_modules, layer_rate_factors
 from trainables.errors import TrialFailed
+from trainables.flops import model_flops, peak_flops
 from trainables.forward import compute_logits
 from trainables.losses import Loss, cross_entropy
 from trainables.optimizer import FlatAdamW
@@ -45,6 +46,10 @@ class StageReport:
         Tokens of this worker's batches without and with padding.
     mean_loss, last_loss
         Mean over all steps and loss of the last step (this worker's part).
+    flops
+        Floating point operations that the model asks for on this worker's real tokens.
+    peak_flops
+        What the device could do a second; None where that is not known.
     """
 
     steps: int
@@ -54,6 +59,13 @@ class StageReport:
     padded_tokens: int
     mean_loss: float
     last_loss: float
+    flops: float = 0.0
+    peak_flops: float | None = None
+
+    @property
+    def mfu(self) -> float | None:
+        """Share of the device's peak that the model's operations made up; None where the peak is not known."""
+        return self.flops / self.seconds / self.peak_flops if self.peak_flops else None
 
 
 def learning_rate_at(step: int, steps: int, peak: float, schedule: str, warmup_steps: int) -> float:
@@ -138,12 +150,14 @@ def train_stage(
     lengths = tokens.lengths
     started = time.perf_counter()
     rows_seen = real = padded = 0
+    flops = 0.0
     watch = _LossWatch(device)
     target = torch.from_numpy(np.asarray(labels, np.int64))
     with ExitStack() as stack:
         optimizer = stack.enter_context(
             _optimizer(model, tokens, trainable, precision, pad_id, weight_decay, max_grad_norm, layer_decay)
         )
+        cost = model_flops(model, backward=True)
         masks = stack.enter_context(_training_mode(model, derive_seed(seed, "dropout", world.rank)))
         for step, batch in enumerate(
             training_batches(lengths, batch_size, total, derive_seed(seed, "batches"))
@@ -156,6 +170,7 @@ def train_stage(
                 logits, computed = compute_logits(model, tokens.select(own), masks)
                 real += int(lengths[own].sum())
                 padded += computed
+                flops += cost.of(lengths[own])
                 row_losses = loss(logits, target[own].to(device))
                 # Parts may differ by a row: the mean over workers of these is the mean over the global batch.
                 value = row_losses.sum() * (world.size / len(batch))
@@ -166,7 +181,15 @@ def train_stage(
         watch.check()
         optimizer.write_back()
     return StageReport(
-        total, rows_seen, time.perf_counter() - started, real, padded, watch.mean(), watch.last()
+        total,
+        rows_seen,
+        time.perf_counter() - started,
+        real,
+        padded,
+        watch.mean(),
+        watch.last(),
+        flops,
+        peak_flops(device, precision),
     )
 
 
