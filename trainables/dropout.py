@@ -8,14 +8,36 @@ threshold, which is some ten times faster.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch.overrides import TorchFunctionMode
 
 _LEVELS = 1 << 16
 _ONE = {torch.bfloat16: torch.int16, torch.float32: torch.int32}
+
+
+@dataclass(frozen=True)
+class DropoutKey:
+    """What decides a dropout mask without holding it: a fused kernel hashes each element's index under the key.
+
+    Attributes
+    ----------
+    first, second
+        32 random bits each.
+    p
+        Share of numbers to drop, in [0, 1).
+    """
+
+    first: int
+    second: int
+    p: float
+
+
+NO_DROPOUT = DropoutKey(0, 0, 0.0)
 
 
 class MaskGenerator:
@@ -32,7 +54,22 @@ class MaskGenerator:
     """
 
     def __init__(self, seed: int) -> None:
-        self._generator = np.random.Generator(np.random.SFC64(seed))
+        self._source = np.random.SFC64(seed)
+        self._generator = np.random.Generator(self._source)
+
+    def state(self) -> npt.NDArray[np.uint64]:
+        """Return where the stream is, (4,)."""
+        words: npt.NDArray[np.uint64] = self._source.state["state"]["state"].copy()
+        return words
+
+    def load_state(self, state: npt.NDArray[np.uint64]) -> None:
+        """Go on from a :meth:`state`: the next masks are those that followed it."""
+        self._source.state = {**self._source.state, "state": {"state": np.asarray(state, np.uint64)}}
+
+    def key(self, p: float) -> DropoutKey:
+        """Return a new mask's key for a fused kernel."""
+        word = int(self._generator.integers(0, 2**64 - 1, None, np.uint64, endpoint=True))
+        return DropoutKey(word >> 32, word & 0xFFFFFFFF, p)
 
     def mask(self, shape: Iterable[int], p: float, dtype: torch.dtype) -> torch.Tensor:
         """Return a mask to multiply with: 0 with probability p, else 1 / (1 - p).
@@ -87,3 +124,36 @@ class FastDropout(TorchFunctionMode):
         if not training or p == 0.0:
             return tensor
         return tensor * self._masks.mask(tensor.shape, p, tensor.dtype)
+
+
+def set_dropout(model: Any, rate: float | None) -> None:
+    """Set every dropout rate of a model, and those of its configuration; None leaves them.
+
+    Parameters
+    ----------
+    model
+        A transformers model.
+    rate
+        Share of numbers to drop, in [0, 1).
+
+    Raises
+    ------
+    ValueError
+        The rate is outside [0, 1).
+    """
+    if rate is None:
+        return
+    if not 0.0 <= rate < 1.0:
+        raise ValueError(f"dropout is {rate}; expected a rate in [0, 1)")
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = rate
+        _set_rates(module, rate)
+    _set_rates(model.config, rate)
+
+
+def _set_rates(holder: Any, rate: float) -> None:
+    """Set what some architectures hand to attention and what a configuration records: floats named after dropout."""
+    for name, value in list(vars(holder).items()):
+        if "dropout" in name and isinstance(value, int | float) and not isinstance(value, bool):
+            setattr(holder, name, rate)

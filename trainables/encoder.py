@@ -41,6 +41,9 @@ class EncoderSettings:
         multiplies it.
     device
         ``"cpu"``, ``"cuda"``, ``"cuda:1"``, …, or ``"auto"``.
+    compile
+        Compile the encoder's layers with ``torch.compile``: for long stages on a GPU. The forward pass of our own on
+        CPUs does not use it.
     """
 
     name: str = PACKAGED
@@ -49,6 +52,7 @@ class EncoderSettings:
     max_length: int = 128
     precision: str = "auto"
     device: str = "auto"
+    compile: bool = False
 
     @property
     def source(self) -> str:
@@ -216,7 +220,13 @@ def build_classifier(settings: EncoderSettings, n_classes: int, seed: int) -> An
     device = resolve_device(settings)
     # Measured on CPUs: plain attention trains faster than the fused one, whose dropout takes the slow path.
     model.set_attn_implementation("eager" if device.type == "cpu" else "sdpa")
-    return model.to(device)
+    model.to(device)
+    if settings.compile:
+        for layer in encoder_layers(
+            model
+        ):  # layer by layer: they share one graph, and the embeddings stay as they are
+            layer.compile()
+    return model
 
 
 def reinitialise_head(model: Any, seed: int) -> None:
@@ -232,6 +242,44 @@ def head_modules(model: Any) -> Iterator[tuple[str, torch.nn.Module]]:
     for name, module in model.named_children():
         if name != model.base_model_prefix and any(True for _ in module.parameters()):
             yield name, module
+
+
+def encoder_layers(model: Any) -> list[torch.nn.Module]:
+    """Return the encoder's layers from the lowest to the highest: the members of its longest list of modules.
+
+    Raises
+    ------
+    ValueError
+        The encoder has no list of modules.
+    """
+    stacks = [m for m in model.base_model.modules() if isinstance(m, torch.nn.ModuleList) and len(m)]
+    if not stacks:
+        raise ValueError(f"{type(model).__name__} has no list of layers to tell its blocks from")
+    longest = max(stacks, key=len)
+    return list(longest)
+
+
+def layer_rate_factors(model: Any, decay: float) -> dict[torch.nn.Parameter, float]:
+    """Return each parameter's factor on the learning rate under layer-wise decay.
+
+    decay^k for the k-th layer from the top (0, 1, …, L - 1), decay^L for the embeddings and whatever else lies below
+    the layers, 1 for pooler and head.
+
+    References
+    ----------
+    Sun et al., How to Fine-Tune BERT for Text Classification?, CCL 2019, section 4.3.
+    """
+    layers = encoder_layers(model)
+    above = [module for _, module in head_modules(model)]
+    pooler = getattr(model.base_model, "pooler", None)
+    if pooler is not None:
+        above.append(pooler)
+    factors = dict.fromkeys(model.parameters(), decay ** len(layers))
+    for depth, layer in enumerate(reversed(layers)):
+        factors.update(dict.fromkeys(layer.parameters(), decay**depth))
+    for module in above:
+        factors.update(dict.fromkeys(module.parameters(), 1.0))
+    return factors
 
 
 def _draw(model: Any, roots: Sequence[torch.nn.Module], seed: int) -> None:

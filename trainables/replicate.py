@@ -21,6 +21,7 @@ from trainables.batching import steps_of
 from trainables.cache import ContentCache
 from trainables.corpora.imbalance import draw
 from trainables.encoder import encoder_digest, load_tokenizer, resolve_device, resolve_precision
+from trainables.kernels import compiled_kernels
 from trainables.losses import adjust_logits
 from trainables.metrics import evaluate
 from trainables.prepared import PreparedCorpus, RunSettings
@@ -30,7 +31,7 @@ from trainables.tokens import tokenise
 from trainables.two_stage import TrainingRows, train_two_stage
 from trainables.world import World
 
-_STAGE1_VERSION = 1  # of the training code: raised when the same settings no longer give the same weights
+_STAGE1_VERSION = 2  # of the training code: raised when the same settings no longer give the same weights
 
 
 @dataclass(frozen=True)
@@ -178,7 +179,11 @@ def _stage1_key(
             "version": _STAGE1_VERSION,
             "rows": _digest_of_arrays(rows.tokens.ids, rows.tokens.offsets, rows.labels),
             "encoder": [repr(run.encoder), encoder_digest(run.encoder)],
-            "numerics": [str(resolve_device(run.encoder)), str(resolve_precision(run.encoder))],
+            "numerics": [
+                str(resolve_device(run.encoder)),
+                str(resolve_precision(run.encoder)),
+                "torch" if compiled_kernels() is None else "kernels",
+            ],
             "seed": run.study_seed,
             "settings": stage1,
             "replicate": replicate,

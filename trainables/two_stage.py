@@ -178,4 +178,5 @@ def _stage_diagnostics(stage: str, report: StageReport | None) -> dict[str, floa
         f"{stage}_mean_loss": report.mean_loss,
         f"{stage}_padding_share": 1.0 - report.real_tokens / max(report.padded_tokens, 1),
         f"{stage}_tokens_per_second": report.real_tokens / report.seconds,
+        **({} if report.mfu is None else {f"{stage}_mfu": report.mfu}),
     }
