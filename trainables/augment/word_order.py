@@ -64,15 +64,9 @@ def _may_swap(text: SplitText, pieces: list[str], i: int, j: int) -> bool:
     # "Aranesp clearance" must not become "Clearance aranesp"; "The clearance" may be turned round.
     if starts_sentence(text, i) and one not in FUNCTION_WORDS:
         return False
-    if j == i + 2:
-        around = ((_core_before(pieces, i), two), (one, _core_after(pieces, j)))
-    else:
-        around = (
-            (_core_before(pieces, i), two),
-            (two, _core_after(pieces, i)),
-            (_core_before(pieces, j), one),
-            (one, _core_after(pieces, j)),
-        )
+    around = [(_core_before(pieces, i), two), (one, _core_after(pieces, j))]
+    if j != i + 2:
+        around += [(two, _core_after(pieces, i)), (_core_before(pieces, j), one)]
     return all(before != after and article_agrees(before, after) for before, after in around)
 
 
