@@ -1,8 +1,10 @@
 import random
+import re
 
 import nlpaug.augmenter.audio as naa
 import nlpaug.augmenter.char as nac
 import nlpaug.augmenter.word as naw
+import nlpaug.flow as naf
 import numpy as np
 import pytest
 
@@ -46,6 +48,24 @@ def test_numpys_global_generator_does_not_move():
     FromNlpaug(nac.RandomCharAug(action="swap"), "swap", 0.3).augment_batch([toy_text(0)], [0])
     assert np.random.get_state()[1].tolist() == state  # noqa: NPY002
     assert random.getstate() == python_state
+
+
+class WritesNo(naw.RandomWordAug):
+    def substitute(self, data):
+        return data + " no"
+
+
+def test_a_run_in_which_a_negation_appears_is_dropped():
+    text = toy_text(0)
+    assert FromNlpaug(WritesNo(action="substitute"), "no", 0.3).augment_batch([text], [0]) == [text]
+
+
+def test_a_flow_can_be_wrapped():
+    flow = naf.Sequential([naw.RandomWordAug(action="swap"), naw.RandomWordAug(action="delete")])
+    text = toy_text(0)
+    made = FromNlpaug(flow, "flow", 0.2).augment_batch([text, text], [0, 1])
+    assert text not in made
+    assert re.findall(r"\d", made[0]) == re.findall(r"\d", text)
 
 
 def test_the_given_augmenter_is_left_as_it_is():

@@ -88,6 +88,11 @@ class TestRandomSwap(OperatorContract):
         assert len(moved) == 16
         assert all(before[i] == after[j] for i, j in zip(moved[::2], moved[1::2], strict=True))
 
+    def test_no_word_is_doubled(self):
+        for seed in range(40):
+            made = self.augment("house movie house garden movie yard garden house", seed, 0.5)
+            assert not re.search(r"\b(\w+) \1\b", made)
+
     def test_a_bound_does_not_move(self):
         text = "less than movie but between house unless garden"
         assert re.findall("less than|but between|unless", self.augment(text, strength=1.0)) == [
@@ -114,6 +119,11 @@ class DeletionContract(OperatorContract):
             made = self.augment(text, seed, 0.15)
             assert made != text
             assert not re.search(r"(^|\. )(mRNA|t1/2)", made)
+
+    def test_no_word_is_doubled(self):
+        for seed in range(40):
+            made = self.augment("house movie house garden movie yard garden house", seed, 0.3)
+            assert not re.search(r"\b(\w+) \1\b", made)
 
     def test_a_bound_is_not_deleted(self):
         made = self.augment("less than movie house unless garden yard", strength=1.0)

@@ -22,7 +22,8 @@ from nlpaug import Augmenter
 
 from trainables.augment.changed import changed_words
 from trainables.augment.operator import WordOperator
-from trainables.augment.protect import SplitText
+from trainables.augment.protect import PROTECTED, SplitText
+from trainables.augment.words import parse
 from trainables.errors import ConfigurationError
 
 _RUN = 10  # words handed over at once: nlpaug rounds the number of changes up
@@ -36,7 +37,7 @@ class FromNlpaug(WordOperator):
     """An nlpaug augmenter under the laws of an operator.
 
     Runs of open words are augmented in random order until the share that the strength asks for is changed. What
-    comes back from a run is dropped where it is empty or holds a digit that was not there.
+    comes back from a run is dropped where it is empty, or holds a digit or a protected word: no run had one.
 
     Parameters
     ----------
@@ -63,7 +64,7 @@ class FromNlpaug(WordOperator):
         for limit in _LIMITS:
             if hasattr(self.augmenter, limit):
                 setattr(self.augmenter, limit, None)
-        for share in _SHARES:
+        for share in _SHARES if augmenter.method != "flow" else ():  # a flow's share is of its augmenters
             if getattr(self.augmenter, share, None) is not None:
                 setattr(self.augmenter, share, strength)
 
@@ -90,6 +91,9 @@ class FromNlpaug(WordOperator):
         made: Any = self.augmenter.augment(before)
         after = made[0] if isinstance(made, list) and made else made
         if not isinstance(after, str) or not after.strip() or _DIGIT.search(after):
+            return before
+        words = (parse(token) for token in after.split())
+        if any(word is not None and word.core.lower() in PROTECTED for word in words):
             return before
         return after.strip()
 

@@ -64,9 +64,10 @@ def _may_swap(text: SplitText, pieces: list[str], i: int, j: int) -> bool:
     # "Aranesp clearance" must not become "Clearance aranesp"; "The clearance" may be turned round.
     if starts_sentence(text, i) and one not in FUNCTION_WORDS:
         return False
-    return article_agrees(_core_before(pieces, i), two) and (
-        j == i + 2 or article_agrees(_core_before(pieces, j), one)
-    )
+    around = [(_core_before(pieces, i), two), (one, _core_after(pieces, j))]
+    if j != i + 2:
+        around += [(two, _core_after(pieces, i)), (_core_before(pieces, j), one)]
+    return all(before != after and article_agrees(before, after) for before, after in around)
 
 
 def _swap(text: SplitText, pieces: list[str], i: int, j: int) -> None:
@@ -82,8 +83,9 @@ def _swap(text: SplitText, pieces: list[str], i: int, j: int) -> None:
 def delete_words(text: SplitText, pieces: list[str], positions: Iterable[int], n: int) -> int:
     """Delete up to n of the words at ``positions`` from ``pieces``, first ones first; return how many.
 
-    A word before punctuation stays, since a phrase hangs on it, and so do a word without which an article would
-    no longer agree, one without which a sentence would start with a name or a code, and the last of a text.
+    A word before punctuation stays, since a phrase hangs on it. So does a word without which an article would no
+    longer agree, a word would be doubled, or a sentence would start with a name or a code; and the last one of
+    a text.
     """
     deleted: set[int] = set()
     open_positions = set(text.open)
@@ -115,6 +117,9 @@ def _may_vanish(text: SplitText, i: int, deleted: set[int], open_positions: set[
     if starts_sentence(text, first) and text.word(first).core[0].isupper() and right not in open_positions:
         return False
     before = _core_before(text.pieces, first)
+    after = "" if right is None else _core_after(text.pieces, right - 2)
+    if before and before == after:  # "of the dose of" must not become "of of"
+        return False
     if before not in _ARTICLES:
         return True
     return right is not None and article_agrees(before, text.pieces[right].lstrip("("))
@@ -130,8 +135,15 @@ def starts_sentence(text: SplitText, i: int) -> bool:
 
 
 def _core_before(pieces: list[str], i: int) -> str:
+    """Return the lower-case word before position i, or an empty string where none is, or a mark stands between."""
     word = parse(pieces[i - 2]) if i > 1 else None
     return "" if word is None or word.suffix else word.core.lower()
+
+
+def _core_after(pieces: list[str], i: int) -> str:
+    """Return the lower-case word after position i, whatever punctuation follows it."""
+    word = parse(pieces[i + 2]) if i + 2 < len(pieces) else None
+    return "" if word is None or word.prefix else word.core.lower()
 
 
 def _capitalised(token: str) -> str:
