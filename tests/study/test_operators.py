@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
+import ray
 from rich.console import Console
 
 from study.folder import StudyFolder
+from study.launch import main
 from study.operators import FACT, announce_left_out, unavailable_faults, without_unavailable
 from tests.augment import toy_operator
 from tests.augment.toy_operator import FACTORY, NAME
@@ -102,3 +104,26 @@ def test_a_resumed_study_says_what_it_lacks_now(tmp_path, without):
 def test_faults_of_another_kind_are_left_to_the_configuration(values):
     config = small_config(space=values, first={})
     assert without_unavailable(config) == (config, {}) and unavailable_faults(config) == []
+
+
+def test_a_launch_refuses_before_anything_starts_and_names_what_is_lacking(
+    tmp_path, without, capsys, monkeypatch
+):
+    monkeypatch.setattr(ray, "init", None)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    without(toy_operator)
+    space = '--set=space={"operator": ["marking"], "strength": [0.1]}'
+    argv = [
+        "adme",
+        "--data",
+        "sample",
+        "--preset",
+        "smoke",
+        space,
+        "--set=first={}",
+        "--storage",
+        str(tmp_path),
+    ]
+    assert main(argv) == 2
+    assert "marking: get its dictionary." in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "adme").exists()
