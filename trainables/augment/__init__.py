@@ -3,7 +3,8 @@
 A new operator is one new module with ``build(strength, encoder, **options)``, which returns an
 :class:`trainables.augment.operator.Operator`, and one line in :data:`OPERATORS`. An operator that needs data or a
 model that may be missing also defines ``why_unavailable(**options)``, which says what is missing and how to get it,
-or returns None. Modules are imported when they are used: nlpaug takes seconds.
+or returns None; where the operator uses the encoder, it is passed as ``encoder``. Modules are imported when they are
+used: nlpaug takes seconds.
 """
 
 from __future__ import annotations
@@ -49,7 +50,15 @@ class OperatorFactory:
         return operator
 
 
+_CONTEXTUAL_OPTIONS = ("model", "top_k", "temperature", "masked_at_once")
+
 OPERATORS: dict[str, OperatorFactory] = {
+    "contextual_insertion": OperatorFactory(
+        "trainables.augment.contextual_insertion", 1, uses_encoder=True, options=_CONTEXTUAL_OPTIONS
+    ),
+    "contextual_substitution": OperatorFactory(
+        "trainables.augment.contextual_substitution", 1, uses_encoder=True, options=_CONTEXTUAL_OPTIONS
+    ),
     "embedding_neighbours": OperatorFactory("trainables.augment.embedding_neighbours", 1, uses_encoder=True),
     "random_words": OperatorFactory("trainables.augment.random_words", 1, uses_encoder=False),
 }
@@ -85,18 +94,35 @@ def make_operator(
     return _factory(name)(strength, encoder, options)
 
 
-def why_unavailable(name: str, options: Mapping[str, Any] | None = None) -> str | None:
+def why_unavailable(
+    name: str, options: Mapping[str, Any] | None = None, encoder: EncoderSettings | None = None
+) -> str | None:
     """Return what an operator lacks on this machine and how to get it, or None where it can run.
+
+    Parameters
+    ----------
+    name
+        Key of :data:`OPERATORS`.
+    options
+        Of this operator, see :attr:`OperatorFactory.options`.
+    encoder
+        The study's encoder, which some operators can use; None for the packaged one.
 
     Raises
     ------
     ConfigurationError
         The name is unknown.
     """
-    module = importlib.import_module(_factory(name).module)
-    reason: str | None = (
-        module.why_unavailable(**(options or {})) if hasattr(module, "why_unavailable") else None
-    )
+    factory = _factory(name)
+    module = importlib.import_module(factory.module)
+    if not hasattr(module, "why_unavailable"):
+        return None
+    given = dict(options or {})
+    if factory.uses_encoder:
+        from trainables.encoder import EncoderSettings
+
+        given["encoder"] = encoder or EncoderSettings()
+    reason: str | None = module.why_unavailable(**given)
     return reason
 
 

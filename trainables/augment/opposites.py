@@ -147,6 +147,12 @@ def are_opposed(word: str, other: str) -> bool:
     )
 
 
+def has_opposite(word: str) -> bool:
+    """Return whether a lower-case word takes a side on one of the axes."""
+    forms = _forms(word)
+    return any(forms & one or forms & other for one, other in _POLES)
+
+
 def _forms(word: str) -> set[str]:
     """Return a word with what is left of it without ``-s``, ``-ed``, ``-ing``, ``-er``, ``-est`` and ``-ly``."""
     bare = {word.removesuffix(suffix) for suffix in ("er", "est", "ly") if word.endswith(suffix)}
