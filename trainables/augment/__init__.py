@@ -18,6 +18,7 @@ from trainables.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from trainables.augment.operator import Operator
+    from trainables.cache import ContentCache
     from trainables.encoder import EncoderSettings
 
 
@@ -35,31 +36,66 @@ class OperatorFactory:
         Whether the output depends on the encoder.
     options
         Names of the options that ``build`` takes.
+    caches
+        Whether ``build`` takes the keyword ``cache``: what the operator gets is paid for and kept.
+    has_identity
+        Whether the output depends on what options do not show (a folder's files, the environment): the module has
+        ``identity(**options)``, which returns it for cache keys.
     """
 
     module: str
     version: int
     uses_encoder: bool
     options: tuple[str, ...] = ()
+    caches: bool = False
+    has_identity: bool = False
 
     def __call__(
-        self, strength: float, encoder: EncoderSettings, options: Mapping[str, Any] | None = None
+        self,
+        strength: float,
+        encoder: EncoderSettings,
+        options: Mapping[str, Any] | None = None,
+        cache: ContentCache | None = None,
     ) -> Operator:
         """Import the module and make the operator."""
-        operator: Operator = importlib.import_module(self.module).build(strength, encoder, **(options or {}))
+        given = {**(options or {}), **({"cache": cache} if self.caches else {})}
+        operator: Operator = importlib.import_module(self.module).build(strength, encoder, **given)
         return operator
 
 
 _CONTEXTUAL_OPTIONS = ("model", "top_k", "temperature", "masked_at_once")
 
 OPERATORS: dict[str, OperatorFactory] = {
+    "back_translation": OperatorFactory(
+        "trainables.augment.back_translation",
+        1,
+        uses_encoder=False,
+        options=("forward", "backward", "temperature", "top_k"),
+        has_identity=True,
+    ),
     "contextual_insertion": OperatorFactory(
-        "trainables.augment.contextual_insertion", 1, uses_encoder=True, options=_CONTEXTUAL_OPTIONS
+        "trainables.augment.contextual_insertion",
+        1,
+        uses_encoder=True,
+        options=_CONTEXTUAL_OPTIONS,
+        has_identity=True,
     ),
     "contextual_substitution": OperatorFactory(
-        "trainables.augment.contextual_substitution", 1, uses_encoder=True, options=_CONTEXTUAL_OPTIONS
+        "trainables.augment.contextual_substitution",
+        1,
+        uses_encoder=True,
+        options=_CONTEXTUAL_OPTIONS,
+        has_identity=True,
     ),
     "embedding_neighbours": OperatorFactory("trainables.augment.embedding_neighbours", 1, uses_encoder=True),
+    "paraphrase": OperatorFactory(
+        "trainables.augment.paraphrase",
+        1,
+        uses_encoder=False,
+        options=("temperature",),
+        caches=True,
+        has_identity=True,
+    ),
     "random_words": OperatorFactory("trainables.augment.random_words", 1, uses_encoder=False),
 }
 
@@ -71,7 +107,11 @@ def _factory(name: str) -> OperatorFactory:
 
 
 def make_operator(
-    name: str, strength: float, encoder: EncoderSettings, options: Mapping[str, Any] | None = None
+    name: str,
+    strength: float,
+    encoder: EncoderSettings,
+    options: Mapping[str, Any] | None = None,
+    cache: ContentCache | None = None,
 ) -> Operator:
     """Return an operator by name.
 
@@ -85,13 +125,15 @@ def make_operator(
         The pretrained encoder, for operators that use its embeddings or vocabulary.
     options
         Of this operator, see :attr:`OperatorFactory.options`.
+    cache
+        Where an operator that pays for its output keeps it; None: a folder of the user's.
 
     Raises
     ------
     ConfigurationError
         The name is unknown, or the strength is outside (0, 1].
     """
-    return _factory(name)(strength, encoder, options)
+    return _factory(name)(strength, encoder, options, cache)
 
 
 def why_unavailable(
@@ -147,12 +189,16 @@ def option_faults(options: Mapping[str, Any]) -> list[str]:
     return faults
 
 
-def operator_identity(name: str) -> str:
-    """Return name and version of an operator, for cache keys.
+def operator_identity(name: str, options: Mapping[str, Any] | None = None) -> str:
+    """Return name and version of an operator, and what its output depends on beside options, for cache keys.
 
     Raises
     ------
     ConfigurationError
-        The name is unknown.
+        The name is unknown; what the operator needs is missing.
     """
-    return f"{name}/{_factory(name).version}"
+    factory = _factory(name)
+    parts = [name, str(factory.version)]
+    if factory.has_identity:
+        parts += importlib.import_module(factory.module).identity(**(options or {}))
+    return "/".join(parts)

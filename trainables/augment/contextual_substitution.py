@@ -12,6 +12,7 @@ from trainables.augment.contextual import (
     why_no_model,
 )
 from trainables.augment.masked_lm import MaskedLanguageModel
+from trainables.augment.model_source import model_digest
 from trainables.augment.protect import SplitText
 from trainables.augment.words import Word, with_casing_of
 from trainables.encoder import EncoderSettings
@@ -85,6 +86,11 @@ class ContextualSubstitution(ContextualOperator):
 def why_unavailable(encoder: EncoderSettings, model: object = None, **_: object) -> str | None:
     """Return what is missing and how to get it, or None where the operator can run."""
     return why_no_model(_NAME, encoder, model)
+
+
+def identity(model: str | None = None, **_: object) -> list[str]:
+    """Return the digest of the model's files, or its revision, for cache keys; nothing for the encoder itself."""
+    return [] if model is None else [model_digest(_NAME, "model", model)]
 
 
 def build(

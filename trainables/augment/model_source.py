@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from trainables.encoder import EncoderSettings, encoder_digest
 from trainables.errors import ConfigurationError
 
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
@@ -58,3 +59,9 @@ def model_source(operator: str, option: str, model: str) -> ModelSource:
         return ModelSource(model, None)
     name, _, revision = model.partition("@")
     return ModelSource(name, revision)
+
+
+def model_digest(operator: str, option: str, model: str) -> str:
+    """Return a digest of the files of the option's folder, or Hub name and revision."""
+    source = model_source(operator, option, model)
+    return encoder_digest(EncoderSettings(name=source.name, revision=source.revision))
