@@ -4,8 +4,9 @@ import torch
 import transformers
 
 from tests.augment.tiny_masked_lm import KINDS, WORDS, tiny_bert, wordpiece, write_masked_lm
-from trainables.augment.contextual import cut_windows, gumbel, shared_model
+from trainables.augment.contextual import cut_windows, shared_model
 from trainables.augment.masked_lm import MaskedLanguageModel, Window
+from trainables.augment.noise import gumbel
 from trainables.encoder import EncoderSettings
 from trainables.errors import ConfigurationError
 

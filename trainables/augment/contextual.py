@@ -19,10 +19,10 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
 
 from trainables.augment.masked_lm import EncodedText, MaskedLanguageModel, Proposals, Window, load_masked_lm
 from trainables.augment.model_source import ModelSource, model_source, source_fault
+from trainables.augment.noise import gumbel, hash_of
 from trainables.augment.operator import WordOperator
 from trainables.augment.opposites import are_opposed
 from trainables.augment.protect import FUNCTION_WORDS, SplitText, find_open_words
@@ -32,7 +32,6 @@ from trainables.encoder import EncoderSettings, has_masked_lm_head, resolve_devi
 from trainables.errors import ConfigurationError
 
 _CONTEXT = 32  # least tokens on either side of a masked position of a text longer than a window
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 @dataclass(slots=True)
@@ -286,26 +285,6 @@ def cut_windows(tokens: list[int], masked: Sequence[int], size: int) -> list[Win
         Window(tokens[start : start + size], [position - start for position in positions])
         for start, positions in by_start.items()
     ]
-
-
-def hash_of(key: int, number: int) -> int:
-    """Return 64 well-mixed bits of a key and a number."""
-    return int(_mix(np.array([key], dtype=np.uint64) + np.array([number], dtype=np.uint64) * _GOLDEN)[0])
-
-
-def gumbel(keys: npt.NDArray[np.uint64], numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.float64]:
-    """Return a standard Gumbel number of each key and number; the arguments are broadcast."""
-    bits = _mix(keys + numbers * _GOLDEN)
-    uniform = ((bits >> np.uint64(11)) + 0.5) * 2.0**-53
-    result: npt.NDArray[np.float64] = -np.log(-np.log(uniform))
-    return result
-
-
-def _mix(x: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """Return the output function of SplitMix64 (Steele, Lea & Flood 2014)."""
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
 
 
 @lru_cache(maxsize=1 << 17)

@@ -1,8 +1,8 @@
 """Paraphrases by a large language model behind an OpenAI-compatible endpoint, each paid for once.
 
 The environment says where the endpoint is (:mod:`trainables.augment.chat_endpoint`). Every answer goes to the
-content-addressed cache as soon as it is there, so a study that is stopped, or killed, asks only for what is missing. The
-key of an entry covers the endpoint's host and model, the version of the prompt, text, strength, seed and try, and
+content-addressed cache as soon as it is there, so a study that is stopped, or killed, asks only for what is missing.
+The key of an entry covers the endpoint's host and model, the version of the prompt, text, strength, seed and try, and
 never the endpoint's key.
 """
 
@@ -15,10 +15,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from trainables.augment.chat_endpoint import Answer, ChatEndpoint, settings_faults, settings_of
-from trainables.augment.protect import FUNCTION_WORDS
 from trainables.augment.rate_limit import RateLimit
-from trainables.augment.values import keeps_values
-from trainables.augment.whole_text import WholeTextOperator
+from trainables.augment.whole_text import WholeTextOperator, is_rewriting
 from trainables.cache import ContentCache
 from trainables.corpora.download import cache_folder
 from trainables.encoder import EncoderSettings
@@ -149,25 +147,6 @@ def _tidied(answer: str, source: str) -> str:
     if len(text) > 1 and text[0] in "\"'“" and text[-1] in "\"'”" and source[0] != text[0]:
         text = text[1:-1].strip()
     return text if "\n" in source else " ".join(text.split())
-
-
-def is_rewriting(source: str, answer: str) -> bool:
-    """Return whether an answer can be the source in other words: values, length, and something in common.
-
-    A refusal ("I'm sorry, but …") fails one of these: it is short, loses the values, or shares no content word.
-    """
-    if not answer or answer == source or not keeps_values(source, answer):
-        return False
-    n_source, n_answer = len(source.split()), len(answer.split())
-    if not n_source <= 2 * n_answer + 2 or not n_answer <= 2 * n_source + 2:
-        return False
-    content = _content_words(source)
-    return len(content) < 3 or bool(content & _content_words(answer))
-
-
-def _content_words(text: str) -> set[str]:
-    words = {token.strip(".,;:!?()[]\"'").lower() for token in text.split()}
-    return {word for word in words if len(word) > 3 and word not in FUNCTION_WORDS}
 
 
 def why_unavailable(**_: object) -> str | None:

@@ -7,7 +7,8 @@ from abc import abstractmethod
 from collections.abc import Sequence
 
 from trainables.augment.operator import WordOperator
-from trainables.augment.protect import SplitText
+from trainables.augment.protect import FUNCTION_WORDS, SplitText
+from trainables.augment.values import keeps_values
 
 
 class WholeTextOperator(WordOperator):
@@ -33,3 +34,22 @@ class WholeTextOperator(WordOperator):
     def change(self, text: SplitText, rng: random.Random) -> str:
         """Rewrite one text."""
         return self.augment_batch(["".join(text.pieces)], [rng.getrandbits(63)])[0]
+
+
+def is_rewriting(source: str, answer: str) -> bool:
+    """Return whether an answer can be the source in other words: values, length, and something in common.
+
+    A refusal ("I'm sorry, but …") fails one of these: it is short, loses the values, or shares no content word.
+    """
+    if not answer or answer == source or not keeps_values(source, answer):
+        return False
+    n_source, n_answer = len(source.split()), len(answer.split())
+    if not n_source <= 2 * n_answer + 2 or not n_answer <= 2 * n_source + 2:
+        return False
+    content = _content_words(source)
+    return len(content) < 3 or bool(content & _content_words(answer))
+
+
+def _content_words(text: str) -> set[str]:
+    words = {token.strip(".,;:!?()[]\"'").lower() for token in text.split()}
+    return {word for word in words if len(word) > 3 and word not in FUNCTION_WORDS}
