@@ -5,8 +5,8 @@ import transformers
 
 from tests.augment.tiny_masked_lm import KINDS, WORDS, tiny_bert, wordpiece, write_masked_lm
 from trainables.augment.contextual import cut_windows, shared_model
+from trainables.augment.gumbel import gumbel
 from trainables.augment.masked_lm import MaskedLanguageModel, Window
-from trainables.augment.noise import gumbel
 from trainables.encoder import EncoderSettings
 from trainables.errors import ConfigurationError
 

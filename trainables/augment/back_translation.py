@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from trainables.augment.gumbel import hash_of
 from trainables.augment.model_source import model_digest, model_source, source_fault
-from trainables.augment.noise import hash_of
 from trainables.augment.whole_text import WholeTextOperator, is_rewriting
 from trainables.augment.words import ends_sentence, split
 from trainables.encoder import EncoderSettings, resolve_device, resolve_precision

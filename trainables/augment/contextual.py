@@ -20,9 +20,9 @@ from functools import lru_cache
 
 import numpy as np
 
+from trainables.augment.gumbel import gumbel, hash_of
 from trainables.augment.masked_lm import EncodedText, MaskedLanguageModel, Proposals, Window, load_masked_lm
 from trainables.augment.model_source import ModelSource, model_source, source_fault
-from trainables.augment.noise import gumbel, hash_of
 from trainables.augment.operator import WordOperator
 from trainables.augment.opposites import are_opposed
 from trainables.augment.protect import FUNCTION_WORDS, SplitText, find_open_words

@@ -19,8 +19,8 @@ import torch
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, LogitsProcessor, LogitsProcessorList
 from transformers.utils import logging
 
+from trainables.augment.gumbel import gumbel, hashes
 from trainables.augment.model_source import ModelSource
-from trainables.augment.noise import gumbel, hashes
 from trainables.errors import ConfigurationError
 
 _LENGTHS = (16, 32, 64, 128, 256, 512)  # of sources in tokens
