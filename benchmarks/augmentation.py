@@ -5,8 +5,8 @@ Command::
     python -m benchmarks.augmentation
 
 Ours and the reference take turns in one process on one thread, on rows of the generated sample (a "sentence" is a
-row, as an augmenter takes it; ``--unit sentence`` cuts rows into sentences). Each round has rows of its own; the figures are
-medians over rounds. Both change the same share of the words (nlpaug's bound of ten words is lifted).
+row, as an augmenter takes it; ``--unit sentence`` cuts rows into sentences). Each round has rows of its own; the
+figures are medians over rounds. Both change the same share of the words (nlpaug's bound of ten words is lifted).
 
 The contextual operators run on a masked language model with random weights, BERT-base's vocabulary of 30,522 and
 MiniLM's six layers of 384; their reference is nlpaug's one-at-a-time algorithm on the same weights

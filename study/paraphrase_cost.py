@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterable
 
 from study.config import StudyConfig
-from trainables.augment.paraphrase import INSTRUCTION_WORDS
 from trainables.prepared import PreparedCorpus
 
 _TOKENS_PER_WORD = 1.4
@@ -34,6 +33,8 @@ def paraphrase_sentence(
     operators = config.space.get("operator", (config.fixed.get("operator"),))
     if _OPERATOR not in operators:
         return None
+    from trainables.augment.paraphrase import INSTRUCTION_WORDS  # imports nlpaug, which takes seconds
+
     strengths = len(config.space.get("strength", (None,)))
     copies = max(config.space.get("copies", (config.fixed.get("copies", 1),)))
     calls = sum(stage1_rows) * strengths * copies * config.replicates
