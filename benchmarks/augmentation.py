@@ -47,6 +47,7 @@ from trainables.errors import ConfigurationError
 Augment = Callable[[str], object]
 # Rows of the contextual reference per row of ours: it is some fifty times slower.
 _REFERENCE_SHARE = 0.05
+_LEAST_SAMPLE = 100  # rows that the sample can be asked for
 
 
 def _random_word(action: str, strength: float) -> Augment:
@@ -206,7 +207,7 @@ def compare(
 
 def sample_rows(n: int, rounds: int, unit: str) -> list[list[str]]:
     """Return texts of a warm-up and of each round, n each, no row twice."""
-    texts = list(generate_sample(max(60, n * (rounds + 1))).texts)
+    texts = list(generate_sample(max(_LEAST_SAMPLE, n * (rounds + 1))).texts)
     if unit == "sentence":
         texts = [part for text in texts for part in split_sentences(text) if part.strip()]
     return [texts[i * n : (i + 1) * n] for i in range(rounds + 1)]
