@@ -35,6 +35,7 @@ from typing import Any
 
 import torch
 from rich.console import Console
+from transformers.utils import logging
 
 from benchmarks.contextual_reference import OneAtATime
 from study.cli import run_command
@@ -46,7 +47,7 @@ from trainables.errors import ConfigurationError
 
 Augment = Callable[[str], object]
 # Rows of the contextual reference per row of ours: it is some fifty times slower.
-_REFERENCE_SHARE = 0.05
+_REFERENCE_SHARE = 0.03
 _LEAST_SAMPLE = 100  # rows that the sample can be asked for
 
 
@@ -231,6 +232,7 @@ def measure(args: argparse.Namespace) -> int:
         raise ConfigurationError(faults)
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     torch.set_num_threads(1)
+    logging.disable_progress_bar()
     random.seed(0)
     encoder = EncoderSettings(device="cpu", precision=args.precision)
     rows = sample_rows(args.texts, args.rounds, args.unit)
@@ -247,8 +249,10 @@ def measure(args: argparse.Namespace) -> int:
                 continue
             try:
                 found = compare(name, rows, args.strength, encoder, folder)
-            except LookupError as error:  # NLTK's way to say that nlpaug's data are missing
-                reason = f"operator {name}: nlpaug's augmenter lacks its data ({str(error).strip().splitlines()[0]})"
+            except LookupError:  # NLTK's way to say so
+                reason = (
+                    f"operator {name}: the data of nlpaug's augmenter (NLTK's wordnet and tagger) are missing"
+                )
                 figures["left_out"][name] = reason
                 console.print(f"left out: {reason}", markup=False)
                 continue
@@ -265,7 +269,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.augmentation", description=(__doc__ or "").splitlines()[0]
     )
-    parser.add_argument("--texts", type=int, default=100, help="texts of a round (default: %(default)s)")
+    parser.add_argument("--texts", type=int, default=300, help="texts of a round (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="timed rounds (default: %(default)s)")
     parser.add_argument(
         "--strength",

@@ -29,8 +29,8 @@ from trainables.augment.neighbours import whole_words
 from trainables.errors import ConfigurationError
 
 _LENGTHS = (16, 32, 48, 64, 96, 128, 192, 256)  # of windows, special tokens included
-_TOKENS_PER_BATCH = {"cpu": 1024, "cuda": 16_384}
-_POSITIONS_PER_BATCH = {"cpu": 128, "cuda": 1024}  # of the head
+_TOKENS_PER_BATCH = {"cpu": 512, "cuda": 16_384}
+_POSITIONS_PER_BATCH = {"cpu": 64, "cuda": 1024}  # of the head
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
