@@ -17,6 +17,7 @@ from rich.table import Table
 
 from study.cluster import TrialResources
 from study.config import StudyConfig
+from study.paraphrase_cost import paraphrase_sentence
 from trainables.encoder import EncoderSettings, build_classifier, resolve_precision
 from trainables.errors import ConfigurationError
 from trainables.forward import predict
@@ -157,6 +158,12 @@ def print_plan(
         highlight=False,
         soft_wrap=True,
     )
+    balanced = (
+        _stage1_rows(prepared, run, ratio, len(draw_rows(prepared, run, ratio, 0)))
+        for ratio in config.imbalance_ratios
+    )
+    if paid := paraphrase_sentence(config, prepared, balanced):
+        console.print(paid, highlight=False, soft_wrap=True)
 
 
 def _duration(seconds: float) -> str:

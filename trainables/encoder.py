@@ -164,6 +164,13 @@ def _loading_faults(settings: EncoderSettings, source: str, is_folder: bool) -> 
     return faults
 
 
+def has_masked_lm_head(settings: EncoderSettings) -> bool:
+    """Return whether the encoder's checkpoint says that it holds a masked-language-model head."""
+    config = AutoConfig.from_pretrained(settings.source, revision=settings.revision)
+    heads = ("ForMaskedLM", "ForPreTraining")
+    return any(name.endswith(heads) for name in getattr(config, "architectures", None) or ())
+
+
 @functools.cache
 def load_tokenizer(settings: EncoderSettings) -> Any:
     """Return the encoder's fast tokenizer, loaded once per process."""

@@ -256,4 +256,6 @@ def test_an_unknown_operator_names_the_valid_ones():
 
 
 def test_every_operator_has_its_own_identity():
-    assert len({operator_identity(name) for name in OPERATORS}) == len(OPERATORS)
+    # What has more to its identity needs its models or its endpoint to tell it.
+    names = [name for name, factory in OPERATORS.items() if not factory.has_identity]
+    assert len({operator_identity(name) for name in names}) == len(names) > 1

@@ -3,7 +3,8 @@
 A new operator is one new module with ``build(strength, encoder, **options)``, which returns an
 :class:`trainables.augment.operator.Operator`, and one line in :data:`OPERATORS`. An operator that needs data or a
 model that may be missing also defines ``why_unavailable(**options)``, which says what is missing and how to get it,
-or returns None. Modules are imported when they are used: nlpaug takes seconds.
+or returns None; where the operator uses the encoder, it is passed as ``encoder``. Modules are imported when they are
+used: nlpaug takes seconds.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from trainables.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from trainables.augment.operator import Operator
+    from trainables.cache import ContentCache
     from trainables.encoder import EncoderSettings
 
 
@@ -34,20 +36,34 @@ class OperatorFactory:
         Whether the output depends on the encoder.
     options
         Names of the options that ``build`` takes.
+    caches
+        Whether ``build`` takes the keyword ``cache``: what the operator gets is paid for and kept.
+    has_identity
+        Whether the output depends on what options do not show (a folder's files, the environment): the module has
+        ``identity(**options)``, which returns it for cache keys.
     """
 
     module: str
     version: int
     uses_encoder: bool
     options: tuple[str, ...] = ()
+    caches: bool = False
+    has_identity: bool = False
 
     def __call__(
-        self, strength: float, encoder: EncoderSettings, options: Mapping[str, Any] | None = None
+        self,
+        strength: float,
+        encoder: EncoderSettings,
+        options: Mapping[str, Any] | None = None,
+        cache: ContentCache | None = None,
     ) -> Operator:
         """Import the module and make the operator."""
-        operator: Operator = importlib.import_module(self.module).build(strength, encoder, **(options or {}))
+        given = {**(options or {}), **({"cache": cache} if self.caches else {})}
+        operator: Operator = importlib.import_module(self.module).build(strength, encoder, **given)
         return operator
 
+
+_CONTEXTUAL_OPTIONS = ("model", "top_k", "temperature", "masked_at_once")
 
 OPERATORS: dict[str, OperatorFactory] = {
     "embedding_neighbours": OperatorFactory("trainables.augment.embedding_neighbours", 2, uses_encoder=True),
@@ -62,6 +78,35 @@ OPERATORS: dict[str, OperatorFactory] = {
     "spelling_noise": OperatorFactory("trainables.augment.spelling_noise", 1, uses_encoder=False),
     "keyboard_noise": OperatorFactory("trainables.augment.keyboard_noise", 1, uses_encoder=False),
     "ocr_noise": OperatorFactory("trainables.augment.ocr_noise", 1, uses_encoder=False),
+    "back_translation": OperatorFactory(
+        "trainables.augment.back_translation",
+        1,
+        uses_encoder=False,
+        options=("forward", "backward", "temperature", "top_k"),
+        has_identity=True,
+    ),
+    "contextual_insertion": OperatorFactory(
+        "trainables.augment.contextual_insertion",
+        1,
+        uses_encoder=True,
+        options=_CONTEXTUAL_OPTIONS,
+        has_identity=True,
+    ),
+    "contextual_substitution": OperatorFactory(
+        "trainables.augment.contextual_substitution",
+        1,
+        uses_encoder=True,
+        options=_CONTEXTUAL_OPTIONS,
+        has_identity=True,
+    ),
+    "paraphrase": OperatorFactory(
+        "trainables.augment.paraphrase",
+        1,
+        uses_encoder=False,
+        options=("temperature",),
+        caches=True,
+        has_identity=True,
+    ),
 }
 
 
@@ -72,7 +117,11 @@ def _factory(name: str) -> OperatorFactory:
 
 
 def make_operator(
-    name: str, strength: float, encoder: EncoderSettings, options: Mapping[str, Any] | None = None
+    name: str,
+    strength: float,
+    encoder: EncoderSettings,
+    options: Mapping[str, Any] | None = None,
+    cache: ContentCache | None = None,
 ) -> Operator:
     """Return an operator by name.
 
@@ -86,27 +135,46 @@ def make_operator(
         The pretrained encoder, for operators that use its embeddings or vocabulary.
     options
         Of this operator, see :attr:`OperatorFactory.options`.
+    cache
+        Where an operator that pays for its output keeps it; None: a folder of the user's.
 
     Raises
     ------
     ConfigurationError
         The name is unknown, or the strength is outside (0, 1].
     """
-    return _factory(name)(strength, encoder, options)
+    return _factory(name)(strength, encoder, options, cache)
 
 
-def why_unavailable(name: str, options: Mapping[str, Any] | None = None) -> str | None:
+def why_unavailable(
+    name: str, options: Mapping[str, Any] | None = None, encoder: EncoderSettings | None = None
+) -> str | None:
     """Return what an operator lacks on this machine and how to get it, or None where it can run.
+
+    Parameters
+    ----------
+    name
+        Key of :data:`OPERATORS`.
+    options
+        Of this operator, see :attr:`OperatorFactory.options`.
+    encoder
+        The study's encoder, which some operators can use; None for the packaged one.
 
     Raises
     ------
     ConfigurationError
         The name is unknown.
     """
-    module = importlib.import_module(_factory(name).module)
-    reason: str | None = (
-        module.why_unavailable(**(options or {})) if hasattr(module, "why_unavailable") else None
-    )
+    factory = _factory(name)
+    module = importlib.import_module(factory.module)
+    if not hasattr(module, "why_unavailable"):
+        return None
+    given = dict(options or {})
+    if factory.uses_encoder:
+        from trainables.encoder import EncoderSettings
+
+        given["encoder"] = encoder or EncoderSettings()
+    reason: str | None = module.why_unavailable(**given)
     return reason
 
 
@@ -131,12 +199,16 @@ def option_faults(options: Mapping[str, Any]) -> list[str]:
     return faults
 
 
-def operator_identity(name: str) -> str:
-    """Return name and version of an operator, for cache keys.
+def operator_identity(name: str, options: Mapping[str, Any] | None = None) -> str:
+    """Return name and version of an operator, and what its output depends on beside options, for cache keys.
 
     Raises
     ------
     ConfigurationError
-        The name is unknown.
+        The name is unknown; what the operator needs is missing.
     """
-    return f"{name}/{_factory(name).version}"
+    factory = _factory(name)
+    parts = [name, str(factory.version)]
+    if factory.has_identity:
+        parts += importlib.import_module(factory.module).identity(**(options or {}))
+    return "/".join(parts)

@@ -51,8 +51,8 @@ def cached_stage1_set(
     ConfigurationError
         As in :func:`~trainables.augment.stage1_set.build_stage1_set`; unknown operator, impossible strength.
     """
-    identity = operator_identity(operator)
     augments = recipe != "duplicated_balanced"
+    identity = operator_identity(operator, options) if augments else ""
     key = digest_of(
         {
             "version": _VERSION,
@@ -81,7 +81,7 @@ def cached_stage1_set(
             texts,
             labels,
             n_classes,
-            make_operator(operator, strength, encoder, options) if augments else None,
+            make_operator(operator, strength, encoder, options, cache) if augments else None,
             copies=copies,
             seed=seed,
         )

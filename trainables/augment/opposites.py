@@ -228,6 +228,12 @@ def are_opposed(word: str, other: str) -> bool:
     )
 
 
+def has_opposite(word: str) -> bool:
+    """Return whether a lower-case word takes a side on one of the axes."""
+    _, one, other = _listed(word)
+    return bool(one or other)
+
+
 @lru_cache(maxsize=1 << 16)
 def _listed(word: str) -> tuple[frozenset[int], ...]:
     """Return the listings that hold a word or what is left of it without an ending such as ``-ed`` or ``-er``."""
