@@ -17,6 +17,7 @@ from study.folder import write_atomically
 from study.ledger import TrialRecord
 from trainables.augment import make_operator, operator_identity
 from trainables.augment.audit import Auditor
+from trainables.cache import ContentCache
 from trainables.corpora.corpus import Corpus
 from trainables.encoder import encoder_digest
 from trainables.prepared import PreparedCorpus, RunSettings
@@ -107,14 +108,15 @@ def _settings(record: TrialRecord) -> TrialSettings:
 
 
 def _key(settings: TrialSettings, prepared: PreparedCorpus, run: RunSettings) -> str:
+    options = run.operator_options.get(settings.operator, {})
     return digest_of(
         {
             "version": _VERSION,
             "corpus": prepared.digest,
             "ratio": settings.imbalance_ratio,
             "draw": [run.study_seed, run.profile, run.n_max, run.max_train_rows],
-            "operator": [operator_identity(settings.operator), settings.strength],
-            "options": dict(run.operator_options.get(settings.operator, {})),
+            "operator": [operator_identity(settings.operator, options), settings.strength],
+            "options": dict(options),
             "encoder": [repr(run.encoder), encoder_digest(run.encoder)],
             "size": [ROWS, COPIES, EXAMPLES],
         }
@@ -145,6 +147,7 @@ def _store(
         settings.strength,
         run.encoder,
         run.operator_options.get(settings.operator),
+        ContentCache(Path(run.cache_dir)),
     )
     audit, examples = auditor.audit(settings.operator, settings.strength, operator)
     figures, shown = audit.to_json(), [asdict(example) for example in examples[:EXAMPLES]]

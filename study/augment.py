@@ -154,6 +154,8 @@ def _checked(
             faults.append(f"--operator {name}: one of {', '.join(sorted(OPERATORS))} was expected.")
         elif faults:
             continue  # its options may be at fault
+        elif not args.operator and OPERATORS[name].caches:
+            unavailable[name] = f"every answer is paid for; ask for it with --operator {name}."
         elif (reason := why_unavailable(name, config.operator_options.get(name))) is None:
             operators.append(name)
         elif args.operator:
