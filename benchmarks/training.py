@@ -76,7 +76,7 @@ def start(program: str, threads: int) -> None:
         keep_freed_memory()
 
 
-def run(program: str, run: Run, rows: Rows, seed: int) -> dict[str, float]:
+def train_and_score(program: str, run: Run, rows: Rows, seed: int) -> dict[str, float]:
     """Train once with one program and return its speed and score."""
     model = build_classifier(run.encoder, len(rows.classes), seed)
     found: dict[str, float] = {}
@@ -148,7 +148,7 @@ def compare(shared: Run, rows_of_seed: Sequence[Rows], threads: int) -> dict[str
         runs: dict[str, list[dict[str, float]]] = {program: [] for program in PROGRAMS}
         for seed, rows in enumerate(rows_of_seed):
             for program, pool in pools.items():
-                runs[program].append(pool.submit(run, program, shared, rows, seed).result())
+                runs[program].append(pool.submit(train_and_score, program, shared, rows, seed).result())
                 figures = ", ".join(f"{name} {value:.4g}" for name, value in runs[program][-1].items())
                 print(f"seed {seed}, {program}: {figures}", file=sys.stderr)
         profiled = {

@@ -152,10 +152,14 @@ def compiled_kernels() -> Kernels | None:
     )
     digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
     path = cache_folder() / "kernels" / f"{digest}.so"
-    if not path.exists() and (failure := _compile(compiler, path)):
-        warnings.warn(_slower(f"{compiler} did not compile {_SOURCE.name}: {failure}"), stacklevel=2)
-        return None
-    return Kernels(ctypes.CDLL(str(path)))
+    try:
+        failure = "" if path.exists() else _compile(compiler, path)
+        if not failure:
+            return Kernels(ctypes.CDLL(str(path)))
+    except OSError as error:  # a folder that cannot be written to, or from which nothing may be loaded
+        failure = str(error)
+    warnings.warn(_slower(f"{compiler} did not compile {_SOURCE.name}: {failure}"), stacklevel=2)
+    return None
 
 
 def _slower(reason: str) -> str:

@@ -41,7 +41,7 @@ def test_rows_of_a_corpus_are_split_by_group(small):
 
 @pytest.mark.parametrize("program", training.PROGRAMS)
 def test_every_program_trains_and_is_scored(small, program):
-    found = training.run(program, *small, seed=0)
+    found = training.train_and_score(program, *small, seed=0)
     assert found["rows_per_second"] > 0
     assert 0 < found["macro_f1"] <= 1
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
+from scipy import stats
 
 from trainables.dropout import FastDropout, MaskGenerator, set_dropout
 from trainables.encoder import build_classifier
@@ -28,6 +29,18 @@ def test_masks_are_uncorrelated_within_and_between():
     first, second = (generator.mask((N,), 0.1, torch.float32) for _ in range(2))
     for a, b in ((first, second), (first[:-1], first[1:]), (first[:-4], first[4:])):
         assert abs(torch.corrcoef(torch.stack([a, b]))[0, 1].item()) < 5 / N**0.5
+
+
+@pytest.mark.parametrize("p", [0.1, 0.5])
+def test_every_text_position_and_step_drops_its_share(p):
+    """Chi-square over texts (rows), positions (columns) and steps (masks), both tails."""
+    generator = MaskGenerator(11)
+    dropped = torch.stack([generator.mask((256, 128), p, torch.float32) == 0 for _ in range(64)])
+    for dims in ((0, 2), (0, 1), (1, 2)):
+        counts = dropped.sum(dims).double()
+        size = dropped.numel() / len(counts)
+        deviation = ((counts - size * p).square().sum() / (size * p * (1 - p))).item()
+        assert 1e-4 < stats.chi2.sf(deviation, len(counts)) < 1 - 1e-4
 
 
 def test_same_seed_same_masks():

@@ -185,6 +185,11 @@ def test_without_a_compiler_pytorch_does_it_and_a_warning_says_so(monkeypatch, t
     monkeypatch.setenv("CC", str(broken))
     with pytest.warns(UserWarning, match="it is broken"):
         assert compiled_kernels.__wrapped__() is None
+    monkeypatch.delenv("CC")
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    with pytest.warns(UserWarning, match="directory"):
+        assert compiled_kernels.__wrapped__() is None
     monkeypatch.setenv("STUDY_KERNELS", "off")
     assert compiled_kernels.__wrapped__() is None
 
