@@ -68,6 +68,8 @@ class RunSettings:
         Folder of the content-addressed cache, seen by every node.
     operator_options
         Options of augmentation operators, ``{operator: {option: value}}``.
+    share_vanilla
+        Keep vanilla's weights in the cache, for arms that begin with them (``crt``, ``feature_smote``).
     """
 
     study_seed: int
@@ -77,6 +79,7 @@ class RunSettings:
     max_train_rows: int | None
     cache_dir: str
     operator_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    share_vanilla: bool = False
 
 
 def prepare(

@@ -153,7 +153,7 @@ def train_stage(
                 logits, computed = compute_logits(model, tokens.select(own), masks)
                 real += int(lengths[own].sum())
                 padded += computed
-                row_losses = loss(logits, target[own].to(device))
+                row_losses = loss(logits, target[own].to(device), step / total)
                 # Parts may differ by a row: the mean over workers of these is the mean over the global batch.
                 value = row_losses.sum() * (world.size / len(batch))
                 value.backward()  # type: ignore[no-untyped-call]
