@@ -15,8 +15,9 @@ import torch
 from trainables.batching import shard, steps_of, steps_per_epoch, training_batches
 from trainables.dropout import MaskGenerator
 from trainables.embedding import OccurringEmbedding, occurring_tokens
-from trainables.encoder import head_modules
+from trainables.encoder import encoder_layers, head_modules, layer_rate_factors
 from trainables.errors import TrialFailed
+from trainables.flops import model_flops, peak_flops
 from trainables.forward import compute_logits
 from trainables.losses import Loss, cross_entropy
 from trainables.optimizer import FlatAdamW
@@ -45,6 +46,10 @@ class StageReport:
         Tokens of this worker's batches without and with padding.
     mean_loss, last_loss
         Mean over all steps and loss of the last step (this worker's part).
+    flops
+        Floating point operations that the model asks for on this worker's real tokens.
+    peak_flops
+        What the device could do a second; None where that is not known.
     """
 
     steps: int
@@ -54,6 +59,13 @@ class StageReport:
     padded_tokens: int
     mean_loss: float
     last_loss: float
+    flops: float = 0.0
+    peak_flops: float | None = None
+
+    @property
+    def mfu(self) -> float | None:
+        """Share of the device's peak that the model's operations made up; None where the peak is not known."""
+        return self.flops / self.seconds / self.peak_flops if self.peak_flops else None
 
 
 def learning_rate_at(step: int, steps: int, peak: float, schedule: str, warmup_steps: int) -> float:
@@ -84,6 +96,7 @@ def train_stage(
     batch_size: int = 16,
     weight_decay: float = 0.01,
     max_grad_norm: float = 1.0,
+    layer_decay: float = 1.0,
     trainable: str = "all",
     seed: int = 0,
     precision: torch.dtype = torch.float32,
@@ -105,6 +118,8 @@ def train_stage(
         (``linear``), or of one epoch's (``constant``, so that a longer stage begins with a shorter one).
     batch_size
         Rows per step over all workers.
+    layer_decay
+        Factor by which the learning rate falls from each layer to the one below it.
     trainable
         ``all``, ``last_block`` (the last encoder layer, pooler and head) or ``head``.
     seed
@@ -135,12 +150,14 @@ def train_stage(
     lengths = tokens.lengths
     started = time.perf_counter()
     rows_seen = real = padded = 0
+    flops = 0.0
     watch = _LossWatch(device)
     target = torch.from_numpy(np.asarray(labels, np.int64))
     with ExitStack() as stack:
         optimizer = stack.enter_context(
-            _optimizer(model, tokens, trainable, precision, pad_id, weight_decay, max_grad_norm)
+            _optimizer(model, tokens, trainable, precision, pad_id, weight_decay, max_grad_norm, layer_decay)
         )
+        cost = model_flops(model, backward=True)
         masks = stack.enter_context(_training_mode(model, derive_seed(seed, "dropout", world.rank)))
         for step, batch in enumerate(
             training_batches(lengths, batch_size, total, derive_seed(seed, "batches"))
@@ -153,6 +170,7 @@ def train_stage(
                 logits, computed = compute_logits(model, tokens.select(own), masks)
                 real += int(lengths[own].sum())
                 padded += computed
+                flops += cost.of(lengths[own])
                 row_losses = loss(logits, target[own].to(device), step / total)
                 # Parts may differ by a row: the mean over workers of these is the mean over the global batch.
                 value = row_losses.sum() * (world.size / len(batch))
@@ -163,7 +181,15 @@ def train_stage(
         watch.check()
         optimizer.write_back()
     return StageReport(
-        total, rows_seen, time.perf_counter() - started, real, padded, watch.mean(), watch.last()
+        total,
+        rows_seen,
+        time.perf_counter() - started,
+        real,
+        padded,
+        watch.mean(),
+        watch.last(),
+        flops,
+        peak_flops(device, precision),
     )
 
 
@@ -176,10 +202,12 @@ def _optimizer(
     pad_id: int,
     weight_decay: float,
     max_grad_norm: float,
+    layer_decay: float,
 ) -> Iterator[FlatAdamW]:
     """Set up the model's parameters for training, and put everything back on leaving."""
     trained = trained_parameters(model, trainable)
     embedding = model.get_input_embeddings()
+    factors = layer_rate_factors(model, layer_decay) if layer_decay != 1.0 else {}
     for parameter in model.parameters():
         parameter.requires_grad_(parameter in trained)
     with compute_in(model, precision) as masters:
@@ -193,6 +221,8 @@ def _optimizer(
             table,
             weight_decay=weight_decay,
             max_grad_norm=max_grad_norm,
+            rate_factors=factors,
+            table_rate_factor=factors.get(embedding.weight, 1.0),
         )
         if optimizer.table is not None:
             occurring.bind(optimizer.table, optimizer.table_gradient)
@@ -220,11 +250,8 @@ def trained_parameters(model: Any, trainable: str) -> set[torch.nn.Parameter]:
 
 
 def last_block(model: Any) -> torch.nn.Module:
-    """Return the encoder's last layer: the last member of its longest list of modules."""
-    stacks = [m for m in model.base_model.modules() if isinstance(m, torch.nn.ModuleList) and len(m)]
-    if not stacks:
-        raise ValueError(f"{type(model).__name__} has no list of layers to find its last block in")
-    return next(iter(reversed(max(stacks, key=len))))
+    """Return the encoder's last layer."""
+    return encoder_layers(model)[-1]
 
 
 @contextmanager
