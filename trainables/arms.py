@@ -22,12 +22,12 @@ import numpy.typing as npt
 
 from trainables.errors import ConfigurationError
 from trainables.losses import (
-    CrossEntropy,
     Focal,
     Ldam,
     LogitAdjusted,
     Loss,
     Weighted,
+    cross_entropy,
     effective_number_weights,
     inverse_frequency_weights,
     ldam_margins,
@@ -136,7 +136,7 @@ AUGMENTED = RowsChoice(_stage1_set, _SET_READS)
 DUPLICATED = RowsChoice(_stage1_set, ("copies",))
 ORIGINAL_AND_AUGMENTED = RowsChoice(_original_and_stage1_set, _SET_READS)
 
-CROSS_ENTROPY = LossChoice(lambda counts, s: CrossEntropy())
+CROSS_ENTROPY = LossChoice(lambda counts, s: cross_entropy)
 LOGIT_ADJUSTED = LossChoice(lambda counts, s: LogitAdjusted(prior_offsets(counts, s.tau)), ("tau",))
 INVERSE_FREQUENCY = LossChoice(
     lambda counts, s: Weighted(inverse_frequency_weights(counts, s.weight_power)), ("weight_power",)

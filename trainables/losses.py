@@ -1,6 +1,7 @@
 """Losses on logits, the class weights and margins that they use, and the adjustment of logits by the class prior.
 
-A loss is a value: its ``repr`` says all that it computes, so that it can be part of a cache key. A step takes the
+A loss is :func:`cross_entropy` or a value whose ``repr`` says all that it computes, so that it can be part of a cache
+key. A step takes the
 plain mean of its rows' losses, weighted or not, so that micro-batches and workers add up to the whole
 batch; ``torch.nn.CrossEntropyLoss(weight=…)`` divides by the batch's sum of weights instead.
 """
@@ -26,15 +27,6 @@ _LEAST_ERROR = 1e-6
 def cross_entropy(logits: torch.Tensor, labels: torch.Tensor, progress: float = 0.0) -> torch.Tensor:
     """Return the (b,) negative log-likelihood of each row, from (b, C) logits and (b,) labels."""
     return F.cross_entropy(logits, labels, reduction="none")
-
-
-@dataclass(frozen=True)
-class CrossEntropy:
-    """:func:`cross_entropy` as a value."""
-
-    def __call__(self, logits: torch.Tensor, labels: torch.Tensor, progress: float) -> torch.Tensor:
-        """Return the (b,) losses."""
-        return cross_entropy(logits, labels)
 
 
 @dataclass(frozen=True)

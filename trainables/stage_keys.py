@@ -52,7 +52,8 @@ def stage_key(
     head_seed
         Seed of the head drawn before it, or None.
     how
-        All other arguments of :func:`trainables.stage.train_stage`; their ``repr`` says what they are.
+        Other arguments of :func:`trainables.stage.train_stage`; a function's name, or a value's ``repr``, says what
+        it is.
     world
         Workers draw dropout masks of their own, so their number counts.
     """
@@ -61,7 +62,7 @@ def stage_key(
             "before": before,
             "rows": _rows_digest(rows),
             "head_seed": head_seed,
-            "how": {name: repr(value) for name, value in how.items()},
+            "how": {name: getattr(value, "__name__", None) or repr(value) for name, value in how.items()},
             "workers": world.size,
         },
         length=32,

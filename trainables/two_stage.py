@@ -27,6 +27,7 @@ import torch
 from trainables.arm_stages import Stage, stages_of
 from trainables.arms import LDAM_SCALE, ArmRows, arm_of
 from trainables.cache import ContentCache
+from trainables.dropout import set_dropout
 from trainables.encoder import (
     EncoderSettings,
     build_classifier,
@@ -132,6 +133,7 @@ def train_arm(
 
     model = build_classifier(encoder, n_classes, head_seed)
     key = model_key(encoder, n_classes, head_seed, normalised=arm.normalised, dropout=settings.dropout)
+    set_dropout(model, settings.dropout)
     if arm.normalised:
         normalise_output_layer(model, LDAM_SCALE)
     reports: dict[str, StageReport | HeadReport | None] = {}
@@ -173,6 +175,7 @@ def _arguments(stage: Stage, settings: TrialSettings, precision: torch.dtype) ->
         "batch_size": settings.batch_size,
         "weight_decay": settings.weight_decay,
         "max_grad_norm": settings.max_grad_norm,
+        "layer_decay": settings.layer_decay,
         "precision": precision,
     }
 
