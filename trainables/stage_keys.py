@@ -1,8 +1,8 @@
 """Names of trained weights in the cache: a digest of everything that they depend on, and of nothing else.
 
 Keys form a chain. The first stands for the fresh model; each stage's is made from the key before it, the stage's
-rows, and the very arguments that it is trained with. So stage 1 is found again whatever stage 2 will be, vanilla
-whatever follows it, and a value that a stage does not read cannot part two equal results.
+rows, and the very arguments that it is trained with; its length comes last. So stage 1 is found again whatever stage 2
+will be, vanilla whatever follows it, and a value that a stage does not read cannot part two equal results.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def model_key(
 def stage_key(
     before: str, rows: TrainingRows, head_seed: int | None, how: Mapping[str, Any], world: World
 ) -> str:
-    """Return the key of a model after a stage.
+    """Return the key of a model after a stage of whatever length.
 
     Parameters
     ----------
@@ -52,8 +52,8 @@ def stage_key(
     head_seed
         Seed of the head drawn before it, or None.
     how
-        Other arguments of :func:`trainables.stage.train_stage`; a function's name, or a value's ``repr``, says what
-        it is.
+        Other arguments of :func:`trainables.stage.train_stage` but the length; a function's name, or a value's
+        ``repr``, says what it is.
     world
         Workers draw dropout masks of their own, so their number counts.
     """

@@ -141,9 +141,9 @@ def train_arm(
         if stage.head_seed is not None:
             reinitialise_head(model, stage.head_seed)
         how = _arguments(stage, settings, precision)
-        key = stage_key(key, stage.rows, stage.head_seed, how, world)
+        key = f"{stage_key(key, stage.rows, stage.head_seed, how, world)}-{stage.steps}"
         kept = cache if _others_begin_with(stage, settings, share_vanilla) else None
-        reports[stage.name] = train_or_reuse(model, stage.rows, world, kept, key, **how)
+        reports[stage.name] = train_or_reuse(model, stage.rows, world, kept, key, steps=stage.steps, **how)
     if arm.head is not None:
         reports["head"] = retrain_head(
             model,
@@ -163,10 +163,9 @@ def train_arm(
 
 
 def _arguments(stage: Stage, settings: TrialSettings, precision: torch.dtype) -> dict[str, Any]:
-    """Return what a stage is trained with, but for its rows."""
+    """Return what a stage is trained with, but for its rows and its length."""
     return {
         "loss": stage.loss,
-        "steps": stage.steps,
         "learning_rate": stage.learning_rate,
         "schedule": stage.schedule,
         "trainable": stage.trainable,
