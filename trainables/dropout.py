@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch.overrides import TorchFunctionMode
 
@@ -32,7 +33,17 @@ class MaskGenerator:
     """
 
     def __init__(self, seed: int) -> None:
-        self._generator = np.random.Generator(np.random.SFC64(seed))
+        self._source = np.random.SFC64(seed)
+        self._generator = np.random.Generator(self._source)
+
+    def state(self) -> npt.NDArray[np.uint64]:
+        """Return where the stream is, (4,)."""
+        words: npt.NDArray[np.uint64] = self._source.state["state"]["state"].copy()
+        return words
+
+    def load_state(self, state: npt.NDArray[np.uint64]) -> None:
+        """Go on from a :meth:`state`: the next masks are those that followed it."""
+        self._source.state = {**self._source.state, "state": {"state": np.asarray(state, np.uint64)}}
 
     def mask(self, shape: Iterable[int], p: float, dtype: torch.dtype) -> torch.Tensor:
         """Return a mask to multiply with: 0 with probability p, else 1 / (1 - p).
@@ -87,3 +98,36 @@ class FastDropout(TorchFunctionMode):
         if not training or p == 0.0:
             return tensor
         return tensor * self._masks.mask(tensor.shape, p, tensor.dtype)
+
+
+def set_dropout(model: Any, rate: float | None) -> None:
+    """Set every dropout rate of a model, and those of its configuration; None leaves them.
+
+    Parameters
+    ----------
+    model
+        A transformers model.
+    rate
+        Share of numbers to drop, in [0, 1).
+
+    Raises
+    ------
+    ValueError
+        The rate is outside [0, 1).
+    """
+    if rate is None:
+        return
+    if not 0.0 <= rate < 1.0:
+        raise ValueError(f"dropout is {rate}; expected a rate in [0, 1)")
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = rate
+        _set_rates(module, rate)
+    _set_rates(model.config, rate)
+
+
+def _set_rates(holder: Any, rate: float) -> None:
+    """Set what some architectures hand to attention and what a configuration records: floats named after dropout."""
+    for name, value in list(vars(holder).items()):
+        if "dropout" in name and isinstance(value, int | float) and not isinstance(value, bool):
+            setattr(holder, name, rate)

@@ -234,6 +234,44 @@ def head_modules(model: Any) -> Iterator[tuple[str, torch.nn.Module]]:
             yield name, module
 
 
+def encoder_layers(model: Any) -> list[torch.nn.Module]:
+    """Return the encoder's layers from the lowest to the highest: the members of its longest list of modules.
+
+    Raises
+    ------
+    ValueError
+        The encoder has no list of modules.
+    """
+    stacks = [m for m in model.base_model.modules() if isinstance(m, torch.nn.ModuleList) and len(m)]
+    if not stacks:
+        raise ValueError(f"{type(model).__name__} has no list of layers to tell its blocks from")
+    longest = max(stacks, key=len)
+    return list(longest)
+
+
+def layer_rate_factors(model: Any, decay: float) -> dict[torch.nn.Parameter, float]:
+    """Return each parameter's factor on the learning rate under layer-wise decay.
+
+    decay^k for the k-th layer from the top (0, 1, …, L - 1), decay^L for the embeddings and whatever else lies below
+    the layers, 1 for pooler and head.
+
+    References
+    ----------
+    Sun et al., How to Fine-Tune BERT for Text Classification?, CCL 2019, section 4.3.
+    """
+    layers = encoder_layers(model)
+    above = [module for _, module in head_modules(model)]
+    pooler = getattr(model.base_model, "pooler", None)
+    if pooler is not None:
+        above.append(pooler)
+    factors = dict.fromkeys(model.parameters(), decay ** len(layers))
+    for depth, layer in enumerate(reversed(layers)):
+        factors.update(dict.fromkeys(layer.parameters(), decay**depth))
+    for module in above:
+        factors.update(dict.fromkeys(module.parameters(), 1.0))
+    return factors
+
+
 def _draw(model: Any, roots: Sequence[torch.nn.Module], seed: int) -> None:
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(seed)

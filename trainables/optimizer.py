@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -35,6 +36,10 @@ class FlatAdamW:
         (U, H) float32 word embedding rows to train beside them, or None.
     weight_decay, max_grad_norm
         As usual; a norm bound of 0 or less means no clipping.
+    rate_factors
+        Factor on the learning rate of each parameter; 1 where it is not named.
+    table_rate_factor
+        The same of the table.
 
     References
     ----------
@@ -48,25 +53,30 @@ class FlatAdamW:
         *,
         weight_decay: float,
         max_grad_norm: float,
+        rate_factors: Mapping[torch.nn.Parameter, float] | None = None,
+        table_rate_factor: float = 1.0,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
     ) -> None:
         self._max_grad_norm = max_grad_norm
-        self._weight_decay = weight_decay
         self._betas, self._eps = betas, eps
         self._masters = masters
-        # Order: embedding rows (a gradient already in float32), then decayed, then undecayed weights; inside
-        # each, bfloat16 before float32, so that one run of the buffer casts in one operation.
-        ordered = sorted(masters, key=lambda p: (p.dim() < 2, p.dtype == torch.float32))
+        factors = rate_factors or {}
+        ordered = sorted(
+            masters,
+            key=lambda p: (factors.get(p, 1.0) != table_rate_factor, factors.get(p, 1.0), p.dim() < 2),
+        )
         device = next(iter(masters)).device if masters else torch.device("cpu")
         self._slots: list[_Slot] = []
         position = _aligned(table.numel()) if table is not None else 0
-        self._decay_stop = position
+        stops = [(position, table_rate_factor, weight_decay)]
         for parameter in ordered:
             self._slots.append(_Slot(parameter, position, position + parameter.numel()))
             position = _aligned(position + parameter.numel())
-            if parameter.dim() >= 2:
-                self._decay_stop = position
+            stops.append(
+                (position, factors.get(parameter, 1.0), weight_decay if parameter.dim() >= 2 else 0.0)
+            )
+        self._runs = _runs(stops)
         self.weights = torch.zeros(position, device=device)
         self.gradient = torch.zeros(position, device=device)
         self._mean, self._square = torch.zeros_like(self.weights), torch.zeros_like(self.weights)
@@ -104,8 +114,7 @@ class FlatAdamW:
         # The fused kernel divides the gradient by this on its way: clipping without a pass of its own.
         scale = ((norm + 1e-6) / self._max_grad_norm).clamp(min=1.0) if self._max_grad_norm > 0 else None
         self._step += 1
-        stop = self._decay_stop
-        for part, decay in ((slice(0, stop), self._weight_decay), (slice(stop, None), 0.0)):
+        for part, factor, decay in self._runs:
             torch._fused_adamw_(
                 [self.weights[part]],
                 [self.gradient[part]],
@@ -113,7 +122,7 @@ class FlatAdamW:
                 [self._square[part]],
                 [],
                 [self._step],
-                lr=learning_rate,
+                lr=learning_rate * factor,
                 beta1=self._betas[0],
                 beta2=self._betas[1],
                 weight_decay=decay,
@@ -133,6 +142,30 @@ class FlatAdamW:
         for slot in self._slots:
             self._masters[slot.parameter].copy_(slot.view(self.weights))
 
+    def state(self) -> dict[str, torch.Tensor]:
+        """Return copies of all that a later step depends on, to be taken between two steps."""
+        return {name: tensor.clone() for name, tensor in self._state().items()}
+
+    def load_state(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Go on from a :meth:`state` of an optimizer of the same parameters, bit for bit.
+
+        Raises
+        ------
+        ValueError
+            The state is of other parameters.
+        """
+        own = self._state()
+        found = {name: tuple(tensor.shape) for name, tensor in state.items()}
+        expected = {name: tuple(tensor.shape) for name, tensor in own.items()}
+        if found != expected:
+            raise ValueError(f"optimizer state has {found}; expected {expected}")
+        for name, tensor in own.items():
+            tensor.copy_(state[name])
+        self._round_weights()
+
+    def _state(self) -> dict[str, torch.Tensor]:
+        return {"weights": self.weights, "mean": self._mean, "square": self._square, "step": self._step}
+
     def _round_weights(self) -> None:
         if self._compute is not None:
             self._compute[self._dense_start :].copy_(self.weights[self._dense_start :])
@@ -140,3 +173,14 @@ class FlatAdamW:
 
 def _aligned(position: int) -> int:
     return -(-position // _ALIGNMENT) * _ALIGNMENT
+
+
+def _runs(stops: list[tuple[int, float, float]]) -> list[tuple[slice, float, float]]:
+    """Return (part of the buffer, rate factor, weight decay) of neighbours that share both values."""
+    runs, start = [], 0
+    for (factor, decay), group in itertools.groupby(stops, key=lambda stop: stop[1:]):
+        *_, (stop, _, _) = group
+        if stop > start:
+            runs.append((slice(start, stop), factor, decay))
+        start = stop
+    return runs

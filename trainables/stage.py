@@ -15,7 +15,7 @@ import torch
 from trainables.batching import shard, steps_of, steps_per_epoch, training_batches
 from trainables.dropout import MaskGenerator
 from trainables.embedding import OccurringEmbedding, occurring_tokens
-from trainables.encoder import head_modules
+from trainables.encoder import encoder_layers, head_modules, layer_rate_factors
 from trainables.errors import TrialFailed
 from trainables.forward import compute_logits
 from trainables.losses import Loss, cross_entropy
@@ -84,6 +84,7 @@ def train_stage(
     batch_size: int = 16,
     weight_decay: float = 0.01,
     max_grad_norm: float = 1.0,
+    layer_decay: float = 1.0,
     trainable: str = "all",
     seed: int = 0,
     precision: torch.dtype = torch.float32,
@@ -105,6 +106,8 @@ def train_stage(
         (``linear``), or of one epoch's (``constant``, so that a longer stage begins with a shorter one).
     batch_size
         Rows per step over all workers.
+    layer_decay
+        Factor by which the learning rate falls from each layer to the one below it.
     trainable
         ``all``, ``last_block`` (the last encoder layer, pooler and head) or ``head``.
     seed
@@ -139,7 +142,7 @@ def train_stage(
     target = torch.from_numpy(np.asarray(labels, np.int64))
     with ExitStack() as stack:
         optimizer = stack.enter_context(
-            _optimizer(model, tokens, trainable, precision, pad_id, weight_decay, max_grad_norm)
+            _optimizer(model, tokens, trainable, precision, pad_id, weight_decay, max_grad_norm, layer_decay)
         )
         masks = stack.enter_context(_training_mode(model, derive_seed(seed, "dropout", world.rank)))
         for step, batch in enumerate(
@@ -176,10 +179,12 @@ def _optimizer(
     pad_id: int,
     weight_decay: float,
     max_grad_norm: float,
+    layer_decay: float,
 ) -> Iterator[FlatAdamW]:
     """Set up the model's parameters for training, and put everything back on leaving."""
     trained = trained_parameters(model, trainable)
     embedding = model.get_input_embeddings()
+    factors = layer_rate_factors(model, layer_decay) if layer_decay != 1.0 else {}
     for parameter in model.parameters():
         parameter.requires_grad_(parameter in trained)
     with compute_in(model, precision) as masters:
@@ -193,6 +198,8 @@ def _optimizer(
             table,
             weight_decay=weight_decay,
             max_grad_norm=max_grad_norm,
+            rate_factors=factors,
+            table_rate_factor=factors.get(embedding.weight, 1.0),
         )
         if optimizer.table is not None:
             occurring.bind(optimizer.table, optimizer.table_gradient)
@@ -220,11 +227,8 @@ def trained_parameters(model: Any, trainable: str) -> set[torch.nn.Parameter]:
 
 
 def last_block(model: Any) -> torch.nn.Module:
-    """Return the encoder's last layer: the last member of its longest list of modules."""
-    stacks = [m for m in model.base_model.modules() if isinstance(m, torch.nn.ModuleList) and len(m)]
-    if not stacks:
-        raise ValueError(f"{type(model).__name__} has no list of layers to find its last block in")
-    return next(iter(reversed(max(stacks, key=len))))
+    """Return the encoder's last layer."""
+    return encoder_layers(model)[-1]
 
 
 @contextmanager

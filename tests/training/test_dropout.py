@@ -4,7 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from trainables.dropout import FastDropout, MaskGenerator
+from trainables.dropout import FastDropout, MaskGenerator, set_dropout
+from trainables.encoder import build_classifier
 
 N = 1 << 20
 
@@ -54,3 +55,40 @@ def test_gradient_uses_the_mask_of_the_forward_pass():
         y = F.dropout(x, 0.3)
     y.sum().backward()
     assert torch.equal(x.grad, y.detach())
+
+
+def test_goes_on_from_a_state_with_the_masks_that_followed_it():
+    generator = MaskGenerator(3)
+    generator.mask((5, 3), 0.1, torch.float32)
+    state = generator.state()
+    followed = [generator.mask((7, 11), 0.1, torch.bfloat16) for _ in range(3)]
+    resumed = MaskGenerator(9)
+    resumed.load_state(state)
+    assert all(torch.equal(mask, resumed.mask((7, 11), 0.1, torch.bfloat16)) for mask in followed)
+
+
+@pytest.mark.parametrize("which", ["encoder", "distilbert"])
+def test_set_dropout_reaches_every_rate(which, request):
+    model = build_classifier(request.getfixturevalue(which), 3, seed=1).train()
+    ids = torch.arange(5, 15).view(1, -1)
+
+    def varies():
+        return not torch.equal(model(input_ids=ids).logits, model(input_ids=ids).logits)
+
+    set_dropout(model, None)
+    assert varies()
+    set_dropout(model, 0.0)
+    assert not varies()
+    set_dropout(model, 0.25)
+    assert {m.p for m in model.modules() if isinstance(m, torch.nn.Dropout)} == {0.25}
+    assert varies()
+    rates = {
+        name: rate for name, rate in model.config.to_dict().items() if "dropout" in name and rate is not None
+    }
+    assert set(rates.values()) == {0.25}
+
+
+@pytest.mark.parametrize("rate", [-0.1, 1.0, float("nan")])
+def test_a_rate_that_is_none_is_refused(encoder, rate):
+    with pytest.raises(ValueError, match="expected a rate"):
+        set_dropout(build_classifier(encoder, 3, seed=1), rate)
