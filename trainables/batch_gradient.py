@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,36 @@ import torch
 from trainables.batching import Rows, shard
 from trainables.dropout import MaskGenerator
 from trainables.errors import TrialFailed
+from trainables.flops import model_flops
 from trainables.forward import compute_logits
 from trainables.losses import Loss
 from trainables.optimizer import FlatAdamW
 from trainables.token_budget import token_budget
 from trainables.tokens import TokenisedTexts
 from trainables.world import World
+
+
+@dataclass(frozen=True)
+class BatchWork:
+    """What a worker did for one batch.
+
+    Attributes
+    ----------
+    loss
+        Its part of the loss, (), scaled so that its mean over workers is the batch's.
+    rows
+        Rows of the global batch.
+    real_tokens, padded_tokens
+        Tokens of its own rows without and with padding.
+    flops
+        Floating point operations that the model asks for on its real tokens.
+    """
+
+    loss: torch.Tensor
+    rows: int
+    real_tokens: int
+    padded_tokens: int
+    flops: float
 
 
 class BatchGradient:
@@ -59,9 +84,10 @@ class BatchGradient:
         self._optimizer = optimizer
         self._masks = masks
         self._world = world
+        self._cost = model_flops(model, backward=True)
         self._budget = token_budget("training", model, precision)
 
-    def of(self, batch: Rows, loss: Loss) -> tuple[torch.Tensor, int, int]:
+    def of(self, batch: Rows, loss: Loss) -> BatchWork:
         """Compute the gradient of the mean loss of a batch, over all workers.
 
         Parameters
@@ -70,11 +96,6 @@ class BatchGradient:
             (b,) row numbers of the global batch.
         loss
             Loss of each row.
-
-        Returns
-        -------
-        This worker's part of the loss, (), scaled so that its mean over workers is the batch's; and the tokens that
-        it computed without and with padding.
 
         Raises
         ------
@@ -111,7 +132,14 @@ class BatchGradient:
         value = torch.zeros((), device=self._device)
         for part_value, _ in parts:
             value = value + part_value
-        return value, int(self._lengths[rows].sum()), sum(computed for _, computed in parts)
+        lengths = self._lengths[rows]
+        return BatchWork(
+            value,
+            len(batch),
+            int(lengths.sum()),
+            sum(computed for _, computed in parts),
+            self._cost.of(lengths) if len(rows) else 0.0,
+        )
 
     def rows_at_once(self, batch_size: int) -> int:
         """Return how many of the longest rows this worker computes at once in batches of a size."""

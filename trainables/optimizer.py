@@ -150,6 +150,10 @@ class FlatAdamW:
         for slot in self._slots:
             self._masters[slot.parameter].copy_(slot.view(self.weights))
 
+    def trained(self) -> dict[torch.nn.Parameter, torch.Tensor]:
+        """Return each parameter's float32 weights as they are now; :attr:`table` has those of the table."""
+        return {slot.parameter: slot.view(self.weights) for slot in self._slots}
+
     def state(self) -> dict[str, torch.Tensor]:
         """Return copies of all that a later step depends on, to be taken between two steps."""
         return {name: tensor.clone() for name, tensor in self._state().items()}

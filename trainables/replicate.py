@@ -14,11 +14,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from trainables.augment.cached import cached_stage1_set
 from trainables.augment.stage1_set import Stage1Set
 from trainables.batching import steps_of
 from trainables.cache import ContentCache
+from trainables.checkpoint import Checkpoints
 from trainables.corpora.imbalance import draw
 from trainables.encoder import encoder_digest, load_tokenizer, resolve_device, resolve_precision
 from trainables.losses import adjust_logits
@@ -30,7 +32,7 @@ from trainables.tokens import tokenise
 from trainables.two_stage import TrainingRows, train_two_stage
 from trainables.world import World
 
-_STAGE1_VERSION = 1  # of the training code: raised when the same settings no longer give the same weights
+_VERSION = 2  # of the training code: raised when the same settings no longer give the same weights or states
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ def run_replicate(
         Training diverged.
     """
     started = time.perf_counter()
-    cache = ContentCache(Path(run.cache_dir))
+    cache = ContentCache(Path(run.cache_dir), run.cache_max_bytes)
     rows = draw_rows(prepared, run, settings.imbalance_ratio, replicate)
     labels = prepared.train_labels[rows]
     stage1_rows, stage1_key, diagnostics = None, None, {}
@@ -95,7 +97,7 @@ def run_replicate(
         stage1_set = _stage1_set(prepared, run, settings, replicate, rows, cache)
         tokens = tokenise(stage1_set.texts, load_tokenizer(run.encoder), run.encoder.max_length)
         stage1_rows = TrainingRows(tokens, stage1_set.labels)
-        stage1_key = _stage1_key(run, settings, replicate, world, stage1_rows)
+        stage1_key = _training_key(run, _stage1_settings(settings), replicate, world, stage1_rows)
         diagnostics = {
             "stage1_rows": float(len(stage1_set.labels)),
             # Also where stage 1 comes from the cache: compute-matched vanilla is given as many steps.
@@ -107,18 +109,23 @@ def run_replicate(
             "augmentation_seconds": time.perf_counter() - started,
             "augmentation_cache_hits": float(cache.hits.get("augmentation", 0)),
         }
+    stage2_rows = TrainingRows(prepared.train_tokens.select(rows), labels)
+    stages = (stage2_rows,) if stage1_rows is None else (stage1_rows, stage2_rows)
+    run_key = _training_key(run, settings.to_config(), replicate, world, *stages)
     result = train_two_stage(
         settings,
         run.encoder,
         len(prepared.classes),
         stage1_rows,
-        TrainingRows(prepared.train_tokens.select(rows), labels),
+        stage2_rows,
         {"val": prepared.validation_tokens},
         study_seed=run.study_seed,
         replicate=replicate,
         world=world,
         stage1_cache=cache,
         stage1_key=stage1_key,
+        stage1_grid=run.stage1_grid,
+        checkpoints=Checkpoints(cache, run_key, run.checkpoint_every_s),
     )
     logits = result.logits["val"]
     counts = np.bincount(labels, minlength=len(prepared.classes))
@@ -132,6 +139,8 @@ def run_replicate(
             "stage2_rows": float(len(rows)),
             **diagnostics,
             "stage1_cache_hits": float(cache.hits.get("stage1", 0)),
+            "cache_corrupt": float(sum(cache.corrupt.values())),
+            "cache_evicted": float(cache.evicted),
             **result.diagnostics,
         },
     )
@@ -165,21 +174,25 @@ def _stage1_set(
     )
 
 
-def _stage1_key(
-    run: RunSettings, settings: TrialSettings, replicate: int, world: World, rows: TrainingRows
-) -> str:
-    """Digest of everything that stage 1 depends on; what only stage 2 depends on is left out."""
+def _stage1_settings(settings: TrialSettings) -> dict[str, Any]:
+    """Return the settings that stage 1 depends on, but for its length: what only stage 2 depends on is left out."""
     config = settings.to_config()
-    stage1 = {name: value for name, value in config.items() if not name.startswith("stage2_")}
-    del stage1["head"]
+    left_out = ("head", "stage1_epochs", "stage1_steps")
+    return {k: v for k, v in config.items() if not k.startswith("stage2_") and k not in left_out}
+
+
+def _training_key(
+    run: RunSettings, settings: dict[str, Any], replicate: int, world: World, *stages: TrainingRows
+) -> str:
+    """Digest of everything that training with some settings on the rows of some stages depends on."""
     return digest_of(
         {
-            "version": _STAGE1_VERSION,
-            "rows": _digest_of_arrays(rows.tokens.ids, rows.tokens.offsets, rows.labels),
+            "version": [_VERSION, torch.__version__],
+            "rows": [_digest_of_arrays(x.tokens.ids, x.tokens.offsets, x.labels) for x in stages],
             "encoder": [repr(run.encoder), encoder_digest(run.encoder)],
             "numerics": [str(resolve_device(run.encoder)), str(resolve_precision(run.encoder))],
             "seed": run.study_seed,
-            "settings": stage1,
+            "settings": settings,
             "replicate": replicate,
             "workers": world.size,
         },

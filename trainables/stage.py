@@ -17,17 +17,16 @@ from trainables.batching import steps_of, steps_per_epoch, training_batches
 from trainables.dropout import MaskGenerator
 from trainables.embedding import OccurringEmbedding, occurring_tokens
 from trainables.encoder import encoder_layers, head_modules, layer_rate_factors
+from trainables.flops import peak_flops
 from trainables.losses import Loss, cross_entropy
 from trainables.optimizer import FlatAdamW
 from trainables.precision import compute_in
+from trainables.running_stage import RunningStage, StageProgress, StageState
 from trainables.seeds import derive_seed
-from trainables.stage_progress import StageProgress, StageState
 from trainables.tokens import TokenisedTexts
 from trainables.world import World
 
-__all__ = ["StageReport", "StageState", "World", "learning_rate_at", "stage_steps", "train_stage"]
-
-AfterStep = Callable[[int, Callable[[], StageState]], None]
+__all__ = ["StageReport", "World", "learning_rate_at", "stage_steps", "train_stage"]
 
 
 @dataclass(frozen=True)
@@ -44,6 +43,10 @@ class StageReport:
         Tokens of this worker's batches without and with padding.
     mean_loss, last_loss
         Mean over all steps and loss of the last step (this worker's part).
+    flops
+        Floating point operations that the model asks for on this worker's real tokens.
+    peak_flops
+        What the device could do a second; None where that is not known.
     micro_batch
         Longest rows that this worker computed at once: fewer than its part of a batch where memory ran out.
     resumed_at
@@ -57,8 +60,15 @@ class StageReport:
     padded_tokens: int
     mean_loss: float
     last_loss: float
+    flops: float
+    peak_flops: float | None
     micro_batch: int
-    resumed_at: int = 0
+    resumed_at: int
+
+    @property
+    def mfu(self) -> float | None:
+        """Share of the device's peak that the model's operations made up; None where the peak is not known."""
+        return self.flops / self.seconds / self.peak_flops if self.peak_flops else None
 
 
 def learning_rate_at(step: int, steps: int, peak: float, schedule: str, warmup_steps: int) -> float:
@@ -96,7 +106,7 @@ def train_stage(
     world: World | None = None,
     loss: Loss = cross_entropy,
     resume: StageState | None = None,
-    after_step: AfterStep | None = None,
+    after_step: Callable[[RunningStage], None] | None = None,
 ) -> StageReport:
     """Train a classifier in place on one set of rows.
 
@@ -128,7 +138,7 @@ def train_stage(
     resume
         Where a run of this stage, or of one that it begins with, was interrupted; goes on from there bit for bit.
     after_step
-        Called after each step with the steps done and a function that returns the stage's state.
+        Called after each step with the stage as it is then.
 
     Raises
     ------
@@ -151,29 +161,25 @@ def train_stage(
         warmup * (total if schedule == "linear" else steps_per_epoch(len(tokens), batch_size))
     )
     pad_id = model.config.pad_token_id
-    first = resume.step if resume is not None else 0
-    progress = StageProgress(next(model.parameters()).device)
+    device = next(model.parameters()).device
     with ExitStack() as stack:
         optimizer = stack.enter_context(
             _optimizer(model, tokens, trainable, precision, pad_id, weight_decay, max_grad_norm, layer_decay)
         )
         masks = stack.enter_context(_training_mode(model, derive_seed(seed, "dropout", world.rank)))
         gradient = BatchGradient(model, tokens, labels, optimizer, masks, precision, world)
+        stage = RunningStage(model, optimizer, gradient, StageProgress(device))
         if resume is not None:
-            optimizer.load_state({**optimizer.state(), **resume.optimizer})
-            gradient.load_state(resume.worker)
-            progress.load_state(resume.worker["counts"])
-
-        def state() -> StageState:
-            return StageState(step + 1, optimizer.state(), {**gradient.state(), "counts": progress.state()})
-
+            stage.load_state(resume)
+        first, progress = stage.step, stage.progress
         batches = training_batches(tokens.lengths, batch_size, total, derive_seed(seed, "batches"))
         for step, batch in enumerate(islice(batches, first, None), first):
             rate = learning_rate_at(step, total, learning_rate, schedule, warmup_steps)
-            value, real, padded = gradient.of(batch, loss)
-            progress.add(value, optimizer.step(rate), rate, rows=len(batch), real=real, padded=padded)
+            work = gradient.of(batch, loss)
+            progress.add(work, optimizer.step(rate), rate)
+            stage.step = step + 1
             if after_step is not None:
-                after_step(step + 1, state)
+                after_step(stage)
         progress.check()
         optimizer.write_back()
     return StageReport(
@@ -184,6 +190,8 @@ def train_stage(
         progress.padded_tokens,
         progress.mean(),
         progress.last(),
+        progress.flops,
+        peak_flops(device, precision),
         gradient.rows_at_once(batch_size),
         first,
     )

@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainables.cache import ContentCache
+from trainables.checkpoint import Checkpoints, train_resumably
 from trainables.encoder import (
     EncoderSettings,
     build_classifier,
@@ -30,7 +31,7 @@ from trainables.encoder import (
 from trainables.forward import predict
 from trainables.seeds import derive_seed
 from trainables.settings import TrialSettings
-from trainables.stage import StageReport, train_stage
+from trainables.stage import StageReport
 from trainables.stage_tree import TrainingRows, train_or_reuse
 from trainables.tokens import TokenisedTexts
 from trainables.world import World
@@ -77,6 +78,8 @@ def train_two_stage(
     world: World | None = None,
     stage1_cache: ContentCache | None = None,
     stage1_key: str | None = None,
+    stage1_grid: Sequence[float] = (),
+    checkpoints: Checkpoints | None = None,
     keep_model: bool = False,
 ) -> TwoStageResult:
     """Train one arm on one replicate and return its logits on the evaluation sets.
@@ -101,8 +104,12 @@ def train_two_stage(
     world
         The workers that share this run.
     stage1_cache, stage1_key
-        Where stage 1's weights are kept, and a digest of all that they depend on. A hit gives the same result as
-        training, bit for bit.
+        Where stage 1's weights are kept, and a digest of all that they depend on besides the stage's length. A hit
+        gives the same result as training, bit for bit.
+    stage1_grid
+        Lengths of stage 1, in epochs, that other trials may ask for.
+    checkpoints
+        Where the run keeps the state of its unfinished stages; None for nowhere.
     keep_model
         Return the model too.
 
@@ -132,6 +139,8 @@ def train_two_stage(
             stage1_cache,
             stage1_key,
             epochs=settings.stage1_epochs,
+            grid=stage1_grid,
+            checkpoint=checkpoints.stage("stage1") if checkpoints else None,
             learning_rate=settings.stage1_learning_rate,
             schedule=settings.stage1_schedule,
             trainable=settings.stage1_trainable,
@@ -141,10 +150,11 @@ def train_two_stage(
         if settings.head == "reinit":
             reinitialise_head(model, derive_seed(study_seed, "stage2/head", replicate))
 
-    stage2 = train_stage(
+    stage2 = train_resumably(
         model,
         stage2_rows.tokens,
         stage2_rows.labels,
+        checkpoint=checkpoints.stage("stage2") if checkpoints else None,
         epochs=None if settings.stage2_steps is not None else settings.stage2_epochs,
         steps=settings.stage2_steps,
         learning_rate=settings.stage2_learning_rate,
@@ -177,5 +187,8 @@ def _stage_diagnostics(stage: str, report: StageReport | None) -> dict[str, floa
         f"{stage}_seconds": report.seconds,
         f"{stage}_mean_loss": report.mean_loss,
         f"{stage}_padding_share": 1.0 - report.real_tokens / max(report.padded_tokens, 1),
+        f"{stage}_micro_batch": float(report.micro_batch),
+        f"{stage}_resumed_at": float(report.resumed_at),
         f"{stage}_tokens_per_second": report.real_tokens / report.seconds,
+        **({} if report.mfu is None else {f"{stage}_mfu": report.mfu}),
     }

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from tests.training.conftest import without_dropout
+from trainables.encoder import build_classifier
+from trainables.flops import gpu_peak, model_flops, peak_flops
+from trainables.stage import train_stage
+
+
+def counted(model, texts, length, backward):
+    """Count with PyTorch's own counter what transformers computes for texts without padding."""
+    ids = torch.full((texts, length), 7)
+    with FlopCounterMode(display=False) as counter:
+        logits = model(input_ids=ids).logits
+        if backward:
+            logits.sum().backward()
+    return counter.get_total_flops()
+
+
+@pytest.mark.parametrize("which", ["encoder", "distilbert"])
+@pytest.mark.parametrize("backward", [False, True])
+@pytest.mark.parametrize(("texts", "length"), [(1, 5), (4, 30)])
+def test_counts_what_transformers_computes(which, backward, texts, length, request):
+    model = without_dropout(build_classifier(request.getfixturevalue(which), 3, seed=1)).train()
+    expected = counted(model, texts, length, backward)
+    found = model_flops(model, backward=backward).of(np.full(texts, length))
+    assert found == pytest.approx(expected, rel=0.01)
+
+
+def test_frozen_layers_have_no_backward_pass(encoder):
+    model = build_classifier(encoder, 3, seed=1)
+    lengths = np.array([10, 20])
+    whole, forward = (model_flops(model, backward=b).of(lengths) for b in (True, False))
+    for parameter in model.bert.parameters():
+        parameter.requires_grad_(False)
+    head_alone = model_flops(model, backward=True).of(lengths)
+    assert whole == 3 * forward
+    assert forward < head_alone < 1.01 * forward
+
+
+def test_peaks():
+    assert gpu_peak("NVIDIA H100 80GB HBM3") == 989.4e12
+    assert gpu_peak("NVIDIA H100 PCIe") == 756.5e12
+    assert gpu_peak("NVIDIA L40S") == 362e12
+    assert gpu_peak("NVIDIA L4") == 121e12
+    assert gpu_peak("an unknown one") is None
+    peak = peak_flops(torch.device("cpu"), torch.float32)
+    assert peak is not None and peak > 1e8
+
+
+def test_a_stage_reports_flops_and_their_share_of_the_peak(encoder, toy):
+    tokens, labels = toy
+    model = build_classifier(encoder, 3, seed=1)
+    report = train_stage(model, tokens, labels, epochs=2, learning_rate=1e-4)
+    assert report.flops == pytest.approx(2 * model_flops(model, backward=True).of(tokens.lengths))
+    assert report.mfu is not None and 0 < report.mfu < 1
+    frozen = train_stage(model, tokens, labels, epochs=2, learning_rate=1e-4, trainable="head")
+    assert frozen.flops < 0.5 * report.flops
