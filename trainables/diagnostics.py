@@ -31,8 +31,9 @@ def run_diagnostics(
     For each stage S of ``stage1``, ``stage2`` and ``head``: ``S_steps``, ``S_rows`` and ``S_rows/<class>`` (the rows of
     one epoch; not for ``head``), ``S_cache_hits`` (1 where its weights came from the cache). Where it trained,
     ``S_seconds``, ``S_mean_loss``, ``S_padding_share`` and ``S_tokens_per_second`` (real tokens of one
-    worker), and ``S_mfu`` where the device's peak is known. Besides ``evaluation_rows_per_second``
-    and ``overhead_share``: the share of ``seconds`` that was neither training nor scoring.
+    worker), ``S_micro_batch``, ``S_resumed_at``, and ``S_mfu`` where the device's peak is known. Besides
+    ``evaluation_rows_per_second`` and ``overhead_share``: the share of ``seconds`` that was neither
+    training nor scoring.
     """
     numbers: dict[str, float] = {}
     for stage in result.stages:
@@ -53,8 +54,11 @@ def run_diagnostics(
             f"{name}_padding_share": 1.0 - report.real_tokens / max(report.padded_tokens, 1),
             f"{name}_tokens_per_second": report.real_tokens / report.seconds,
         }
-        if isinstance(report, StageReport) and report.mfu is not None:
-            numbers[f"{name}_mfu"] = report.mfu
+        if isinstance(report, StageReport):
+            numbers[f"{name}_micro_batch"] = float(report.micro_batch)
+            numbers[f"{name}_resumed_at"] = float(report.resumed_at)
+            if report.mfu is not None:
+                numbers[f"{name}_mfu"] = report.mfu
     numbers["evaluation_rows_per_second"] = scored_rows / result.scoring_seconds
     numbers["overhead_share"] = 1.0 - spent / seconds
     return numbers

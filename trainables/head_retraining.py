@@ -24,6 +24,7 @@ from trainables.seeds import derive_seed, generator
 from trainables.settings import TrialSettings
 from trainables.stage import learning_rate_at
 from trainables.stage_tree import TrainingRows
+from trainables.token_budget import token_budget
 from trainables.tokens import TokenisedTexts
 from trainables.world import World
 
@@ -129,18 +130,26 @@ def pooled_outputs(
     widths = -(-tokens.lengths // PADDED_MULTIPLE) * PADDED_MULTIPLE
     batches = evaluation_batches(widths, EVALUATION_TOKENS.get(device.type, 8192))
     inputs: list[torch.Tensor] = []
-    real = padded = 0
+    budget = token_budget("prediction", model, precision)
     model.eval()
+
+    def compute(batch: npt.NDArray[np.int64], is_first: bool) -> tuple[int, int]:
+        padded = compute_logits(model, tokens.select(batch))[1]
+        features[torch.from_numpy(batch).to(device)] = inputs.pop().float()
+        return int(tokens.lengths[batch].sum()), padded
+
     with compute_in(model, precision):
         handle = layer.register_forward_pre_hook(lambda _, arguments: inputs.append(arguments[0]))
         try:
-            for batch in batches[world.rank :: world.size]:
-                real += int(tokens.lengths[batch].sum())
-                padded += compute_logits(model, tokens.select(batch))[1]
-                features[torch.from_numpy(batch).to(device)] = inputs.pop().float()
+            parts = [
+                part
+                for batch in batches[world.rank :: world.size]
+                for part in budget.run(batch, widths, compute, inputs.clear)
+            ]
         finally:
             handle.remove()
     world.all_reduce_sum(features)
+    real, padded = (sum(part[i] for part in parts) for i in range(2))
     return features.cpu().numpy(), real, padded
 
 

@@ -85,7 +85,7 @@ def run_replicate(
         Training diverged.
     """
     started = time.perf_counter()
-    cache = ContentCache(Path(run.cache_dir))
+    cache = ContentCache(Path(run.cache_dir), run.cache_max_bytes)
     drawn = draw_rows(prepared, run, settings.imbalance_ratio, replicate)
     original = TrainingRows(prepared.train_tokens.select(drawn), prepared.train_labels[drawn])
     stage1, diagnostics = None, {}
@@ -111,6 +111,8 @@ def run_replicate(
         world=world,
         cache=cache,
         share_vanilla=run.share_vanilla,
+        stage1_grid=run.stage1_grid,
+        checkpoint_every_s=run.checkpoint_every_s,
     )
     logits = result.logits["val"]
     adjusted = adjust_logits(logits, np.bincount(original.labels, minlength=len(prepared.classes)))
@@ -119,6 +121,10 @@ def run_replicate(
     )
     seconds = time.perf_counter() - started
     diagnostics |= run_diagnostics(result, prepared.classes, len(prepared.validation_tokens), seconds)
+    diagnostics |= {
+        "cache_corrupt": float(sum(cache.corrupt.values())),
+        "cache_evicted": float(cache.evicted),
+    }
     return ReplicateOutcome(replicate, metrics, posthoc, seconds, diagnostics)
 
 

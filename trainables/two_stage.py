@@ -16,7 +16,7 @@ Which rows and which loss a stage has: :mod:`trainables.arms`.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,7 @@ import torch
 from trainables.arm_stages import Stage, stages_of
 from trainables.arms import LDAM_SCALE, ArmRows, arm_of
 from trainables.cache import ContentCache
+from trainables.checkpoint import EVERY_S, Checkpoints
 from trainables.dropout import set_dropout
 from trainables.encoder import (
     EncoderSettings,
@@ -86,6 +87,8 @@ def train_arm(
     world: World | None = None,
     cache: ContentCache | None = None,
     share_vanilla: bool = False,
+    stage1_grid: Sequence[float] = (),
+    checkpoint_every_s: float = EVERY_S,
     keep_model: bool = False,
 ) -> ArmResult:
     """Train one arm on one replicate and return its logits on the evaluation sets.
@@ -111,9 +114,14 @@ def train_arm(
         The workers that share this run.
     cache
         Where weights are kept that other trials begin with: after stage 1, and after the vanilla part of arms that
-        train the head anew. A hit gives the same result as training, bit for bit.
+        train the head anew; and the state of an unfinished stage. A hit gives the same result as training, bit for
+        bit.
     share_vanilla
         Keep the weights of arm ``vanilla`` too, for those arms.
+    stage1_grid
+        Lengths of stage 1, in epochs, that other trials may ask for.
+    checkpoint_every_s
+        Seconds between two checkpoints within a stage.
     keep_model
         Return the model too.
 
@@ -141,9 +149,20 @@ def train_arm(
         if stage.head_seed is not None:
             reinitialise_head(model, stage.head_seed)
         how = _arguments(stage, settings, precision)
-        key = f"{stage_key(key, stage.rows, stage.head_seed, how, world)}-{stage.steps}"
-        kept = cache if _others_begin_with(stage, settings, share_vanilla) else None
-        reports[stage.name] = train_or_reuse(model, stage.rows, world, kept, key, steps=stage.steps, **how)
+        key = stage_key(key, stage.rows, stage.head_seed, how, world)
+        trained = f"{key}-{stage.steps}"
+        reports[stage.name] = train_or_reuse(
+            model,
+            stage.rows,
+            world,
+            cache if _others_begin_with(stage, settings, share_vanilla) else None,
+            key,
+            steps=stage.steps,
+            grid=stage1_grid if stage.name == "stage1" else (),
+            checkpoint=Checkpoints(cache, trained, checkpoint_every_s).stage(stage.name) if cache else None,
+            **how,
+        )
+        key = trained
     if arm.head is not None:
         reports["head"] = retrain_head(
             model,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.training.conftest import without_dropout
+from tests.training.conftest import states_equal, without_dropout
 from trainables.batching import steps_of, training_batches
 from trainables.encoder import build_classifier
 from trainables.errors import TrialFailed
@@ -14,12 +14,6 @@ from trainables.forward import pad, predict
 from trainables.losses import cross_entropy
 from trainables.seeds import derive_seed
 from trainables.stage import learning_rate_at, train_stage
-
-
-def states_equal(a, b):
-    return all(
-        torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True)
-    )
 
 
 def reference_training(model, tokens, labels, *, steps, rate, seed, decay, clip):
