@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import torch
 
 from trainables.encoder import EncoderSettings, encoder_digest, resolve_device
 from trainables.settings import digest_of
@@ -27,7 +28,7 @@ def model_key(
     """Return the key of a classifier before any training."""
     return digest_of(
         {
-            "version": _VERSION,
+            "version": [_VERSION, torch.__version__],
             "encoder": [encoder_digest(encoder), encoder.layers, str(resolve_device(encoder))],
             "n_classes": n_classes,
             "head_seed": head_seed,
