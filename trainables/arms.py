@@ -39,7 +39,7 @@ from trainables.settings import POSTHOC_ARM, TrialSettings
 from trainables.stage_tree import TrainingRows
 from trainables.tokens import TokenisedTexts
 
-LDAM_SCALE = 30.0  # s and the start and β of deferred re-weighting: Cao et al. 2019, section 4 and their code
+LDAM_SCALE = 30.0  # s, and the start and β of deferred re-weighting, as in the code of Cao et al. 2019
 LDAM_DEFERRED_FROM = 0.8
 LDAM_BETA = 0.9999
 

@@ -66,7 +66,7 @@ def retrain_head(
     """Draw a classifier's output layer anew and train it on the pooled outputs of the training rows, in place.
 
     Arm ``crt`` draws its batches class by class, ``head_epochs`` times as many rows as there are (Kang et al. 2020,
-    section 4.1, classifier re-training). Arm ``feature_smote`` goes ``head_epochs`` times through the rows and SMOTE's.
+    classifier re-training). Arm ``feature_smote`` goes ``head_epochs`` times through the rows and SMOTE's.
     The pooled outputs are those of evaluation, without dropout. The schedule is ``linear``; every worker does all of
     this little work, so that their layers agree.
 

@@ -109,8 +109,8 @@ class Ldam:
 
     References
     ----------
-    Cao et al., Learning imbalanced datasets with label-distribution-aware margin loss, NeurIPS 2019, equations 12
-    and 13, and algorithm 1; scale and normalisation as in the authors' code.
+    Cao et al., Learning imbalanced datasets with label-distribution-aware margin loss, NeurIPS 2019, section 3.3
+    (the loss) and section 3.4 with algorithm 1 (deferred re-weighting); the scale is the authors' code's.
     """
 
     margins: tuple[float, ...]
@@ -147,7 +147,8 @@ def effective_number_weights(counts: npt.ArrayLike, beta: float) -> tuple[float,
 
     References
     ----------
-    Cui et al., Class-balanced loss based on effective number of samples, CVPR 2019, equation 10 and section 4.
+    Cui et al., Class-balanced loss based on effective number of samples, CVPR 2019, proposition 1 (the effective
+    number) and section 4 (the loss and its normalisation).
     """
     if not 0.0 <= beta < 1.0:
         raise ValueError(f"beta is {beta}; expected a number in [0, 1)")
@@ -162,7 +163,7 @@ def ldam_margins(counts: npt.ArrayLike, largest: float = 0.5) -> tuple[float, ..
 
     References
     ----------
-    Cao et al., NeurIPS 2019, equation 13 (Δ_c ∝ n_c^(-1/4)); the largest margin .5 is the authors' code's.
+    Cao et al., NeurIPS 2019, section 3.3 (Δ_c ∝ n_c^(-1/4)); the largest margin .5 is the authors' code's.
     """
     counts = _positive(counts)
     return tuple((largest * (counts / counts.min()) ** -0.25).tolist())

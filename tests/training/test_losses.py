@@ -116,7 +116,7 @@ def test_focal_loss_with_gamma_zero_is_cross_entropy():
 
 
 def test_ldam_margins():
-    """Cao et al. 2019, equation 9: for two classes Δ_1 / Δ_2 = (n_2 / n_1)^(1/4)."""
+    """Cao et al. 2019, section 3.2: for two classes Δ_1 / Δ_2 = (n_2 / n_1)^(1/4)."""
     assert ldam_margins([16, 1]) == pytest.approx((0.25, 0.5))
     assert ldam_margins([10_000, 1]) == pytest.approx((0.05, 0.5))
     assert ldam_margins([7, 7]) == (0.5, 0.5)
