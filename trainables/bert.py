@@ -5,13 +5,15 @@ Same function as transformers' ``BertForSequenceClassification``, and faster bec
 - texts lie end to end, so that nothing but attention computes on padding;
 - the last layer computes the first token of each text alone: the classifier reads no other;
 - query, key and value are one matrix product;
-- dropout masks come from a fast generator and join the residual sum in one operation.
+- dropout masks come from a fast generator and join the residual sum in one operation;
+- in bfloat16, compiled kernels do what lies between the matrix products (:mod:`trainables.fused`).
 
 Other architectures, and GPUs, run through transformers.
 """
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,13 +24,15 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from trainables.dropout import MaskGenerator
+from trainables.fused import fused_layer, weight_gradient
+from trainables.kernels import LANES, Kernels, compiled_kernels
 from trainables.tokens import TokenisedTexts
 
 Tensor = torch.Tensor
 
 # Matrix kernels are compiled per shape, which takes longer than running them: few shapes, little waste.
 _ROWS_MULTIPLE = 32
-_LENGTH_MULTIPLE = 8
+_LENGTH_MULTIPLE = LANES
 
 
 @dataclass(frozen=True)
@@ -43,24 +47,18 @@ class PackedTexts:
         (t,) int64 token id, and place in its text, of each row.
     n
         Rows that belong to texts.
-    first
-        (b,) int64 row of each text's first token.
+    first, lengths
+        (b,) int64 row of each text's first token, and its tokens.
     length
         Slots per text, l.
-    row_of_slot, slot_of_row
-        (b·l,) and (t,) int64.
-    bias
-        (b, 1, 1, l) float32 to add to attention scores: 0 on tokens, very negative on padding.
     """
 
     ids: Tensor
     positions: Tensor
     n: int
     first: Tensor
+    lengths: Tensor
     length: int
-    row_of_slot: Tensor
-    slot_of_row: Tensor
-    bias: Tensor
 
     @classmethod
     def of(cls, texts: TokenisedTexts, pad_id: int) -> PackedTexts:
@@ -68,26 +66,41 @@ class PackedTexts:
         lengths, starts = texts.lengths, texts.offsets[:-1]
         n = int(texts.offsets[-1])
         rows = _multiple(n + 1, _ROWS_MULTIPLE)
-        length = _multiple(int(lengths.max()), _LENGTH_MULTIPLE)
-        place = np.arange(length)
-        is_token = place < lengths[:, None]
         ids = np.full(rows, pad_id, np.int64)
         ids[:n] = texts.ids
-        positions, slot_of_row = np.zeros(rows, np.int64), np.zeros(rows, np.int64)
-        positions[:n] = np.broadcast_to(place, is_token.shape)[is_token]
-        slot_of_row[:n] = np.flatnonzero(is_token)
-        row_of_slot = np.where(is_token, starts[:, None] + place, n)
-        bias = np.where(is_token, 0.0, -1e30).astype(np.float32)
+        positions = np.zeros(rows, np.int64)
+        positions[:n] = np.arange(n) - np.repeat(starts, lengths)
         return cls(
             torch.from_numpy(ids),
             torch.from_numpy(positions),
             n,
             torch.from_numpy(starts.copy()),
-            length,
-            torch.from_numpy(row_of_slot.ravel()),
-            torch.from_numpy(slot_of_row),
-            torch.from_numpy(bias).view(len(texts), 1, 1, length),
+            torch.from_numpy(lengths),
+            _multiple(int(lengths.max()), _LENGTH_MULTIPLE),
         )
+
+    @functools.cached_property
+    def is_token(self) -> Tensor:
+        """(b, l) bool, which slots hold a token."""
+        return torch.arange(self.length) < self.lengths[:, None]
+
+    @functools.cached_property
+    def row_of_slot(self) -> Tensor:
+        """(b·l,) int64; a slot of padding takes the first row that belongs to no text."""
+        rows = self.first[:, None] + torch.arange(self.length)
+        return torch.where(self.is_token, rows, self.n).flatten()
+
+    @functools.cached_property
+    def slot_of_row(self) -> Tensor:
+        """(t,) int64."""
+        slots = torch.zeros(len(self.ids), dtype=torch.int64)
+        slots[: self.n] = self.is_token.flatten().nonzero().flatten()
+        return slots
+
+    @functools.cached_property
+    def bias(self) -> Tensor:
+        """(b, 1, 1, l) float32 to add to attention scores: 0 on tokens, very negative on padding."""
+        return torch.where(self.is_token, 0.0, -1e30)[:, None, None]
 
 
 def has_fast_forward(model: Any) -> bool:
@@ -122,13 +135,23 @@ def bert_logits(model: Any, packed: PackedTexts, masks: MaskGenerator | None) ->
         + table.token_type_embeddings.weight[0]
     )
     x = _dropped(_normalise(table.LayerNorm, x), table.dropout.p, masks)
+    kernels = _kernels(model, x)
     *layers, last = bert.encoder.layer
-    for layer in layers:
-        x = _layer(layer, x, packed, False, masks)
-    x = _layer(last, x, packed, True, masks)
+    for layer in (*layers, last):
+        if kernels is not None:
+            x = fused_layer(kernels, layer, x, packed, layer is last, masks)
+        else:
+            x = _layer(layer, x, packed, layer is last, masks)
     pooled = torch.tanh(bert.pooler.dense(x))
     logits: Tensor = model.classifier(_dropped(pooled, model.dropout.p, masks))
     return logits
+
+
+def _kernels(model: Any, x: Tensor) -> Kernels | None:
+    """Return the compiled kernels where they take this model's layers."""
+    widths = (model.config.hidden_size, model.config.intermediate_size)
+    fit = x.dtype == torch.bfloat16 and all(width % LANES == 0 for width in widths)
+    return compiled_kernels() if fit else None
 
 
 def _layer(
@@ -174,13 +197,6 @@ def _linear(linear: Any, x: Tensor) -> Tensor:
     return y
 
 
-def _weight_gradient(x: Tensor, gradient: Tensor) -> Tensor:
-    """Return gradientᵀ·x, (n, k), from x (t, k) and gradient (t, n)."""
-    # The kernel turns a wide operand itself; a narrow one is cheaper to turn first.
-    narrow = gradient.shape[1] < x.shape[1]
-    return (gradient.t().contiguous() if narrow else gradient.t()) @ x
-
-
 class _Linear(Function):
     """x·Wᵀ + b."""
 
@@ -196,7 +212,7 @@ class _Linear(Function):
         for_x, for_weight, for_bias = ctx.needs_input_grad
         return (
             gradient @ weight if for_x else None,
-            _weight_gradient(x, gradient) if for_weight else None,
+            weight_gradient(x, gradient) if for_weight else None,
             gradient.sum(0) if for_bias else None,
         )
 
@@ -218,7 +234,7 @@ class _JointLinear(Function):
         x, joint = ctx.saved_tensors
         for_parameters: tuple[Tensor | None, ...] = (None,) * 6
         if any(ctx.needs_input_grad[2:]):
-            weights = _weight_gradient(x, gradient).chunk(3)
+            weights = weight_gradient(x, gradient).chunk(3)
             biases = gradient.sum(0).chunk(3)
             weights[0].mul_(ctx.scale)
             biases[0].mul_(ctx.scale)

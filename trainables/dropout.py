@@ -8,6 +8,7 @@ threshold, which is some ten times faster.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,26 @@ from torch.overrides import TorchFunctionMode
 
 _LEVELS = 1 << 16
 _ONE = {torch.bfloat16: torch.int16, torch.float32: torch.int32}
+
+
+@dataclass(frozen=True)
+class DropoutKey:
+    """What decides a dropout mask without holding it: a fused kernel hashes each element's index under the key.
+
+    Attributes
+    ----------
+    first, second
+        32 random bits each.
+    p
+        Share of numbers to drop, in [0, 1).
+    """
+
+    first: int
+    second: int
+    p: float
+
+
+NO_DROPOUT = DropoutKey(0, 0, 0.0)
 
 
 class MaskGenerator:
@@ -44,6 +65,11 @@ class MaskGenerator:
     def load_state(self, state: npt.NDArray[np.uint64]) -> None:
         """Go on from a :meth:`state`: the next masks are those that followed it."""
         self._source.state = {**self._source.state, "state": {"state": np.asarray(state, np.uint64)}}
+
+    def key(self, p: float) -> DropoutKey:
+        """Return a new mask's key for a fused kernel."""
+        word = int(self._generator.integers(0, 2**64 - 1, None, np.uint64, endpoint=True))
+        return DropoutKey(word >> 32, word & 0xFFFFFFFF, p)
 
     def mask(self, shape: Iterable[int], p: float, dtype: torch.dtype) -> torch.Tensor:
         """Return a mask to multiply with: 0 with probability p, else 1 / (1 - p).

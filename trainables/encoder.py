@@ -41,6 +41,9 @@ class EncoderSettings:
         multiplies it.
     device
         ``"cpu"``, ``"cuda"``, ``"cuda:1"``, …, or ``"auto"``.
+    compile
+        Compile the encoder's layers with ``torch.compile``: for long stages on a GPU. The forward pass of our own on
+        CPUs does not use it.
     """
 
     name: str = PACKAGED
@@ -49,6 +52,7 @@ class EncoderSettings:
     max_length: int = 128
     precision: str = "auto"
     device: str = "auto"
+    compile: bool = False
 
     @property
     def source(self) -> str:
@@ -216,7 +220,13 @@ def build_classifier(settings: EncoderSettings, n_classes: int, seed: int) -> An
     device = resolve_device(settings)
     # Measured on CPUs: plain attention trains faster than the fused one, whose dropout takes the slow path.
     model.set_attn_implementation("eager" if device.type == "cpu" else "sdpa")
-    return model.to(device)
+    model.to(device)
+    if settings.compile:
+        for layer in encoder_layers(
+            model
+        ):  # layer by layer: they share one graph, and the embeddings stay as they are
+            layer.compile()
+    return model
 
 
 def reinitialise_head(model: Any, seed: int) -> None:

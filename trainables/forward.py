@@ -59,9 +59,16 @@ def compute_logits(
         return bert_logits(model, packed, masks).float(), len(packed.ids)
     device = next(model.parameters()).device
     ids, attention_mask = pad(texts, pad_id)
+    # Attention without a mask takes the fastest kernel; the mask is looked at here, where it costs no wait for a GPU.
+    mask = None if bool(attention_mask.all()) else _on(device, attention_mask)
     with FastDropout(masks) if masks is not None else nullcontext():
-        output = model(input_ids=ids.to(device), attention_mask=attention_mask.to(device))
+        output = model(input_ids=_on(device, ids), attention_mask=mask)
     return output.logits.float(), ids.numel()
+
+
+def _on(device: torch.device, tensor: torch.Tensor) -> torch.Tensor:
+    """Copy to a device; to a GPU from locked memory, so that the copy waits for nothing."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 @torch.inference_mode()

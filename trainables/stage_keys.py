@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from trainables.encoder import EncoderSettings, encoder_digest, resolve_device
+from trainables.kernels import compiled_kernels
 from trainables.settings import digest_of
 from trainables.stage_tree import TrainingRows
 from trainables.world import World
@@ -30,6 +31,7 @@ def model_key(
         {
             "version": [_VERSION, torch.__version__],
             "encoder": [encoder_digest(encoder), encoder.layers, str(resolve_device(encoder))],
+            "kernels": "torch" if compiled_kernels() is None else "own",
             "n_classes": n_classes,
             "head_seed": head_seed,
             "normalised": normalised,

@@ -11,6 +11,7 @@ from trainables.encoder import (
     EncoderSettings,
     build_classifier,
     encoder_faults,
+    encoder_layers,
     load_tokenizer,
     reinitialise_head,
     save_classifier,
@@ -102,3 +103,18 @@ def test_asked_precision_is_used(encoder, precision, dtype):
     from trainables.encoder import resolve_precision
 
     assert resolve_precision(dataclasses.replace(encoder, precision=precision)) is dtype
+
+
+@pytest.mark.slow
+def test_compiled_layers_compute_the_same(distilbert, toy):
+    tokens, _ = toy
+    plain = build_classifier(distilbert, 3, seed=1)
+    compiled = build_classifier(dataclasses.replace(distilbert, compile=True), 3, seed=1)
+    some = tokens.select(range(4))
+    np.testing.assert_allclose(predict(compiled, some), predict(plain, some), rtol=1e-4, atol=1e-5)
+
+
+def test_layers_are_compiled_where_asked_for_only(distilbert):
+    for asked in (False, True):
+        model = build_classifier(dataclasses.replace(distilbert, compile=asked), 3, seed=1)
+        assert {layer._compiled_call_impl is not None for layer in encoder_layers(model)} == {asked}

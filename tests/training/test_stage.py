@@ -14,6 +14,7 @@ from trainables.forward import pad, predict
 from trainables.losses import cross_entropy
 from trainables.seeds import derive_seed
 from trainables.stage import learning_rate_at, train_stage
+from trainables.tokens import TokenisedTexts
 
 
 def reference_training(model, tokens, labels, *, steps, rate, seed, decay, clip):
@@ -222,3 +223,15 @@ def test_other_architectures_learn_and_repeat(distilbert, toy, precision):
     assert report.last_loss < report.mean_loss
     assert (logits.argmax(1) == labels).mean() > 0.9
     np.testing.assert_array_equal(logits, again)
+
+
+def test_texts_without_padding_need_no_mask(distilbert, toy):
+    tokens, _ = toy
+    model = build_classifier(distilbert, 3, seed=1)
+    even = TokenisedTexts(tokens.ids[:48], np.array([0, 16, 32, 48]))
+    alone = np.concatenate([predict(model, even.select([i])) for i in range(3)])
+    ids, mask = pad(even, 0)
+    with torch.no_grad():
+        masked = model(input_ids=ids, attention_mask=mask).logits.numpy()
+    np.testing.assert_allclose(predict(model, even), masked, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(predict(model, even), alone, rtol=1e-4, atol=1e-5)

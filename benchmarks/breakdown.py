@@ -1,0 +1,60 @@
+"""Where the time of training steps goes, by PyTorch's profiler."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch.profiler import ProfilerActivity, profile, record_function
+
+from trainables.dropout import MaskGenerator
+
+# The first pattern that fits an operation names its part of the step.
+PARTS = {
+    "gemm": r"aten::(mm|addmm|bmm|baddbmm|linear|matmul|mkldnn_linear\w*)$",
+    "dropout": r"dropout|bernoulli_|aten::ge$|masks",
+    "optimizer": r"adamw?|_foreach|[Oo]ptimizer|aten::(dot|linalg_vector_norm|_amp\w*)$",
+    "norm": r"layer_norm",
+    "activation": r"gelu|tanh",
+    "softmax": r"softmax|scaled_dot_product|Attention",
+    "copies": r"aten::(copy_|_to_copy|to|cat|stack|index\w*|embedding\w*|gather|scatter\w*|fill_|zero_|zeros\w*|clone"
+    r"|contiguous|empty\w*|arange|repeat\w*|select\w*|slice\w*|view|transpose|as_strided|reshape|expand|t|permute)$",
+    "elementwise": r"aten::",
+}
+
+
+def breakdown(train: Callable[[], Any]) -> dict[str, float]:
+    """Return the share of wall time of each part, the rest being ``python``: whatever lies outside of operations."""
+    with _named_masks(), profile(activities=[ProfilerActivity.CPU]) as profiler:
+        started = time.perf_counter()
+        train()
+        wall = time.perf_counter() - started
+    seconds = dict.fromkeys(PARTS, 0.0)
+    for event in profiler.key_averages():
+        part = next((name for name, pattern in PARTS.items() if re.search(pattern, event.key)), None)
+        if part is not None:
+            seconds[part] += event.self_cpu_time_total / 1e6
+    return {
+        **{part: value / wall for part, value in seconds.items()},
+        "python": max(0.0, 1.0 - sum(seconds.values()) / wall),
+    }
+
+
+@contextmanager
+def _named_masks() -> Iterator[None]:
+    """Let the profiler see the drawing of dropout masks, which PyTorch has no part in."""
+    draw = MaskGenerator.mask
+
+    def named(self: MaskGenerator, *args: Any, **kwargs: Any) -> torch.Tensor:
+        with record_function("masks"):
+            return draw(self, *args, **kwargs)
+
+    MaskGenerator.mask = named  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        MaskGenerator.mask = draw  # type: ignore[method-assign]

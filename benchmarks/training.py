@@ -1,0 +1,248 @@
+"""Rows a second and validation macro-F1 of the training core: ours against Hugging Face's Trainer.
+
+Command::
+
+    python -m benchmarks.training [--data labels_pk.jsonl.gz] [--seeds 5] [--rows 512] [--epochs 2]
+
+Three programs train the same encoder with the same fresh head on the same rows: effective batch 16, AdamW, linear
+decay without warm-up, clipping at 1.0, the same learning rate and epochs.
+
+- ``ours``: :func:`trainables.stage.train_stage`;
+- ``example``: Trainer as in transformers' text classification example, padded to 128, float32;
+- ``best``: Trainer with dynamic padding (multiples of 8), groups of like length and bfloat16 autocast.
+
+They alternate, seed by seed, each in a process of its own with as many threads. Trainer's own evaluation, logging and
+saving are off. Its first step is not timed, and neither is its set-up; of ours the whole stage is timed, after a
+warm-up of two steps. ``best`` runs with our setting of the C library's allocator, which speeds it up. Ratios are
+medians over seeds; scores are compared by paired differences. On a machine with a GPU, ``--gpu`` measures that.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import logging
+import multiprocessing
+import os
+import statistics
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+
+from benchmarks import training_gpu
+from benchmarks.breakdown import breakdown
+from benchmarks.hf_trainer import SETTINGS, train
+from benchmarks.training_rows import Rows, corpus_rows, generated_rows
+from study.cli import run_command
+from study.statistics import mean_interval
+from trainables.corpora.adme import read_adme
+from trainables.encoder import PACKAGED, EncoderSettings, build_classifier, load_tokenizer, resolve_precision
+from trainables.flops import peak_flops
+from trainables.forward import predict
+from trainables.kernels import compiled_kernels
+from trainables.memory import keep_freed_memory
+from trainables.metrics import evaluate
+from trainables.stage import StageReport, train_stage
+
+PROGRAMS = ("ours", *SETTINGS)
+BATCH_SIZE = 16
+_PROFILED_STEPS = 12
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What all programs share."""
+
+    encoder: EncoderSettings
+    epochs: float
+    learning_rate: float
+
+
+def start(program: str, threads: int) -> None:
+    """Set up a program's process."""
+    os.dup2(
+        sys.stderr.fileno(), sys.stdout.fileno()
+    )  # standard output is for the JSON alone; PyTorch's profiler writes
+    torch.set_num_threads(threads)
+    transformers.logging.set_verbosity_error()
+    logging.getLogger("torch").setLevel(logging.ERROR)
+    if program == "best":
+        keep_freed_memory()
+
+
+def run(program: str, run: Run, rows: Rows, seed: int) -> dict[str, float]:
+    """Train once with one program and return its speed and score."""
+    model = build_classifier(run.encoder, len(rows.classes), seed)
+    found: dict[str, float] = {}
+    if program == "ours":
+        warm_up = build_classifier(run.encoder, len(rows.classes), seed)
+        _ours(warm_up, dataclasses.replace(run, epochs=2 * BATCH_SIZE / len(rows.labels)), rows, seed)
+        report = _ours(model, run, rows, seed)
+        found["rows_per_second"] = report.rows / report.seconds
+        found["padding_share"] = 1.0 - report.real_tokens / report.padded_tokens
+        found["flops_per_second"] = report.flops / report.seconds
+    else:
+        found["rows_per_second"] = _trainer(program, model, run, rows, seed)
+    logits = predict(model, rows.validation_tokens)
+    found["macro_f1"] = evaluate(logits, rows.validation_labels, rows.classes)["macro_f1"]
+    return found
+
+
+def parts(program: str, run: Run, rows: Rows) -> dict[str, float]:
+    """Return the breakdown of a few steps of a program."""
+    few = dataclasses.replace(run, epochs=_PROFILED_STEPS * BATCH_SIZE / len(rows.labels))
+    model = build_classifier(run.encoder, len(rows.classes), 0)
+    if program == "ours":
+        return breakdown(lambda: _ours(model, few, rows, 0))
+    return breakdown(lambda: _trainer(program, model, few, rows, 0))
+
+
+def peak(encoder: EncoderSettings) -> float | None:
+    """Return the measured peak of matrix products in ours' precision."""
+    return peak_flops(torch.device("cpu"), resolve_precision(encoder))
+
+
+def _ours(model: Any, run: Run, rows: Rows, seed: int) -> StageReport:
+    return train_stage(
+        model,
+        rows.tokens,
+        rows.labels,
+        epochs=run.epochs,
+        learning_rate=run.learning_rate,
+        warmup=0.0,
+        batch_size=BATCH_SIZE,
+        seed=seed,
+        precision=resolve_precision(run.encoder),
+    )
+
+
+def _trainer(program: str, model: Any, run: Run, rows: Rows, seed: int) -> float:
+    return train(
+        program,
+        model,
+        load_tokenizer(run.encoder),
+        rows.tokens,
+        rows.labels,
+        epochs=run.epochs,
+        learning_rate=run.learning_rate,
+        batch_size=BATCH_SIZE,
+        max_length=run.encoder.max_length,
+        seed=seed,
+    )
+
+
+def compare(shared: Run, rows_of_seed: Sequence[Rows], threads: int) -> dict[str, Any]:
+    """Run all programs on all seeds, alternating, and return ratios, scores and breakdowns."""
+    context = multiprocessing.get_context("spawn")
+    pools = {
+        program: ProcessPoolExecutor(1, context, initializer=start, initargs=(program, threads))
+        for program in PROGRAMS
+    }
+    try:
+        runs: dict[str, list[dict[str, float]]] = {program: [] for program in PROGRAMS}
+        for seed, rows in enumerate(rows_of_seed):
+            for program, pool in pools.items():
+                runs[program].append(pool.submit(run, program, shared, rows, seed).result())
+                figures = ", ".join(f"{name} {value:.4g}" for name, value in runs[program][-1].items())
+                print(f"seed {seed}, {program}: {figures}", file=sys.stderr)
+        profiled = {
+            program: pools[program].submit(parts, program, shared, rows_of_seed[0]).result()
+            for program in ("ours", "best")
+        }
+        peak_found = pools["ours"].submit(peak, shared.encoder).result()
+    finally:
+        for pool in pools.values():
+            pool.shutdown()
+    assert peak_found is not None  # a CPU's is measured
+    ours = runs["ours"]
+    return {
+        **{f"ratio_{program}": _ratio(ours, runs[program]) for program in SETTINGS},
+        "rows_per_second": {
+            program: statistics.median(r["rows_per_second"] for r in found) for program, found in runs.items()
+        },
+        "macro_f1": {program: [r["macro_f1"] for r in found] for program, found in runs.items()},
+        "macro_f1_difference": {program: _difference(ours, runs[program]) for program in SETTINGS},
+        "share_of_gemm_peak": statistics.median(r["flops_per_second"] for r in ours) / peak_found,
+        "gemm_peak_tflops": peak_found / 1e12,
+        "padding_share": statistics.median(r["padding_share"] for r in ours),
+        "step": profiled,
+        "runs": runs,
+    }
+
+
+def _ratio(ours: list[dict[str, float]], reference: list[dict[str, float]]) -> float:
+    return statistics.median(
+        a["rows_per_second"] / b["rows_per_second"] for a, b in zip(ours, reference, strict=True)
+    )
+
+
+def _difference(ours: list[dict[str, float]], reference: list[dict[str, float]]) -> dict[str, Any]:
+    """Return ours minus the reference over seeds; equal within seed noise where the interval holds 0."""
+    interval = mean_interval(a["macro_f1"] - b["macro_f1"] for a, b in zip(ours, reference, strict=True))
+    low, high = interval.ci_low, interval.ci_high
+    equal = None if low is None or high is None else low <= 0.0 <= high
+    return {"mean": interval.mean, "ci_low": low, "ci_high": high, "equal_within_seed_noise": equal}
+
+
+def measure(args: argparse.Namespace) -> int:
+    """Print the figures as one JSON object."""
+    if args.gpu:
+        print(json.dumps(training_gpu.measure()))
+        return 0
+    encoder = EncoderSettings(name=args.encoder, device="cpu")
+    corpus = read_adme(args.data) if args.data is not None else None
+    n, n_validation = (64, 100) if args.quick else (args.rows, args.validation_rows)
+    rows = [
+        generated_rows(encoder, n, n_validation, seed)
+        if corpus is None
+        else corpus_rows(corpus, encoder, n, n_validation, seed)
+        for seed in range(2 if args.quick else args.seeds)
+    ]
+    shared = Run(encoder, 1.0 if args.quick else args.epochs, args.learning_rate)
+    figures = compare(shared, rows, args.threads)
+    figures["setting"] = {
+        "text": "generated" if corpus is None else Path(args.data).name,
+        "rows": len(rows[0].labels),
+        "validation_rows": len(rows[0].validation_labels),
+        "mean_tokens": float(rows[0].tokens.lengths.mean()),
+        "epochs": shared.epochs,
+        "learning_rate": shared.learning_rate,
+        "batch_size": BATCH_SIZE,
+        "threads": args.threads,
+        "precision": str(resolve_precision(encoder)).removeprefix("torch."),
+        "kernels": "torch" if compiled_kernels() is None else "compiled",
+        "trainer": SETTINGS,
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+    }
+    print(json.dumps(figures))
+    return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.training", description=(__doc__ or "").splitlines()[0]
+    )
+    add = parser.add_argument
+    add("--data", help="openFDA label records or SPL XML to train on, in place of generated text")
+    add("--encoder", default=PACKAGED, help="encoder, packaged or a folder (default: %(default)s)")
+    add("--seeds", type=int, default=5, help="(default: %(default)s)")
+    add("--rows", type=int, default=512, help="training rows (default: %(default)s)")
+    add("--validation-rows", type=int, default=400, help="(default: %(default)s)")
+    add("--epochs", type=float, default=2.0, help="(default: %(default)s)")
+    add("--learning-rate", type=float, default=3e-4, help="(default: %(default)s)")
+    add("--threads", type=int, default=os.cpu_count(), help="of each program (default: all processors)")
+    add("--quick", action="store_true", help="few rows and two seeds, to see that it runs")
+    add("--gpu", action="store_true", help="measure this machine's GPU instead")
+    return run_command(measure, parser, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,120 @@
+"""The training core on a GPU: BERT-base's shape at 128 real tokens, and small trials that share the GPU.
+
+Needs torch and transformers alone; weights are random, so that nothing is downloaded. Reached by
+``python -m benchmarks.training --gpu``.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import statistics
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import BertConfig, BertModel, BertTokenizerFast
+
+from trainables.encoder import EncoderSettings, build_classifier, resolve_precision
+from trainables.stage import StageReport, train_stage
+from trainables.tokens import TokenisedTexts
+
+VOCABULARY, LENGTH, CLASSES = 30522, 128, 5
+SHAPES: dict[str, dict[str, int]] = {
+    "bert-base": {
+        "hidden_size": 768,
+        "num_hidden_layers": 12,
+        "num_attention_heads": 12,
+        "intermediate_size": 3072,
+    },
+    "minilm": {
+        "hidden_size": 384,
+        "num_hidden_layers": 6,
+        "num_attention_heads": 12,
+        "intermediate_size": 1536,
+    },
+}
+BATCH_SIZES = (16, 64, 256)
+TRIALS_TOGETHER = (1, 2, 4, 8)
+STEPS, WARM_UP_STEPS, REPEATS = 60, 20, 3
+TRIAL_STEPS = 200
+
+
+def write_encoder(folder: Path, shape: dict[str, int]) -> EncoderSettings:
+    """Write an encoder of a shape with random weights, and return its settings."""
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{i}" for i in range(VOCABULARY - 5))]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "vocab.txt").write_text("\n".join(words))
+    BertTokenizerFast(str(folder / "vocab.txt")).save_pretrained(folder)
+    torch.manual_seed(0)
+    BertModel(BertConfig(vocab_size=VOCABULARY, **shape)).save_pretrained(folder)
+    return EncoderSettings(name=str(folder), max_length=LENGTH)
+
+
+def texts(n: int, shortest: int = LENGTH) -> tuple[TokenisedTexts, Any]:
+    """Return n texts of ``shortest`` to 128 random tokens, and their labels."""
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(shortest, LENGTH + 1, n)
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    ids = rng.integers(5, VOCABULARY, offsets[-1]).astype(np.int32)
+    return TokenisedTexts(ids, offsets), rng.integers(0, CLASSES, n)
+
+
+def train(encoder: EncoderSettings, batch_size: int, steps: int, shortest: int = LENGTH) -> StageReport:
+    """Train a classifier for so many steps."""
+    tokens, labels = texts(16 * batch_size, shortest)
+    model = build_classifier(encoder, CLASSES, seed=0)
+    return train_stage(
+        model,
+        tokens,
+        labels,
+        steps=steps,
+        learning_rate=1e-5,
+        batch_size=batch_size,
+        precision=resolve_precision(encoder),
+    )
+
+
+def speed(encoder: EncoderSettings, batch_size: int, steps: int = STEPS) -> dict[str, float | None]:
+    """Return rows a second, MFU and padding at one batch size; medians over repeats, after a warm-up."""
+    train(encoder, batch_size, min(steps, WARM_UP_STEPS))
+    reports = [train(encoder, batch_size, steps) for _ in range(REPEATS)]
+    best = statistics.median_low(report.seconds for report in reports)
+    report = next(report for report in reports if report.seconds == best)
+    return {
+        "tokens_per_step": float(batch_size * LENGTH),
+        "rows_per_second": report.rows / report.seconds,
+        "mfu": report.mfu,
+        "padding_share": 1.0 - report.real_tokens / report.padded_tokens,
+    }
+
+
+def trials_per_hour(encoder: EncoderSettings, together: int, steps: int = TRIAL_STEPS) -> float:
+    """Return trials an hour with so many processes on the GPU; texts of 10 to 128 tokens, batches of 16."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(together, context) as pool:
+        list(pool.map(train, *_arguments(encoder, together, WARM_UP_STEPS)))  # every process is up and warm
+        started = time.perf_counter()
+        list(pool.map(train, *_arguments(encoder, 2 * together, steps)))
+        return 2 * together * 3600.0 / (time.perf_counter() - started)
+
+
+def _arguments(encoder: EncoderSettings, n: int, steps: int) -> tuple[list[Any], ...]:
+    return [encoder] * n, [16] * n, [steps] * n, [10] * n
+
+
+def measure() -> dict[str, Any]:
+    """Return all figures, or ``{"gpu": None, "reason": …}`` where there is no GPU."""
+    if not torch.cuda.is_available():
+        return {"gpu": None, "reason": "torch sees no CUDA device: nothing was measured"}
+    with tempfile.TemporaryDirectory() as folder:
+        encoders = {name: write_encoder(Path(folder) / name, shape) for name, shape in SHAPES.items()}
+        return {
+            "gpu": torch.cuda.get_device_name(),
+            "precision": str(resolve_precision(encoders["bert-base"])).removeprefix("torch."),
+            "bert-base": {str(size): speed(encoders["bert-base"], size) for size in BATCH_SIZES},
+            "trials_per_hour": {str(n): trials_per_hour(encoders["minilm"], n) for n in TRIALS_TOGETHER},
+        }
