@@ -71,7 +71,7 @@ def test_steps_and_epochs_of_one_length_share_an_entry(train, cache):
 
 @pytest.mark.parametrize(
     "how",
-    [{"schedule": "linear"}, {"loss": lambda logits, labels: 2 * cross_entropy(logits, labels)}],
+    [{"schedule": "linear"}, {"loss": lambda logits, labels, progress: 2 * cross_entropy(logits, labels)}],
     ids=["linear", "other loss"],
 )
 def test_lengths_that_are_no_chain_are_trained_each_on_its_own(train, cache, how):
