@@ -22,7 +22,7 @@ _WHOLE_OR_NONE = (
     "encoder_layers", "max_train_rows", "max_sample_rows", "max_validation_rows", "n_max",
     "validation_per_class", "concurrency",
 )  # fmt: skip
-_NUMBERS = ("reduction_factor", "cpus_per_trial", "gpus_per_trial")
+_NUMBERS = ("reduction_factor", "cpus_per_trial", "gpus_per_trial", "cache_gb", "checkpoint_every_s")
 # Metrics of which more is better, which is what the search, the races and the tuning of vanilla go by.
 OBJECTIVES = tuple(
     f"val/{name}" for name in ("macro_f1", "balanced_accuracy", "minority_auprc", "mcc", "accuracy")
@@ -35,7 +35,9 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "head": vocabulary.HEADS,
 }
 # What changes neither the trials of a study nor what they measure: a resumed launch may differ here.
-EXECUTION = ("trials", "cpus_per_trial", "gpus_per_trial", "concurrency", "data")
+EXECUTION = (
+    "trials", "cpus_per_trial", "gpus_per_trial", "concurrency", "data", "cache_gb", "checkpoint_every_s",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +92,10 @@ class StudyConfig:
         Seed of the study.
     workers_per_trial, cpus_per_trial, gpus_per_trial, concurrency
         Resources; ``concurrency`` None: as many trials as fit.
+    cache_gb
+        Size in GB that the cache of augmentations, stages and checkpoints is kept to.
+    checkpoint_every_s
+        Seconds between two checkpoints within a stage; a stage shorter than that writes none.
     """
 
     name: str
@@ -126,6 +132,8 @@ class StudyConfig:
     cpus_per_trial: float = 1.0
     gpus_per_trial: float = 0.0
     concurrency: int | None = None
+    cache_gb: float = 20.0
+    checkpoint_every_s: float = 300.0
 
     def row_bound(self, is_sample: bool) -> int | None:
         """Return the bound on the rows of a draw, from real texts or from the generated sample."""
@@ -221,9 +229,9 @@ class StudyConfig:
             ]
         if not _is_number(self.reduction_factor) or self.reduction_factor <= 1:
             faults.append(f"reduction_factor is {self.reduction_factor!r}: a number above 1 was expected.")
-        for name in ("cpus_per_trial", "gpus_per_trial"):
+        for name in ("cpus_per_trial", "gpus_per_trial", "cache_gb", "checkpoint_every_s"):
             value = getattr(self, name)
-            if not _is_number(value) or value < 0 or (name == "cpus_per_trial" and value == 0):
+            if not _is_number(value) or value < 0 or (name != "gpus_per_trial" and value == 0):
                 faults.append(f"{name} is {value!r}: a number above 0 was expected.")
         return faults
 

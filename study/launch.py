@@ -103,6 +103,9 @@ def checked(
         max_train_rows=row_bound,
         cache_dir=str(folder.cache),
         operator_options=config.operator_options,
+        stage1_grid=tuple(config.space.get("stage1_epochs", ())),
+        cache_max_bytes=int(config.cache_gb * 10**9),
+        checkpoint_every_s=config.checkpoint_every_s,
     )
     return folder, corpus, prepared, run, uri
 

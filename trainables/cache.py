@@ -1,15 +1,25 @@
-"""Content-addressed files that processes and nodes share: atomic to write, verified when read."""
+"""Content-addressed files that processes and nodes share: atomic to write, verified when read, bounded in size."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import os
+import shutil
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+DEFAULT_MAX_BYTES = 20 * 10**9
+# An entry that was written or read so short a time ago is in use: it is never evicted.
+GRACE_S = 900.0
+_ABANDONED_S = 86_400.0  # after which a half-written file belongs to no living process
+_SHARE_BETWEEN_SWEEPS = 0.02  # of the limit that a process writes before it looks at the whole folder again
 _DIGEST_BYTES = hashlib.sha256().digest_size
+_WRITING = ".writing-"
+
+_written_since_sweep: dict[Path, int] = {}
 
 
 @dataclass
@@ -19,21 +29,39 @@ class ContentCache:
     Concurrent writers of one key are harmless: both write the same content, the rename is atomic. An entry
     that does not match its own checksum is removed and counts as missing.
 
+    The folder is bounded: whoever writes removes the entries that were used longest ago, of whatever kind, until
+    the rest fits. Look-ups count as use. Several processes may do so at once; a reader whose entry is removed
+    finds it missing, or reads it to the end where it had opened it.
+
     Attributes
     ----------
     root
         Folder; created when something is first stored.
+    max_bytes
+        Size that the folder is kept to, within 2 % for each process that writes, and never more than half of the
+        disk that would be free without it.
     hits, misses
         Look-ups since this object was made, per kind of entry.
+    corrupt
+        Damaged entries among the misses.
+    evicted
+        Entries that this object removed to make room.
     """
 
     root: Path
+    max_bytes: int = DEFAULT_MAX_BYTES
     hits: dict[str, int] = field(default_factory=dict)
     misses: dict[str, int] = field(default_factory=dict)
+    corrupt: dict[str, int] = field(default_factory=dict)
+    evicted: int = 0
 
     def path(self, kind: str, key: str) -> Path:
         """Return where the entry of a kind (``"augmentation"``, ``"stage1"``, …) lies."""
         return self.root / kind / key[:2] / key
+
+    def keys(self, kind: str, prefix: str) -> list[str]:
+        """Return the keys of a kind that begin with a prefix of two letters or more."""
+        return sorted(path.name for path in self.path(kind, prefix).parent.glob(f"{prefix}*"))
 
     def get(self, kind: str, key: str) -> bytes | None:
         """Return the stored bytes, or None where they are missing or damaged."""
@@ -41,22 +69,24 @@ class ContentCache:
         try:
             stored = path.read_bytes()
         except FileNotFoundError:
-            stored = b""
+            _count(self.misses, kind)
+            return None
         content = stored[_DIGEST_BYTES:]
         if len(stored) < _DIGEST_BYTES or hashlib.sha256(content).digest() != stored[:_DIGEST_BYTES]:
-            if stored:
-                with contextlib.suppress(FileNotFoundError):
-                    path.unlink()
-            self.misses[kind] = self.misses.get(kind, 0) + 1
+            path.unlink(missing_ok=True)
+            _count(self.misses, kind)
+            _count(self.corrupt, kind)
             return None
-        self.hits[kind] = self.hits.get(kind, 0) + 1
+        with contextlib.suppress(OSError):  # a folder that cannot be written to is not swept either
+            os.utime(path)
+        _count(self.hits, kind)
         return content
 
     def put(self, kind: str, key: str, content: bytes) -> None:
         """Store bytes under a key; nothing half-written is ever visible."""
         path = self.path(kind, key)
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=_WRITING)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(hashlib.sha256(content).digest())
@@ -66,3 +96,47 @@ class ContentCache:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary)
             raise
+        self._bound(len(content))
+
+    def remove(self, kind: str, key: str) -> None:
+        """Remove an entry, if it is there."""
+        self.path(kind, key).unlink(missing_ok=True)
+
+    def _bound(self, written: int) -> None:
+        """Sweep now and then: looking at every file of a network mount takes its time."""
+        pending = _written_since_sweep.get(self.root, self.max_bytes) + written
+        if pending > _SHARE_BETWEEN_SWEEPS * self.max_bytes:
+            self._sweep()
+            pending = 0
+        _written_since_sweep[self.root] = pending
+
+    def _sweep(self) -> None:
+        entries = sorted(self._files())
+        newest = entries[-1][0] if entries else 0.0  # the folder's own clock, whatever this node's says
+        total = sum(size for _, size, _ in entries)
+        limit = min(self.max_bytes, (shutil.disk_usage(self.root).free + total) // 2)
+        for used, size, path in entries:
+            half_written = path.name.startswith(_WRITING)
+            if total <= limit and not half_written:
+                continue
+            if newest - used < (_ABANDONED_S if half_written else GRACE_S):
+                continue
+            with contextlib.suppress(FileNotFoundError):  # another process sweeps too
+                path.unlink()
+                self.evicted += not half_written
+            total -= size
+
+    def _files(self) -> Iterator[tuple[float, int, Path]]:
+        """Yield time of last use, size and path of every entry and every file that is being written."""
+        for folder, _, names in os.walk(self.root):
+            for name in names:
+                if name.startswith(".") and not name.startswith(_WRITING):
+                    continue
+                with contextlib.suppress(FileNotFoundError):
+                    path = Path(folder, name)
+                    status = path.stat()
+                    yield status.st_mtime, status.st_size, path
+
+
+def _count(counts: dict[str, int], kind: str) -> None:
+    counts[kind] = counts.get(kind, 0) + 1

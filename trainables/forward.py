@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from trainables.batching import evaluation_batches
+from trainables.batching import Rows, evaluation_batches
 from trainables.bert import PackedTexts, bert_logits, has_fast_forward
 from trainables.dropout import FastDropout, MaskGenerator
 from trainables.precision import compute_in
+from trainables.token_budget import token_budget
 from trainables.tokens import TokenisedTexts
 from trainables.world import World
 
@@ -84,7 +85,12 @@ def predict(
     Parameters
     ----------
     max_tokens
-        Padded tokens in a batch; by default what suits the device.
+        Padded tokens in a batch; by default what suits the device, and less where memory ran out.
+
+    Raises
+    ------
+    TrialFailed
+        Not even one text fits in memory.
     """
     world = world or World.single()
     device = next(model.parameters()).device
@@ -92,8 +98,13 @@ def predict(
     widths = -(-tokens.lengths // PADDED_MULTIPLE) * PADDED_MULTIPLE
     batches = evaluation_batches(widths, max_tokens or EVALUATION_TOKENS.get(device.type, 8192))
     model.eval()
+    budget = token_budget("prediction", model, precision)
+
+    def score(rows: Rows, is_first: bool) -> None:
+        logits[torch.from_numpy(rows).to(device)], _ = compute_logits(model, tokens.select(rows))
+
     with compute_in(model, precision):
         for rows in batches[world.rank :: world.size]:
-            logits[torch.from_numpy(rows).to(device)], _ = compute_logits(model, tokens.select(rows))
+            budget.run(rows, widths, score, lambda: None)
     world.all_reduce_sum(logits)
     return logits.cpu().numpy()

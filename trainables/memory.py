@@ -6,6 +6,8 @@ import ctypes
 import functools
 import platform
 
+import torch
+
 # Parameters of mallopt(3), from glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 _MIB = 1 << 20
@@ -32,10 +34,13 @@ def keep_freed_memory() -> bool:
 
 
 def give_freed_memory_back() -> None:
-    """Return to the system what a finished run has freed; does nothing where the C library is not glibc.
+    """Return to the system, and to the other processes on a GPU, what a finished run has freed.
 
     Every trial of a warm process trains in a thread of its own, whose memory glibc would keep apart: without this
-    a process grows with every trial by what its batches left in pieces.
+    a process grows with every trial by what its batches left in pieces. On a GPU a process keeps its largest trial's
+    memory, which trials that share the GPU lack.
     """
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
     if platform.libc_ver()[0] == "glibc":
         ctypes.CDLL(None).malloc_trim(0)

@@ -98,15 +98,23 @@ class FlatAdamW:
             slot.parameter.data = slot.view(source)
         self._round_weights()
 
-    def collect(self) -> None:
-        """Move the parameters' gradients to the flat buffer, in float32."""
+    def collect(self, *, add: bool = False) -> None:
+        """Move the parameters' gradients to the flat buffer, in float32, or add them to what is there."""
         for slot in self._slots:
             gradient = slot.parameter.grad
-            if gradient is None:
-                slot.view(self.gradient).zero_()
-            else:
-                slot.view(self.gradient).copy_(gradient)
+            if gradient is not None:
+                view = slot.view(self.gradient)
+                view.add_(gradient) if add else view.copy_(gradient)
                 slot.parameter.grad = None
+            elif not add:
+                slot.view(self.gradient).zero_()
+
+    def discard(self) -> None:
+        """Forget the gradients of the step at hand."""
+        for slot in self._slots:
+            slot.parameter.grad = None
+        if self.table_gradient is not None:
+            self.table_gradient.zero_()
 
     def step(self, learning_rate: float) -> torch.Tensor:
         """Clip the flat gradient, update the weights, and return the gradient's norm before clipping, ()."""
@@ -141,6 +149,10 @@ class FlatAdamW:
         """Copy the trained weights to the float32 tensors that the optimizer was given."""
         for slot in self._slots:
             self._masters[slot.parameter].copy_(slot.view(self.weights))
+
+    def trained(self) -> dict[torch.nn.Parameter, torch.Tensor]:
+        """Return each parameter's float32 weights as they are now; :attr:`table` has those of the table."""
+        return {slot.parameter: slot.view(self.weights) for slot in self._slots}
 
     def state(self) -> dict[str, torch.Tensor]:
         """Return copies of all that a later step depends on, to be taken between two steps."""

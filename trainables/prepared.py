@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from trainables.cache import DEFAULT_MAX_BYTES
+from trainables.checkpoint import EVERY_S
 from trainables.corpora.corpus import Corpus
 from trainables.corpora.imbalance import class_sizes, draw, largest_n_max
 from trainables.corpora.leakage import split_corpus
@@ -68,6 +70,14 @@ class RunSettings:
         Folder of the content-addressed cache, seen by every node.
     operator_options
         Options of augmentation operators, ``{operator: {option: value}}``.
+    share_vanilla
+        Keep vanilla's weights in the cache, for arms that begin with them (``crt``, ``feature_smote``).
+    stage1_grid
+        Lengths of stage 1, in epochs, that the search may propose: those that a longer stage 1 stores on its way.
+    cache_max_bytes
+        Size that the cache is kept to.
+    checkpoint_every_s
+        Seconds between two checkpoints within a stage.
     """
 
     study_seed: int
@@ -77,6 +87,10 @@ class RunSettings:
     max_train_rows: int | None
     cache_dir: str
     operator_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    share_vanilla: bool = False
+    stage1_grid: tuple[float, ...] = ()
+    cache_max_bytes: int = DEFAULT_MAX_BYTES
+    checkpoint_every_s: float = EVERY_S
 
 
 def prepare(

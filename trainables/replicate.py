@@ -6,32 +6,29 @@ Ray Train workers) is decided in :mod:`trainables.worker`.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from trainables.arms import ArmRows, stage1_recipe
 from trainables.augment.cached import cached_stage1_set
 from trainables.augment.stage1_set import Stage1Set
-from trainables.batching import steps_of
 from trainables.cache import ContentCache
 from trainables.corpora.imbalance import draw
-from trainables.encoder import encoder_digest, load_tokenizer, resolve_device, resolve_precision
-from trainables.kernels import compiled_kernels
+from trainables.diagnostics import run_diagnostics
+from trainables.encoder import load_tokenizer
 from trainables.losses import adjust_logits
 from trainables.metrics import evaluate
 from trainables.prepared import PreparedCorpus, RunSettings
 from trainables.seeds import derive_seed, generator
-from trainables.settings import TWO_STAGE_ARMS, TrialSettings, digest_of
+from trainables.settings import TrialSettings
+from trainables.stage_tree import TrainingRows
 from trainables.tokens import tokenise
-from trainables.two_stage import TrainingRows, train_two_stage
+from trainables.two_stage import train_arm
 from trainables.world import World
-
-_STAGE1_VERSION = 2  # of the training code: raised when the same settings no longer give the same weights
 
 
 @dataclass(frozen=True)
@@ -88,55 +85,48 @@ def run_replicate(
         Training diverged.
     """
     started = time.perf_counter()
-    cache = ContentCache(Path(run.cache_dir))
-    rows = draw_rows(prepared, run, settings.imbalance_ratio, replicate)
-    labels = prepared.train_labels[rows]
-    stage1_rows, stage1_key, diagnostics = None, None, {}
-    if settings.arm in TWO_STAGE_ARMS:
-        stage1_set = _stage1_set(prepared, run, settings, replicate, rows, cache)
+    cache = ContentCache(Path(run.cache_dir), run.cache_max_bytes)
+    drawn = draw_rows(prepared, run, settings.imbalance_ratio, replicate)
+    original = TrainingRows(prepared.train_tokens.select(drawn), prepared.train_labels[drawn])
+    stage1, diagnostics = None, {}
+    recipe = stage1_recipe(settings)
+    if recipe is not None:
+        stage1_set = _stage1_set(prepared, run, settings, recipe, replicate, drawn, cache)
         tokens = tokenise(stage1_set.texts, load_tokenizer(run.encoder), run.encoder.max_length)
-        stage1_rows = TrainingRows(tokens, stage1_set.labels)
-        stage1_key = _stage1_key(run, settings, replicate, world, stage1_rows)
+        stage1 = TrainingRows(tokens, stage1_set.labels)
         diagnostics = {
-            "stage1_rows": float(len(stage1_set.labels)),
-            # Also where stage 1 comes from the cache: compute-matched vanilla is given as many steps.
-            "stage1_steps": float(
-                steps_of(len(stage1_set.labels), settings.batch_size, settings.stage1_epochs)
-            ),
             "augmentations_unchanged": float(stage1_set.unchanged),
             "near_copies_kept": float(stage1_set.near_copies_kept),
             "augmentation_seconds": time.perf_counter() - started,
             "augmentations_computed": float(stage1_set.computed),
             "augmentation_cache_hits": float(cache.hits.get("augmentation", 0)),
         }
-    result = train_two_stage(
+    result = train_arm(
         settings,
         run.encoder,
         len(prepared.classes),
-        stage1_rows,
-        TrainingRows(prepared.train_tokens.select(rows), labels),
+        ArmRows(original, stage1),
         {"val": prepared.validation_tokens},
         study_seed=run.study_seed,
         replicate=replicate,
         world=world,
-        stage1_cache=cache,
-        stage1_key=stage1_key,
+        cache=cache,
+        share_vanilla=run.share_vanilla,
+        stage1_grid=run.stage1_grid,
+        checkpoint_every_s=run.checkpoint_every_s,
     )
     logits = result.logits["val"]
-    counts = np.bincount(labels, minlength=len(prepared.classes))
-    adjusted = adjust_logits(logits, counts)
-    return ReplicateOutcome(
-        replicate,
-        _prefixed(evaluate(logits, prepared.validation_labels, prepared.classes)),
-        _prefixed(evaluate(adjusted, prepared.validation_labels, prepared.classes)),
-        time.perf_counter() - started,
-        {
-            "stage2_rows": float(len(rows)),
-            **diagnostics,
-            "stage1_cache_hits": float(cache.hits.get("stage1", 0)),
-            **result.diagnostics,
-        },
+    adjusted = adjust_logits(logits, np.bincount(original.labels, minlength=len(prepared.classes)))
+    metrics, posthoc = (
+        _prefixed(evaluate(x, prepared.validation_labels, prepared.classes)) for x in (logits, adjusted)
     )
+    seconds = time.perf_counter() - started
+    diagnostics |= run_diagnostics(result, prepared.classes, len(prepared.validation_tokens), seconds)
+    diagnostics |= {
+        "cache_corrupt": float(sum(cache.corrupt.values())),
+        "cache_evicted": float(cache.evicted),
+    }
+    return ReplicateOutcome(replicate, metrics, posthoc, seconds, diagnostics)
 
 
 def _prefixed(metrics: dict[str, float]) -> dict[str, float]:
@@ -147,6 +137,7 @@ def _stage1_set(
     prepared: PreparedCorpus,
     run: RunSettings,
     settings: TrialSettings,
+    recipe: str,
     replicate: int,
     rows: npt.NDArray[np.int64],
     cache: ContentCache,
@@ -157,7 +148,7 @@ def _stage1_set(
         texts=[prepared.train_texts[i] for i in rows],
         labels=prepared.train_labels[rows],
         n_classes=len(prepared.classes),
-        recipe=settings.stage1_data,
+        recipe=recipe,
         operator=settings.operator,
         strength=settings.strength,
         copies=settings.copies,
@@ -165,36 +156,3 @@ def _stage1_set(
         seed=derive_seed(run.study_seed, "augment", replicate),
         options=run.operator_options.get(settings.operator),
     )
-
-
-def _stage1_key(
-    run: RunSettings, settings: TrialSettings, replicate: int, world: World, rows: TrainingRows
-) -> str:
-    """Digest of everything that stage 1 depends on; what only stage 2 depends on is left out."""
-    config = settings.to_config()
-    stage1 = {name: value for name, value in config.items() if not name.startswith("stage2_")}
-    del stage1["head"]
-    return digest_of(
-        {
-            "version": _STAGE1_VERSION,
-            "rows": _digest_of_arrays(rows.tokens.ids, rows.tokens.offsets, rows.labels),
-            "encoder": [repr(run.encoder), encoder_digest(run.encoder)],
-            "numerics": [
-                str(resolve_device(run.encoder)),
-                str(resolve_precision(run.encoder)),
-                "torch" if compiled_kernels() is None else "kernels",
-            ],
-            "seed": run.study_seed,
-            "settings": stage1,
-            "replicate": replicate,
-            "workers": world.size,
-        },
-        length=32,
-    )
-
-
-def _digest_of_arrays(*arrays: npt.NDArray[Any]) -> str:
-    whole = hashlib.sha256()
-    for array in arrays:
-        whole.update(np.ascontiguousarray(array).tobytes())
-    return whole.hexdigest()

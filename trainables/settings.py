@@ -44,6 +44,8 @@ NATURAL = "natural"
 class TrialSettings:
     """One configuration: an arm at an imbalance ratio with all values that its training depends on.
 
+    An arm reads some of the values only: :func:`trainables.arms.settings_of` says which.
+
     Attributes
     ----------
     arm
@@ -58,7 +60,8 @@ class TrialSettings:
     stage1_epochs, stage2_epochs
         Stage lengths in passes over the stage's own rows (may be fractions).
     stage1_steps, stage2_steps
-        Optimizer steps of a stage; where given, they replace its epochs.
+        Optimizer steps of a stage; where given, they replace its epochs. ``vanilla_matched`` needs
+        ``stage2_steps``: those of both stages of the trial that it is matched to.
     stage1_learning_rate, stage2_learning_rate
         Peak learning rates of AdamW.
     warmup
@@ -79,7 +82,8 @@ class TrialSettings:
     gamma
         γ of the focal loss (``focal``).
     head_epochs, head_learning_rate
-        Length and peak rate of training the head anew (``crt``, ``feature_smote``).
+        Length and peak rate of training the head anew (``crt``, ``feature_smote``); an epoch is as many rows as
+        there are (``crt``), or one pass over them and SMOTE's.
     smote_neighbours
         Nearest neighbours that SMOTE interpolates between (``feature_smote``).
     """

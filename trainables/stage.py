@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from trainables.batching import shard, steps_of, steps_per_epoch, training_batches
+from trainables.batch_gradient import BatchGradient
+from trainables.batching import steps_of, steps_per_epoch, training_batches
 from trainables.dropout import MaskGenerator
 from trainables.embedding import OccurringEmbedding, occurring_tokens
 from trainables.encoder import encoder_layers, head_modules, layer_rate_factors
-from trainables.errors import TrialFailed
-from trainables.flops import model_flops, peak_flops
-from trainables.forward import compute_logits
+from trainables.flops import peak_flops
 from trainables.losses import Loss, cross_entropy
 from trainables.optimizer import FlatAdamW
 from trainables.precision import compute_in
+from trainables.running_stage import RunningStage, StageProgress, StageState
 from trainables.seeds import derive_seed
 from trainables.tokens import TokenisedTexts
 from trainables.world import World
 
-__all__ = ["StageReport", "World", "learning_rate_at", "train_stage"]
-
-# A GPU is asked for its losses so often only: each answer waits for the queue of work to run dry.
-STEPS_PER_CHECK_ON_GPU = 20
+__all__ = ["StageReport", "World", "learning_rate_at", "stage_steps", "train_stage"]
 
 
 @dataclass(frozen=True)
@@ -41,7 +38,7 @@ class StageReport:
     steps, rows
         Optimizer steps, and rows that they saw over all workers.
     seconds
-        Wall time of the stage.
+        Wall time of the stage, of interrupted runs that it went on from too.
     real_tokens, padded_tokens
         Tokens of this worker's batches without and with padding.
     mean_loss, last_loss
@@ -50,6 +47,10 @@ class StageReport:
         Floating point operations that the model asks for on this worker's real tokens.
     peak_flops
         What the device could do a second; None where that is not known.
+    micro_batch
+        Longest rows that this worker computed at once: fewer than its part of a batch where memory ran out.
+    resumed_at
+        Steps that were not done here but taken from a checkpoint or a shorter stage.
     """
 
     steps: int
@@ -59,8 +60,10 @@ class StageReport:
     padded_tokens: int
     mean_loss: float
     last_loss: float
-    flops: float = 0.0
-    peak_flops: float | None = None
+    flops: float
+    peak_flops: float | None
+    micro_batch: int
+    resumed_at: int
 
     @property
     def mfu(self) -> float | None:
@@ -102,6 +105,8 @@ def train_stage(
     precision: torch.dtype = torch.float32,
     world: World | None = None,
     loss: Loss = cross_entropy,
+    resume: StageState | None = None,
+    after_step: Callable[[RunningStage], None] | None = None,
 ) -> StageReport:
     """Train a classifier in place on one set of rows.
 
@@ -130,67 +135,71 @@ def train_stage(
         The workers that share the stage.
     loss
         Loss of each row.
+    resume
+        Where a run of this stage, or of one that it begins with, was interrupted; goes on from there bit for bit.
+    after_step
+        Called after each step with the stage as it is then.
 
     Raises
     ------
     TrialFailed
-        A loss or a gradient was not finite.
+        A loss or a gradient was not finite, or not even one row fits in memory.
+
+    Notes
+    -----
+    A batch that does not fit in memory is computed in parts whose gradients add up to that of the whole. The failed
+    try leaves nothing behind: the parts begin with the random numbers that the whole began with. They draw their
+    dropout masks part by part, so that the masks are others than those of the whole.
     """
     if (epochs is None) == (steps is None):
         raise ValueError("give either epochs or steps")
     if len(tokens) == 0:
         raise ValueError("a stage needs at least one row")
     world = world or World.single()
-    total = steps if steps is not None else steps_of(len(tokens), batch_size, epochs or 0.0)
+    total = stage_steps(len(tokens), batch_size, epochs, steps)
     warmup_steps = round(
         warmup * (total if schedule == "linear" else steps_per_epoch(len(tokens), batch_size))
     )
-    device = next(model.parameters()).device
     pad_id = model.config.pad_token_id
-    lengths = tokens.lengths
-    started = time.perf_counter()
-    rows_seen = real = padded = 0
-    flops = 0.0
-    watch = _LossWatch(device)
-    target = torch.from_numpy(np.asarray(labels, np.int64))
+    device = next(model.parameters()).device
     with ExitStack() as stack:
         optimizer = stack.enter_context(
             _optimizer(model, tokens, trainable, precision, pad_id, weight_decay, max_grad_norm, layer_decay)
         )
-        cost = model_flops(model, backward=True)
         masks = stack.enter_context(_training_mode(model, derive_seed(seed, "dropout", world.rank)))
-        for step, batch in enumerate(
-            training_batches(lengths, batch_size, total, derive_seed(seed, "batches"))
-        ):
+        gradient = BatchGradient(model, tokens, labels, optimizer, masks, precision, world)
+        stage = RunningStage(model, optimizer, gradient, StageProgress(device))
+        if resume is not None:
+            stage.load_state(resume)
+        first, progress = stage.step, stage.progress
+        batches = training_batches(tokens.lengths, batch_size, total, derive_seed(seed, "batches"))
+        for step, batch in enumerate(islice(batches, first, None), first):
             rate = learning_rate_at(step, total, learning_rate, schedule, warmup_steps)
-            own = shard(batch, world.rank, world.size)
-            rows_seen += len(batch)
-            value = torch.zeros((), device=device)
-            if len(own):
-                logits, computed = compute_logits(model, tokens.select(own), masks)
-                real += int(lengths[own].sum())
-                padded += computed
-                flops += cost.of(lengths[own])
-                row_losses = loss(logits, target[own].to(device))
-                # Parts may differ by a row: the mean over workers of these is the mean over the global batch.
-                value = row_losses.sum() * (world.size / len(batch))
-                value.backward()  # type: ignore[no-untyped-call]
-            optimizer.collect()
-            world.all_reduce_mean(optimizer.gradient)
-            watch.add(value.detach(), optimizer.step(rate), step, rate)
-        watch.check()
+            work = gradient.of(batch, loss, step / total)
+            progress.add(work, optimizer.step(rate), rate)
+            stage.step = step + 1
+            if after_step is not None:
+                after_step(stage)
+        progress.check()
         optimizer.write_back()
     return StageReport(
         total,
-        rows_seen,
-        time.perf_counter() - started,
-        real,
-        padded,
-        watch.mean(),
-        watch.last(),
-        flops,
+        progress.rows,
+        progress.seconds,
+        progress.real_tokens,
+        progress.padded_tokens,
+        progress.mean(),
+        progress.last(),
+        progress.flops,
         peak_flops(device, precision),
+        gradient.rows_at_once(batch_size),
+        first,
     )
+
+
+def stage_steps(n_rows: int, batch_size: int, epochs: float | None, steps: int | None) -> int:
+    """Return the optimizer steps of a stage whose length is given in epochs or in steps."""
+    return steps if steps is not None else steps_of(n_rows, batch_size, epochs or 0.0)
 
 
 @contextmanager
@@ -265,32 +274,3 @@ def _training_mode(model: Any, seed: int) -> Iterator[MaskGenerator | None]:
             yield MaskGenerator(seed) if device.type == "cpu" else None
     finally:
         model.eval()
-
-
-class _LossWatch:
-    """Adds up losses on the device, and stops a trial whose loss or gradient is not finite."""
-
-    def __init__(self, device: torch.device) -> None:
-        self._every = 1 if device.type == "cpu" else STEPS_PER_CHECK_ON_GPU
-        self._sum = torch.zeros((), device=device, dtype=torch.float64)
-        self._last = self._norm = torch.zeros((), device=device)
-        self._steps, self._rate = 0, 0.0
-
-    def add(self, value: torch.Tensor, norm: torch.Tensor, step: int, rate: float) -> None:
-        self._sum += value
-        self._last, self._norm, self._steps, self._rate = value, norm, step + 1, rate
-        if self._steps % self._every == 0:
-            self.check()
-
-    def check(self) -> None:
-        if not bool(torch.isfinite(self._sum) & torch.isfinite(self._norm)):
-            raise TrialFailed(
-                f"training diverged at step {self._steps} (learning rate {self._rate:.3g}): loss "
-                f"{self._last.item()}, gradient norm {self._norm.item()}; a smaller learning rate may help"
-            )
-
-    def mean(self) -> float:
-        return self._sum.item() / self._steps
-
-    def last(self) -> float:
-        return self._last.item()

@@ -1,7 +1,19 @@
-"""Results of stages from the content-addressed cache: trials that differ in later stages alone share them."""
+"""Results of stages from the content-addressed cache: trials that differ in later stages alone share them.
+
+Under a constant schedule a longer stage begins with every shorter one. So the lengths of one stage form a chain: a
+run stores the shorter lengths of the search's grid as it passes them, and a longer stage goes on from the longest
+that was stored. Both give the same result as training each length on its own, bit for bit on a CPU.
+
+An entry ``stage1`` holds a length's trained weights, float32, and of the word embeddings the rows that the stage's
+texts use: all that a later stage needs. An entry ``stage1_state``, three times as large, holds the stage's whole
+state. It is stored at the end of a run, only where the grid has a longer length that may go on from it, and removed
+once a longer one did.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +23,15 @@ import torch
 from safetensors.torch import load, save
 
 from trainables.cache import ContentCache
-from trainables.embedding import occurring_tokens
-from trainables.stage import StageReport, train_stage, trained_parameters
+from trainables.checkpoint import StageCheckpoint, pack_state, train_resumably, unpack_state
+from trainables.lease import lease
+from trainables.losses import cross_entropy
+from trainables.running_stage import RunningStage, StageState, load_weights
+from trainables.stage import StageReport, stage_steps
 from trainables.tokens import TokenisedTexts
 from trainables.world import World
 
-_CACHE_KIND = "stage1"
+_WEIGHTS, _STATE = "stage1", "stage1_state"
 
 
 @dataclass(frozen=True)
@@ -34,10 +49,17 @@ def train_or_reuse(
     cache: ContentCache | None,
     key: str | None,
     *,
-    trainable: str,
+    epochs: float | None = None,
+    steps: int | None = None,
+    batch_size: int,
+    schedule: str,
+    grid: Sequence[float] = (),
+    checkpoint: StageCheckpoint | None = None,
     **how: Any,
 ) -> StageReport | None:
     """Train a stage, or take its weights from the cache: the same result, bit for bit.
+
+    Of several trials that need a length at the same time one trains it and the others wait.
 
     Parameters
     ----------
@@ -48,46 +70,116 @@ def train_or_reuse(
     world
         The workers that share the run.
     cache, key
-        Where the stage's weights are kept, and a digest of all that they depend on.
-    trainable, how
+        Where the stage's weights are kept, and a digest of all that they depend on besides its length.
+    epochs, steps
+        Length of the stage; exactly one of both.
+    grid
+        Lengths in epochs that other trials may ask for. Under a constant schedule the shorter ones are stored on
+        the way.
+    checkpoint
+        Where the state of the unfinished stage is kept.
+    batch_size, schedule, how
         As in :func:`trainables.stage.train_stage`.
 
     Returns
     -------
     The stage's report, or None where its weights came from the cache.
     """
-    stored = cache.get(_CACHE_KIND, key) if cache and key else None
-    # Another trial may store it between two workers' look-ups: it is taken when every worker has found it.
-    if world.all_agree(stored is not None) and stored is not None:
-        _load_trained(model, stored)
+    how |= {"batch_size": batch_size, "schedule": schedule}
+    length = stage_steps(len(rows.tokens), batch_size, epochs, steps)
+    if cache is None or key is None:
+        return train_resumably(
+            model, rows.tokens, rows.labels, checkpoint=checkpoint, world=world, steps=length, **how
+        )
+    chain = _Chain(cache, key, world)
+    if chain.take(model, length):
         return None
-    report = train_stage(model, rows.tokens, rows.labels, trainable=trainable, world=world, **how)
-    if cache and key and world.rank == 0:
-        cache.put(_CACHE_KIND, key, _trained_bytes(model, trainable, rows))
+    # A loss that changes with the share of the stage that is done would break the chain.
+    is_chain = schedule == "constant" and how.get("loss", cross_entropy) is cross_entropy
+    others = {stage_steps(len(rows.tokens), batch_size, other, None) for other in grid} if is_chain else set()
+    with chain.leased(length, others):
+        if chain.holds(length) and chain.take(model, length):
+            return None
+        resume = chain.longest_state(length) if is_chain else None
+
+        def keep(stage: RunningStage) -> None:
+            if stage.step == length and max(others, default=0) > length:
+                chain.store_state(stage.state())
+            if stage.step == length or stage.step in others:
+                chain.store(stage.step, stage.weights())
+
+        report = train_resumably(
+            model,
+            rows.tokens,
+            rows.labels,
+            checkpoint=checkpoint,
+            world=world,
+            steps=length,
+            resume=resume,
+            after_step=keep,
+            **how,
+        )
+        if resume is not None:
+            chain.remove_state(resume.step)
     return report
 
 
-def _trained_bytes(model: Any, trainable: str, rows: TrainingRows) -> bytes:
-    """Return what stage 1 may have changed; of the word embeddings, the rows of the tokens that it saw."""
-    trained = trained_parameters(model, trainable)
-    embedding = model.get_input_embeddings().weight
-    tensors = {}
-    for name, parameter in model.named_parameters():
-        if parameter is embedding and parameter in trained:
-            tensors["rows"] = torch.from_numpy(occurring_tokens(rows.tokens.ids, model.config.pad_token_id))
-            tensors[name] = parameter.detach().cpu()[tensors["rows"]]
-        elif parameter in trained:
-            tensors[name] = parameter.detach().cpu()
-    content: bytes = save(tensors)
-    return content
+@dataclass(frozen=True)
+class _Chain:
+    """The stored lengths of one stage, seen by one of its workers."""
 
+    cache: ContentCache
+    key: str
+    world: World
 
-def _load_trained(model: Any, stored: bytes) -> None:
-    tensors = load(stored)
-    embedding = model.get_input_embeddings().weight
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if name in tensors and parameter is embedding:
-                parameter[tensors["rows"].to(parameter.device)] = tensors[name].to(parameter.device)
-            elif name in tensors:
-                parameter.copy_(tensors[name])
+    def name(self, length: int) -> str:
+        return f"{self.key}-{length}"
+
+    def holds(self, length: int) -> bool:
+        """Return whether every worker sees a length."""
+        return self.world.all_agree(self.cache.path(_WEIGHTS, self.name(length)).exists())
+
+    def take(self, model: Any, length: int) -> bool:
+        """Give the model a length's weights, if every worker has found them."""
+        stored = self.cache.get(_WEIGHTS, self.name(length))
+        # Another trial may store it between two workers' look-ups: it is taken when every worker has found it.
+        if not self.world.all_agree(stored is not None) or stored is None:
+            return False
+        load_weights(model, load(stored))
+        return True
+
+    @contextmanager
+    def leased(self, length: int, others: Collection[int]) -> Iterator[None]:
+        """Hold the leases of a length and of the missing ones that are stored on the way to it.
+
+        Everybody asks for the shorter ones first, so that no two runs wait for each other.
+        """
+        with ExitStack() as stack:
+            for wanted in sorted({length, *(n for n in others if n < length)}):
+                entry = self.cache.path(_WEIGHTS, self.name(wanted))
+                if self.world.rank == 0 and not entry.exists():
+                    stack.enter_context(lease(entry))
+            yield
+
+    def longest_state(self, length: int) -> StageState | None:
+        """Return the state of the longest shorter length, if every worker has found the same one."""
+        found = [int(key.rpartition("-")[2]) for key in self.cache.keys(_STATE, f"{self.key}-")]
+        shorter = self.world.gather(max((n for n in found if n < length), default=0))[0]
+        stored = self.cache.get(_STATE, self.name(shorter)) if shorter else None
+        if not self.world.all_agree(stored is not None) or stored is None:
+            return None
+        return unpack_state(stored, self.world)
+
+    def store(self, length: int, weights: Mapping[str, torch.Tensor]) -> None:
+        if self.world.rank == 0 and not self.cache.path(_WEIGHTS, self.name(length)).exists():
+            tensors = {name: tensor.cpu().contiguous() for name, tensor in weights.items()}
+            self.cache.put(_WEIGHTS, self.name(length), save(tensors))
+
+    def store_state(self, state: StageState) -> None:
+        content = pack_state(state, self.world)
+        if content is not None:
+            self.cache.put(_STATE, self.name(state.step), content)
+
+    def remove_state(self, length: int) -> None:
+        if self.world.rank == 0:
+            self.cache.remove(_STATE, self.name(length))

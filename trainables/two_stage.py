@@ -1,26 +1,34 @@
-"""Two-stage training: pre-finetuning on augmented rows, then finetuning on the imbalanced ones.
+"""Two-stage training, and the arms that it is compared with.
 
 ::
 
     model ← pretrained encoder + fresh head
-    if stage-1 rows:                      # vanilla has none
-        train model on stage-1 rows       # pre-finetuning
+    for each stage of the arm:             # pre-finetuning has two, vanilla has the second alone
         if head = reinit: draw a new head
-    train model on stage-2 rows           # finetuning: a new optimizer, a new schedule
+        train model on the stage's rows    # a new optimizer, a new schedule
+    if the arm trains the head anew:       # crt, feature_smote: they start from vanilla
+        draw a new output layer and train it on the frozen encoder's pooled outputs
     score model on the evaluation sets
+
+Which rows and which loss a stage has: :mod:`trainables.arms`.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
+from trainables.arm_stages import Stage, stages_of
+from trainables.arms import LDAM_SCALE, ArmRows, arm_of
 from trainables.cache import ContentCache
+from trainables.checkpoint import EVERY_S, Checkpoints
+from trainables.dropout import set_dropout
 from trainables.encoder import (
     EncoderSettings,
     build_classifier,
@@ -28,155 +36,170 @@ from trainables.encoder import (
     resolve_precision,
 )
 from trainables.forward import predict
+from trainables.head_retraining import HeadReport, retrain_head
+from trainables.output_layer import normalise_output_layer
 from trainables.seeds import derive_seed
 from trainables.settings import TrialSettings
-from trainables.stage import StageReport, train_stage
-from trainables.stage_tree import TrainingRows, train_or_reuse
+from trainables.stage import StageReport
+from trainables.stage_keys import model_key, stage_key
+from trainables.stage_tree import train_or_reuse
 from trainables.tokens import TokenisedTexts
 from trainables.world import World
 
-__all__ = ["TrainingRows", "TwoStageResult", "train_two_stage"]
+__all__ = ["ArmResult", "train_arm"]
 
 
 @dataclass(frozen=True)
-class TwoStageResult:
+class ArmResult:
     """What came of one run.
 
     Attributes
     ----------
     logits
         (n, C) float32 per evaluation set.
-    stage1, stage2
-        Reports; ``stage1`` is None for vanilla and where stage 1 came from the cache.
-    seconds
-        Wall time of everything.
-    diagnostics
-        Flat numbers about the run, for the records.
+    stages
+        The stages, in order.
+    reports
+        What each stage did, by its name and ``head``; None where its weights came from the cache.
+    seconds, scoring_seconds
+        Wall time of everything, and of scoring the evaluation sets.
     model
         The trained float32 classifier where it was asked for.
     """
 
     logits: dict[str, npt.NDArray[np.float32]]
-    stage1: StageReport | None
-    stage2: StageReport
+    stages: tuple[Stage, ...]
+    reports: dict[str, StageReport | HeadReport | None]
     seconds: float
-    diagnostics: dict[str, float]
+    scoring_seconds: float
     model: Any = None
 
 
-def train_two_stage(
+def train_arm(
     settings: TrialSettings,
     encoder: EncoderSettings,
     n_classes: int,
-    stage1_rows: TrainingRows | None,
-    stage2_rows: TrainingRows,
+    rows: ArmRows,
     evaluation: Mapping[str, TokenisedTexts],
     *,
     study_seed: int,
     replicate: int,
     world: World | None = None,
-    stage1_cache: ContentCache | None = None,
-    stage1_key: str | None = None,
+    cache: ContentCache | None = None,
+    share_vanilla: bool = False,
+    stage1_grid: Sequence[float] = (),
+    checkpoint_every_s: float = EVERY_S,
     keep_model: bool = False,
-) -> TwoStageResult:
+) -> ArmResult:
     """Train one arm on one replicate and return its logits on the evaluation sets.
 
-    Vanilla is the same code without stage-1 rows. Every seed is derived from (study seed, purpose, replicate)
-    alone, so that two arms on one replicate share the fresh head, and the batches and dropout masks of stage 2.
+    Every seed is derived from (study seed, purpose, replicate) alone, so that two arms on one replicate share the
+    fresh head, and the batches and dropout masks of stage 2.
 
     Parameters
     ----------
     settings
-        Lengths, learning rates and the other values of both stages.
+        The trial: arm, lengths, learning rates and the other values.
     encoder
         The pretrained encoder.
     n_classes
         Classes C.
-    stage1_rows, stage2_rows
-        Rows of the stages; None for no stage 1.
+    rows
+        Training rows of the replicate, and the stage-1 set of an arm that has one.
     evaluation
         Texts to score, by name of the set.
     study_seed, replicate
         Where all randomness comes from.
     world
         The workers that share this run.
-    stage1_cache, stage1_key
-        Where stage 1's weights are kept, and a digest of all that they depend on. A hit gives the same result as
-        training, bit for bit.
+    cache
+        Where weights are kept that other trials begin with: after stage 1, and after the vanilla part of arms that
+        train the head anew; and the state of an unfinished stage. A hit gives the same result as training, bit for
+        bit.
+    share_vanilla
+        Keep the weights of arm ``vanilla`` too, for those arms.
+    stage1_grid
+        Lengths of stage 1, in epochs, that other trials may ask for.
+    checkpoint_every_s
+        Seconds between two checkpoints within a stage.
     keep_model
         Return the model too.
 
     Raises
     ------
+    ConfigurationError
+        Unknown arm, or a setting that the arm needs is missing.
     TrialFailed
         Training diverged.
     """
     started = time.perf_counter()
     world = world or World.single()
     precision = resolve_precision(encoder)
-    model = build_classifier(encoder, n_classes, derive_seed(study_seed, "head", replicate))
-    shared: dict[str, Any] = {
-        "warmup": settings.warmup,
-        "batch_size": settings.batch_size,
-        "weight_decay": settings.weight_decay,
-        "max_grad_norm": settings.max_grad_norm,
-        "precision": precision,
-    }
+    arm = arm_of(settings.arm)
+    stages = stages_of(settings, rows, n_classes, study_seed, replicate)
+    head_seed = derive_seed(study_seed, "head", replicate)
 
-    stage1 = None
-    if stage1_rows is not None:
-        stage1 = train_or_reuse(
+    model = build_classifier(encoder, n_classes, head_seed)
+    key = model_key(encoder, n_classes, head_seed, normalised=arm.normalised, dropout=settings.dropout)
+    set_dropout(model, settings.dropout)
+    if arm.normalised:
+        normalise_output_layer(model, LDAM_SCALE)
+    reports: dict[str, StageReport | HeadReport | None] = {}
+    for stage in stages:
+        if stage.head_seed is not None:
+            reinitialise_head(model, stage.head_seed)
+        how = _arguments(stage, settings, precision)
+        key = stage_key(key, stage.rows, stage.head_seed, how, world)
+        trained = f"{key}-{stage.steps}"
+        reports[stage.name] = train_or_reuse(
             model,
-            stage1_rows,
+            stage.rows,
             world,
-            stage1_cache,
-            stage1_key,
-            epochs=settings.stage1_epochs,
-            learning_rate=settings.stage1_learning_rate,
-            schedule=settings.stage1_schedule,
-            trainable=settings.stage1_trainable,
-            seed=derive_seed(study_seed, "stage1", replicate),
-            **shared,
+            cache if _others_begin_with(stage, settings, share_vanilla) else None,
+            key,
+            steps=stage.steps,
+            grid=stage1_grid if stage.name == "stage1" else (),
+            checkpoint=Checkpoints(cache, trained, checkpoint_every_s).stage(stage.name) if cache else None,
+            **how,
         )
-        if settings.head == "reinit":
-            reinitialise_head(model, derive_seed(study_seed, "stage2/head", replicate))
-
-    stage2 = train_stage(
-        model,
-        stage2_rows.tokens,
-        stage2_rows.labels,
-        epochs=None if settings.stage2_steps is not None else settings.stage2_epochs,
-        steps=settings.stage2_steps,
-        learning_rate=settings.stage2_learning_rate,
-        schedule=settings.stage2_schedule,
-        seed=derive_seed(study_seed, "stage2", replicate),
-        world=world,
-        **shared,
-    )
+        key = trained
+    if arm.head is not None:
+        reports["head"] = retrain_head(
+            model,
+            rows.original,
+            settings,
+            seed=derive_seed(study_seed, "retrained head", replicate),
+            precision=precision,
+            world=world,
+        )
 
     scoring = time.perf_counter()
     logits = {
         name: predict(model, tokens, precision=precision, world=world) for name, tokens in evaluation.items()
     }
-    scored = sum(len(tokens) for tokens in evaluation.values())
-    diagnostics = {
-        **_stage_diagnostics("stage1", stage1),
-        **_stage_diagnostics("stage2", stage2),
-        "evaluation_rows_per_second": scored / (time.perf_counter() - scoring),
-    }
-    return TwoStageResult(
-        logits, stage1, stage2, time.perf_counter() - started, diagnostics, model if keep_model else None
-    )
+    ended = time.perf_counter()
+    return ArmResult(logits, stages, reports, ended - started, ended - scoring, model if keep_model else None)
 
 
-def _stage_diagnostics(stage: str, report: StageReport | None) -> dict[str, float]:
-    if report is None:
-        return {}
+def _arguments(stage: Stage, settings: TrialSettings, precision: torch.dtype) -> dict[str, Any]:
+    """Return what a stage is trained with, but for its rows and its length."""
     return {
-        f"{stage}_steps": float(report.steps),
-        f"{stage}_seconds": report.seconds,
-        f"{stage}_mean_loss": report.mean_loss,
-        f"{stage}_padding_share": 1.0 - report.real_tokens / max(report.padded_tokens, 1),
-        f"{stage}_tokens_per_second": report.real_tokens / report.seconds,
-        **({} if report.mfu is None else {f"{stage}_mfu": report.mfu}),
+        "loss": stage.loss,
+        "learning_rate": stage.learning_rate,
+        "schedule": stage.schedule,
+        "trainable": stage.trainable,
+        "seed": stage.seed,
+        "warmup": settings.warmup,
+        "batch_size": settings.batch_size,
+        "weight_decay": settings.weight_decay,
+        "max_grad_norm": settings.max_grad_norm,
+        "layer_decay": settings.layer_decay,
+        "precision": precision,
     }
+
+
+def _others_begin_with(stage: Stage, settings: TrialSettings, share_vanilla: bool) -> bool:
+    """Return whether trials of other settings begin with this stage's weights, so that they are worth keeping."""
+    if stage.name == "stage1":
+        return True
+    return arm_of(settings.arm).head is not None or (settings.arm == "vanilla" and share_vanilla)

@@ -6,22 +6,27 @@ The only module of the data plane that knows Ray. A trial goes through replicate
 
 from __future__ import annotations
 
-import contextlib
-import os
-from collections.abc import Callable, Mapping
+import json
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
-
-import torch
 
 from trainables.errors import TrialFailed
 from trainables.memory import give_freed_memory_back
 from trainables.prepared import PreparedCorpus, RunSettings
 from trainables.replicate import run_replicate
 from trainables.settings import TrialSettings
+from trainables.threads import use_threads
 from trainables.world import World
 
 Report = Callable[[dict[str, Any]], None]
+
+GROUP_RESTARTS = 3
+# The first worker may wait this long for another trial that trains the same stage 1, and the others for it.
+_COLLECTIVE_TIMEOUT_S = 4 * 3600
+_VALUES = "values.json"
 
 
 @dataclass(frozen=True)
@@ -53,17 +58,38 @@ class TrialJob:
 
 
 def run_trial(
-    job: TrialJob, prepared: PreparedCorpus, run: RunSettings, report: Report, world: World
+    job: TrialJob,
+    prepared: PreparedCorpus,
+    run: RunSettings,
+    report: Report,
+    world: World,
+    reported: Sequence[float] = (),
 ) -> None:
     """Go through the replicates of a trial and report the running mean of its gain after each one.
 
     A report holds ``replicates`` (how many are done), ``objective`` (mean gain where a reference is given, the
-    mean metric else), ``outcome`` (the new replicate, None for a known one) and ``failure`` (a message, or
-    None). A trial that diverges reports its failure instead of raising, so that its warm process lives on.
+    mean metric else), ``value`` (the replicate's own objective), ``outcome`` (the new replicate, None for a known
+    one) and ``failure`` (a message, or None). A trial that diverges reports its failure instead of raising, so that
+    its warm process lives on.
+
+    Parameters
+    ----------
+    job, prepared, run
+        The trial, and what all trials share.
+    report
+        Takes each report.
+    world
+        The workers that share the trial.
+    reported
+        The objective of its first replicates, which an earlier group of workers reported before it was lost: they
+        are neither run nor reported again.
     """
-    torch.set_num_threads(job.threads)
+    use_threads(job.threads)
     values: list[float] = []
     for done, replicate in enumerate(job.replicates, start=1):
+        if done <= len(reported):
+            values.append(_gain(reported[done - 1], replicate, job))
+            continue
         outcome = None
         value = job.known.get(replicate)
         if value is None:
@@ -72,22 +98,33 @@ def run_trial(
             except TrialFailed as error:
                 message = f"replicate {replicate}: {error}"
                 report(
-                    {"replicates": done - 1, "objective": float("nan"), "outcome": None, "failure": message}
+                    {
+                        "replicates": done - 1,
+                        "objective": float("nan"),
+                        "value": None,
+                        "outcome": None,
+                        "failure": message,
+                    }
                 )
                 return
             finally:
                 give_freed_memory_back()
             value = finished.metrics[job.objective]
             outcome = asdict(finished)
-        values.append(value - job.reference[replicate] if job.reference else value)
+        values.append(_gain(value, replicate, job))
         report(
             {
                 "replicates": done,
                 "objective": sum(values) / done,
+                "value": value,
                 "outcome": outcome,
                 "failure": None,
             }
         )
+
+
+def _gain(value: float, replicate: int, job: TrialJob) -> float:
+    return value - job.reference[replicate] if job.reference else value
 
 
 def run_locally(loop: Callable[[], None], storage: str) -> None:
@@ -120,21 +157,60 @@ def run_in_worker_group(
     name: str,
     callbacks: list[Any],
 ) -> None:
-    """Run a trial on ``workers`` data-parallel workers (gloo on CPUs, nccl on GPUs)."""
+    """Run a trial on ``workers`` data-parallel workers (gloo on CPUs, nccl on GPUs).
+
+    When a worker is lost, Ray Train starts the group anew, up to :data:`GROUP_RESTARTS` times (as often as it takes
+    where the node was preempted). The new group takes the replicates that were reported from Ray Train's checkpoint,
+    which holds their values alone, and goes on with the stage at hand from the stage's own checkpoint.
+    """
     import ray
-    from ray.train import RunConfig, ScalingConfig
-    from ray.train import report as train_report
-    from ray.train.torch import TorchTrainer
+    from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchConfig, TorchTrainer
 
     def loop() -> None:
-        with contextlib.suppress(KeyError):
-            os.environ.pop("OMP_NUM_THREADS")  # Ray sets it to 1; run_trial sets the trial's own number
-        run_trial(job, ray.get(prepared_reference), run, train_report, World.from_distributed())
+        world = World.from_distributed()
+        reported = _reported_values()
+        report = _remembering_report(list(reported), world)
+        run_trial(job, ray.get(prepared_reference), run, report, world, reported)
 
     TorchTrainer(
         loop,
+        torch_config=TorchConfig(timeout_s=_COLLECTIVE_TIMEOUT_S),
         scaling_config=ScalingConfig(
             num_workers=workers, use_gpu=use_gpu, resources_per_worker=dict(resources_per_worker)
         ),
-        run_config=RunConfig(storage_path=storage, name=name, callbacks=callbacks),
+        run_config=RunConfig(
+            storage_path=storage,
+            name=name,
+            callbacks=callbacks,
+            failure_config=FailureConfig(max_failures=GROUP_RESTARTS),
+            checkpoint_config=CheckpointConfig(num_to_keep=1),
+        ),
     ).fit()
+
+
+def _reported_values() -> list[float]:
+    """Return the objective of the replicates that an earlier group of this trial reported."""
+    from ray.train import get_checkpoint
+
+    checkpoint = get_checkpoint()
+    if checkpoint is None:
+        return []
+    with checkpoint.as_directory() as folder:
+        values: list[float] = json.loads(Path(folder, _VALUES).read_text(encoding="utf-8"))
+    return values
+
+
+def _remembering_report(values: list[float], world: World) -> Report:
+    """Return a function that reports to Ray Train, together with all values that were reported so far."""
+    from ray.train import Checkpoint
+    from ray.train import report as train_report
+
+    def report(metrics: dict[str, Any]) -> None:
+        if metrics["value"] is not None:
+            values.append(metrics["value"])
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, _VALUES).write_text(json.dumps(values), encoding="utf-8")
+            train_report(metrics, checkpoint=Checkpoint.from_directory(folder) if world.rank == 0 else None)
+
+    return report

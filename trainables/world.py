@@ -1,8 +1,9 @@
-"""The data-parallel workers of one trial: who am I, how many are we, and the two sums that we share."""
+"""The data-parallel workers of one trial: who am I, how many are we, and what we tell one another."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -51,6 +52,18 @@ class World:
         said = torch.tensor(float(mine), device=_device_of_backend())
         self.all_reduce_sum(said)
         return bool(said.item() == self.size)
+
+    def first_says(self, mine: bool) -> bool:
+        """Return what the first worker says; all must ask."""
+        return bool(self.gather(mine)[0])
+
+    def gather(self, mine: Any) -> list[Any]:
+        """Return every worker's small object, in the order of their ranks; all must give theirs."""
+        if self.size == 1:
+            return [mine]
+        everyone: list[Any] = [None] * self.size
+        dist.all_gather_object(everyone, mine)
+        return everyone
 
 
 def _device_of_backend() -> torch.device:

@@ -50,6 +50,12 @@ def toy(encoder):
     return tokenise(texts, load_tokenizer(encoder), encoder.max_length), labels
 
 
+def states_equal(a, b):
+    return all(
+        torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True)
+    )
+
+
 def without_dropout(model):
     """Set every dropout rate of a model to zero, so that training depends on the batches alone."""
     for module in model.modules():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.training.conftest import without_dropout
+from tests.training.conftest import states_equal, without_dropout
 from trainables.batching import steps_of, training_batches
 from trainables.encoder import build_classifier
 from trainables.errors import TrialFailed
@@ -15,12 +15,6 @@ from trainables.losses import cross_entropy
 from trainables.seeds import derive_seed
 from trainables.stage import learning_rate_at, train_stage
 from trainables.tokens import TokenisedTexts
-
-
-def states_equal(a, b):
-    return all(
-        torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True)
-    )
 
 
 def reference_training(model, tokens, labels, *, steps, rate, seed, decay, clip):
@@ -142,7 +136,7 @@ def test_longer_constant_stage_begins_with_the_shorter_one(encoder, toy):
     tokens, labels = toy
     seen = []
 
-    def recording(logits, labels):
+    def recording(logits, labels, progress):
         losses = cross_entropy(logits, labels)
         seen[-1].append(losses.sum().item())
         return losses
@@ -174,7 +168,7 @@ def test_divergence_fails_the_trial_and_names_step_and_rate(encoder, toy):
             learning_rate=0.5,
             schedule="constant",
             warmup=0.0,
-            loss=lambda z, y: cross_entropy(z, y) * (float("inf") if next(calls) == 2 else 1.0),
+            loss=lambda z, y, progress: cross_entropy(z, y) * (float("inf") if next(calls) == 2 else 1.0),
         )
     assert not model.training
     assert all(torch.isfinite(p).all() for p in model.parameters())

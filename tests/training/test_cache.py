@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import os
+import threading
+
+import pytest
+
+from trainables import cache as module
+from trainables.cache import GRACE_S, ContentCache
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_written_since_sweep", {})
+    return ContentCache(tmp_path, max_bytes=10_000)
+
+
+def age(cache, kind, key, seconds):
+    path = cache.path(kind, key)
+    used = path.stat().st_mtime - seconds
+    os.utime(path, (used, used))
+
+
+def fill(cache, n, kind="stage1", size=1000, first_age=50 * GRACE_S):
+    """Store n entries, the first used longest ago."""
+    for i in range(n):
+        cache.put(kind, f"key{i}", b"x" * size)
+        age(cache, kind, f"key{i}", first_age - i * GRACE_S)
+
+
+def stored_bytes(cache):
+    return sum(path.stat().st_size for path in cache.root.rglob("*") if path.is_file())
+
+
+def test_gives_back_what_was_stored_and_counts(cache):
+    assert cache.get("stage1", "abc") is None
+    cache.put("stage1", "abc", b"content")
+    assert cache.get("stage1", "abc") == b"content"
+    assert cache.get("checkpoint", "abc") is None
+    assert (cache.hits, cache.misses) == ({"stage1": 1}, {"stage1": 1, "checkpoint": 1})
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda b: b[:-1], lambda b: b[:10], lambda b: b"", lambda b: b[:-1] + b"!"]
+)
+def test_a_damaged_entry_is_missing_removed_and_counted(cache, damage):
+    cache.put("stage1", "abc", b"content")
+    path = cache.path("stage1", "abc")
+    path.write_bytes(damage(path.read_bytes()))
+    assert cache.get("stage1", "abc") is None
+    assert not path.exists()
+    assert cache.corrupt == {"stage1": 1}
+
+
+def test_keys_are_those_of_a_prefix(cache):
+    for key in ("abcd-4", "abcd-12", "abce-4"):
+        cache.put("stage1", key, b"")
+    assert cache.keys("stage1", "abcd-") == ["abcd-12", "abcd-4"]
+    assert cache.keys("stage1", "ffff") == []
+
+
+def test_the_entries_used_longest_ago_make_room_whatever_their_kind(cache):
+    fill(cache, 4, kind="augmentation", first_age=90 * GRACE_S)
+    fill(cache, 9)
+    cache.put("stage1", "new", b"x" * 1000)
+    assert stored_bytes(cache) <= 10_000
+    assert cache.keys("augmentation", "key") == []
+    assert cache.keys("stage1", "key") == [f"key{i}" for i in range(1, 9)]
+    assert cache.evicted == 5
+
+
+def test_a_look_up_counts_as_use(cache):
+    fill(cache, 9)
+    assert cache.get("stage1", "key0") is not None
+    cache.put("stage1", "new", b"x" * 1000)
+    assert cache.path("stage1", "key0").exists()
+    assert not cache.path("stage1", "key1").exists()
+
+
+def test_what_was_just_written_or_read_is_kept_even_above_the_limit(cache):
+    fill(cache, 2)
+    for i in range(20):
+        cache.put("stage1", f"new{i}", b"x" * 1000)
+    assert len(cache.keys("stage1", "new")) == 20
+    assert cache.keys("stage1", "key") == []
+
+
+def test_a_half_written_file_is_left_until_its_writer_must_be_dead(cache):
+    cache.put("stage1", "abc", b"content")
+    folder = cache.path("stage1", "abc").parent
+    for name, hours in ((".writing-old", 30), (".writing-new", 1)):
+        (folder / name).write_bytes(b"half")
+        used = cache.path("stage1", "abc").stat().st_mtime - hours * 3600
+        os.utime(folder / name, (used, used))
+    cache.put("stage1", "abd", b"x" * 1000)
+    assert {path.name for path in folder.iterdir()} == {"abc", "abd", ".writing-new"}
+
+
+def test_a_full_disk_lowers_the_limit(cache, monkeypatch):
+    fill(cache, 6)
+    usage = type("Usage", (), {"free": 500})
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda path: usage)
+    cache.put("stage1", "new", b"x" * 1000)
+    assert stored_bytes(cache) <= (500 + 7 * 1032) // 2
+
+
+def test_writers_that_evict_at_the_same_time_lose_nothing_that_is_read(cache):
+    """Every look-up gives the right bytes or none."""
+    faults = []
+
+    def work(seed):
+        own = ContentCache(cache.root, max_bytes=5000)
+        for i in range(40):
+            key = f"key{(seed + i) % 25}"
+            found = own.get("stage1", key)
+            if found is not None and found != key.encode() * 200:
+                faults.append(key)
+            own.put("stage1", key, key.encode() * 200)
+            age(own, "stage1", key, 2 * GRACE_S) if own.path("stage1", key).exists() else None
+        faults.extend(own.corrupt)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert faults == []

@@ -1,0 +1,136 @@
+"""A stage from the cache, or gone on from a shorter one, is the stage trained in one go, bit for bit."""
+
+from __future__ import annotations
+
+import multiprocessing
+
+import numpy as np
+import pytest
+import torch
+
+from tests.training.conftest import states_equal
+from trainables.cache import ContentCache
+from trainables.encoder import build_classifier
+from trainables.losses import cross_entropy
+from trainables.stage_tree import TrainingRows, train_or_reuse
+from trainables.world import World
+
+HOW = {
+    "learning_rate": 1e-3,
+    "batch_size": 16,
+    "warmup": 0.5,
+    "trainable": "all",
+    "schedule": "constant",
+    "seed": 4,
+}
+
+
+@pytest.fixture
+def train(encoder, toy, tmp_path):
+    rows = TrainingRows(toy[0].select(np.arange(60)), toy[1][:60])  # 4 steps an epoch
+
+    def train(cache=None, key="abcd", **how):
+        model = build_classifier(encoder, 3, seed=1)
+        report = train_or_reuse(model, rows, World.single(), cache, key, **{**HOW, **how})
+        return model, report
+
+    return train
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return ContentCache(tmp_path)
+
+
+@pytest.mark.parametrize("trainable", ["all", "last_block", "head"])
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_a_longer_stage_goes_on_from_a_shorter_one(train, cache, trainable, precision):
+    how = {"trainable": trainable, "precision": precision}
+    whole, whole_report = train(epochs=3, **how)
+    train(cache, epochs=1, grid=(1, 3), **how)
+    continued, report = train(cache, epochs=3, grid=(1, 3), **how)
+    assert report.resumed_at == 4
+    assert states_equal(whole, continued)
+    assert (report.steps, report.rows, report.real_tokens) == (12, 180, whole_report.real_tokens)
+    assert (report.mean_loss, report.last_loss) == (whole_report.mean_loss, whole_report.last_loss)
+
+
+def test_a_longer_stage_stores_the_shorter_lengths_of_the_grid(train, cache):
+    train(cache, epochs=3, grid=(0.5, 1, 2, 3))
+    for epochs in (0.5, 1, 2, 3):
+        reused, report = train(cache, epochs=epochs, grid=(0.5, 1, 2, 3))
+        assert report is None
+        assert states_equal(reused, train(epochs=epochs)[0])
+    assert cache.hits == {"stage1": 4}
+
+
+def test_steps_and_epochs_of_one_length_share_an_entry(train, cache):
+    train(cache, epochs=2)
+    assert train(cache, steps=8)[1] is None
+
+
+@pytest.mark.parametrize(
+    "how",
+    [{"schedule": "linear"}, {"loss": lambda logits, labels, progress: 2 * cross_entropy(logits, labels)}],
+    ids=["linear", "other loss"],
+)
+def test_lengths_that_are_no_chain_are_trained_each_on_its_own(train, cache, how):
+    train(cache, epochs=1, grid=(1, 2), **how)
+    model, report = train(cache, epochs=2, grid=(1, 2), **how)
+    assert report.resumed_at == 0
+    assert states_equal(model, train(epochs=2, **how)[0])
+
+
+def test_a_state_is_kept_only_while_a_longer_length_may_need_it(train, cache):
+    def states():
+        return cache.keys("stage1_state", "abcd")
+
+    train(cache, epochs=1, grid=(1,))
+    assert states() == []
+    train(cache, key="efgh", epochs=1, grid=(1, 2, 3))
+    assert cache.keys("stage1_state", "efgh") == ["efgh-4"]
+    train(cache, key="efgh", epochs=2, grid=(1, 2, 3))
+    assert cache.keys("stage1_state", "efgh") == ["efgh-8"]
+    train(cache, key="efgh", epochs=3, grid=(1, 2, 3))
+    assert cache.keys("stage1_state", "efgh") == []
+
+
+@pytest.mark.parametrize("kind", ["stage1", "stage1_state"])
+def test_a_damaged_entry_is_recomputed_and_counted(train, cache, kind):
+    train(cache, epochs=1, grid=(1, 2))
+    path = cache.path(kind, "abcd-4")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    epochs = 1 if kind == "stage1" else 2
+    model, report = train(cache, epochs=epochs, grid=(1, 2))
+    assert report.resumed_at == 0
+    assert cache.corrupt == {kind: 1}
+    assert states_equal(model, train(epochs=epochs)[0])
+
+
+def _train(folder, encoder, rows, epochs, reports):
+    torch.set_num_threads(1)
+    model = build_classifier(encoder, 3, seed=1)
+    report = train_or_reuse(
+        model, rows, World.single(), ContentCache(folder), "abcd", epochs=epochs, grid=(1, 30), **HOW
+    )
+    reports.put((epochs, report is not None and report.steps - report.resumed_at))
+
+
+@pytest.mark.slow
+def test_of_several_processes_one_trains_each_length(encoder, toy, tmp_path):
+    """All ask at once for 1 or 30 epochs of one stage: whoever comes second waits and takes, or goes on."""
+    context = multiprocessing.get_context("spawn")
+    rows = TrainingRows(toy[0].select(np.arange(60)), toy[1][:60])
+    reports = context.Queue()
+    workers = [
+        context.Process(target=_train, args=(tmp_path, encoder, rows, epochs, reports))
+        for epochs in (1, 30, 1, 30)
+    ]
+    for worker in workers:
+        worker.start()
+    trained = [reports.get(timeout=120) for _ in workers]
+    for worker in workers:
+        worker.join()
+    assert sum(steps for _, steps in trained) == 120

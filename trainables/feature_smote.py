@@ -1,0 +1,59 @@
+"""SMOTE in the space of the pooled outputs: new rows of the small classes between neighbours of one class."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from trainables.seeds import derive_seed
+
+
+def smote(
+    features: npt.NDArray[np.float32],
+    labels: npt.NDArray[np.int64],
+    neighbours: int,
+    seed: int,
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+    """Return features and labels with synthetic rows after the given ones, so that every class has n_max rows.
+
+    A new row is x + u·(x' - x), with x a row of the class, x' one of its nearest neighbours in the class and u
+    uniform in [0, 1). A class of n_c <= ``neighbours`` rows has n_c - 1 neighbours to go by, so all of them are
+    used; a class of one row has none, and its row is repeated.
+
+    Parameters
+    ----------
+    features
+        (n, H).
+    labels
+        (n,) class indices.
+    neighbours
+        Nearest neighbours that a row is joined with, >= 1.
+    seed
+        Each class has a generator of its own, derived from it.
+
+    References
+    ----------
+    Chawla et al., SMOTE: synthetic minority over-sampling technique, JAIR 2002, section 4.2; the
+    implementation is imbalanced-learn's.
+    """
+    from imblearn.over_sampling import SMOTE
+
+    if neighbours < 1:
+        raise ValueError(f"smote_neighbours is {neighbours}; expected 1 or more")
+    counts = np.bincount(labels)
+    n_max = int(counts.max())
+    made_features, made_labels = [features], [labels]
+    for label in np.flatnonzero((counts > 0) & (counts < n_max)).tolist():
+        count, missing = int(counts[label]), n_max - int(counts[label])
+        if count == 1:
+            new = np.repeat(features[labels == label], missing, axis=0)
+        else:
+            sampler = SMOTE(
+                sampling_strategy={label: n_max},
+                k_neighbors=min(neighbours, count - 1),
+                random_state=derive_seed(seed, "smote", label) % 2**32,
+            )
+            new = sampler.fit_resample(features, labels)[0][len(features) :]
+        made_features.append(new.astype(np.float32))
+        made_labels.append(np.full(missing, label))
+    return np.concatenate(made_features), np.concatenate(made_labels)

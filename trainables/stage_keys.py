@@ -1,0 +1,79 @@
+"""Names of trained weights in the cache: a digest of everything that they depend on, and of nothing else.
+
+Keys form a chain. The first stands for the fresh model; each stage's is made from the key before it, the stage's
+rows, and the very arguments that it is trained with; its length comes last. So stage 1 is found again whatever stage 2
+will be, vanilla whatever follows it, and a value that a stage does not read cannot part two equal results.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from trainables.encoder import EncoderSettings, encoder_digest, resolve_device
+from trainables.kernels import compiled_kernels
+from trainables.settings import digest_of
+from trainables.stage_tree import TrainingRows
+from trainables.world import World
+
+_VERSION = 2  # of the training code: raised when the same arguments no longer give the same weights
+
+
+def model_key(
+    encoder: EncoderSettings, n_classes: int, head_seed: int, *, normalised: bool, dropout: float | None
+) -> str:
+    """Return the key of a classifier before any training."""
+    return digest_of(
+        {
+            "version": [_VERSION, torch.__version__],
+            "encoder": [encoder_digest(encoder), encoder.layers, str(resolve_device(encoder))],
+            "kernels": "torch" if compiled_kernels() is None else "own",
+            "n_classes": n_classes,
+            "head_seed": head_seed,
+            "normalised": normalised,
+            "dropout": dropout,
+        },
+        length=32,
+    )
+
+
+def stage_key(
+    before: str, rows: TrainingRows, head_seed: int | None, how: Mapping[str, Any], world: World
+) -> str:
+    """Return the key of a model after a stage of whatever length.
+
+    Parameters
+    ----------
+    before
+        Key of the model before it.
+    rows
+        Rows of the stage.
+    head_seed
+        Seed of the head drawn before it, or None.
+    how
+        Other arguments of :func:`trainables.stage.train_stage` but the length; a function's name, or a value's
+        ``repr``, says what it is.
+    world
+        Workers draw dropout masks of their own, so their number counts.
+    """
+    return digest_of(
+        {
+            "before": before,
+            "rows": _rows_digest(rows),
+            "head_seed": head_seed,
+            "how": {name: getattr(value, "__name__", None) or repr(value) for name, value in how.items()},
+            "workers": world.size,
+        },
+        length=32,
+    )
+
+
+def _rows_digest(rows: TrainingRows) -> str:
+    whole = hashlib.sha256()
+    for array in (rows.tokens.ids, rows.tokens.offsets, rows.labels):
+        whole.update(np.ascontiguousarray(array).tobytes())
+    return whole.hexdigest()
