@@ -141,7 +141,7 @@ def test_longer_constant_stage_begins_with_the_shorter_one(encoder, toy):
     tokens, labels = toy
     seen = []
 
-    def recording(logits, labels):
+    def recording(logits, labels, progress):
         losses = cross_entropy(logits, labels)
         seen[-1].append(losses.sum().item())
         return losses
@@ -173,7 +173,7 @@ def test_divergence_fails_the_trial_and_names_step_and_rate(encoder, toy):
             learning_rate=0.5,
             schedule="constant",
             warmup=0.0,
-            loss=lambda z, y: cross_entropy(z, y) * (float("inf") if next(calls) == 2 else 1.0),
+            loss=lambda z, y, progress: cross_entropy(z, y) * (float("inf") if next(calls) == 2 else 1.0),
         )
     assert not model.training
     assert all(torch.isfinite(p).all() for p in model.parameters())
