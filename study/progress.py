@@ -105,7 +105,21 @@ class ProgressView:
         if trial.arm != "vanilla":
             parts.append(f"gain {_with_interval(gains_of(self._ledger, trial, metric), signed=True)}")
         parts.append(f"{trial.state.replace('_', ' ')} after {len(trial.replicates)} replicates")
+        parts += self._shortage(trial)
         return ", ".join(parts) + f", {trial.seconds:.0f} s. {self._summary()}"
+
+    def _shortage(self, trial: TrialRecord) -> list[str]:
+        """Say that memory ran out, and what was done about it."""
+        at_once = [
+            value
+            for record in trial.replicates.values()
+            for name, value in record.diagnostics.items()
+            if name.endswith("_micro_batch")
+        ]
+        whole = -(-int(trial.config.get("batch_size", 0)) // self._config.workers_per_trial)
+        if not at_once or min(at_once) >= whole:
+            return []
+        return [f"out of memory: {min(at_once):.0f} of {whole} rows at a time, same effective batch"]
 
     def _summary(self) -> str:
         parts = [_duration(time.monotonic() - self._started)]

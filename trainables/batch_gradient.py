@@ -152,7 +152,7 @@ class BatchGradient:
     def load_state(self, state: Mapping[str, torch.Tensor]) -> None:
         """Go on from a :meth:`state`."""
         self._load_random_state(state)
-        self._budget.tokens = int(state["token_budget"]) or None
+        self._budget.bound(int(state["token_budget"]))
 
     def _random_state(self) -> dict[str, torch.Tensor]:
         state = {"torch": torch.get_rng_state()}

@@ -59,6 +59,7 @@ class StageCheckpoint:
 
     def load(self, world: World) -> StageState | None:
         """Return the state that this worker goes on from, or None where not every worker finds the same one."""
+        self._written = time.monotonic()
         content = self._cache.get(_KIND, self._key)
         state = unpack_state(content, world) if content is not None else None
         steps = world.gather(state.step if state is not None else 0)

@@ -40,7 +40,7 @@ def give_freed_memory_back() -> None:
     a process grows with every trial by what its batches left in pieces. On a GPU a process keeps its largest trial's
     memory, which trials that share the GPU lack.
     """
-    if torch.cuda.is_initialized():
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.empty_cache()
     if platform.libc_ver()[0] == "glibc":
         ctypes.CDLL(None).malloc_trim(0)

@@ -60,7 +60,7 @@ class StageProgress:
 
     @property
     def seconds(self) -> float:
-        """Time spent so far, in earlier processes too."""
+        """Time since this object was made."""
         return time.perf_counter() - self._started
 
     def add(self, work: BatchWork, norm: torch.Tensor, rate: float) -> None:
@@ -92,17 +92,15 @@ class StageProgress:
         return self._last.item()
 
     def state(self) -> torch.Tensor:
-        """Return all counts, (8,) float64."""
+        """Return what concerns the whole stage, (4,) float64; tokens, operations and time are this process's own."""
         self.check()
-        whole = (self._steps, self.rows, self.real_tokens, self.padded_tokens)
-        parts = (self.flops, self.seconds, self._sum.item(), self._last.item())
-        return torch.tensor([*whole, *parts], dtype=torch.float64)
+        counts = (self._steps, self.rows, self._sum.item(), self._last.item())
+        return torch.tensor(counts, dtype=torch.float64)
 
     def load_state(self, state: torch.Tensor) -> None:
         """Go on from a :meth:`state`."""
-        self._steps, self.rows, self.real_tokens, self.padded_tokens = map(int, state[:4].tolist())
-        self.flops, seconds, total, last = state[4:].tolist()
-        self._started -= seconds
+        steps, rows, total, last = state.tolist()
+        self._steps, self.rows = int(steps), int(rows)
         self._sum.fill_(total)
         self._last = torch.full_like(self._last, last)
 

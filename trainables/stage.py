@@ -38,9 +38,9 @@ class StageReport:
     steps, rows
         Optimizer steps, and rows that they saw over all workers.
     seconds
-        Wall time of the stage, of interrupted runs that it went on from too.
+        Wall time of the stage, of what was done here alone where it went on from an earlier state.
     real_tokens, padded_tokens
-        Tokens of this worker's batches without and with padding.
+        Tokens of this worker's batches without and with padding; done here, as ``seconds`` and ``flops`` are.
     mean_loss, last_loss
         Mean over all steps and loss of the last step (this worker's part).
     flops

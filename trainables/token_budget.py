@@ -82,6 +82,11 @@ class TokenBudget:
             undo()
             self._halve(lengths[failed])
 
+    def bound(self, tokens: int) -> None:
+        """Keep within what another process has found; 0 where memory sufficed there."""
+        found = [bound for bound in (self.tokens, tokens) if bound]
+        self.tokens = min(found, default=None)
+
     def rows(self, most: int, length: int) -> int:
         """Return how many rows of a length are computed at once, of ``most`` that there may be."""
         return most if self.tokens is None else max(1, min(most, self.tokens // length))

@@ -56,13 +56,9 @@ def test_goes_on_bit_for_bit(request, toy, cache, precision, trainable, architec
     resumed, report = train(encoder, toy, checkpoint, **how)
     assert report.resumed_at == 10
     assert states_equal(whole, resumed)
-    assert (report.steps, report.rows, report.padded_tokens, report.mean_loss, report.last_loss) == (
-        whole_report.steps,
-        whole_report.rows,
-        whole_report.padded_tokens,
-        whole_report.mean_loss,
-        whole_report.last_loss,
-    )
+    assert (report.steps, report.rows) == (whole_report.steps, whole_report.rows)
+    assert (report.mean_loss, report.last_loss) == (whole_report.mean_loss, whole_report.last_loss)
+    assert 0 < report.real_tokens < whole_report.real_tokens
 
 
 def test_a_finished_stage_leaves_no_checkpoint(encoder, toy, cache):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,11 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 
 from tests.training.conftest import without_dropout
+from trainables import batch_gradient, token_budget
+from trainables.cache import ContentCache
+from trainables.checkpoint import Checkpoints, train_resumably
 from trainables.encoder import build_classifier
+from trainables.errors import TrialFailed
 from trainables.forward import predict
 from trainables.stage import train_stage
 from trainables.world import World
@@ -45,9 +51,100 @@ def test_two_workers_equal_one(encoder, toy, tmp_path):
     assert parts[0]["rows"] == report.rows
 
 
+class Interrupted(Exception):
+    pass
+
+
+def checkpointing_worker(rank, encoder, tokens, labels, folder, stop_at):
+    """Train with two workers and a checkpoint at every question; leave after so many steps."""
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meet{stop_at}", rank=rank, world_size=2)
+    world = World.from_distributed()
+
+    def stop(stage):
+        if stage.step == stop_at:
+            raise Interrupted
+
+    model = build_classifier(encoder, 3, seed=1)
+    checkpoint = Checkpoints(ContentCache(Path(folder) / "cache"), "abcd", every_s=0.0).stage("stage2")
+    how = {"steps": 50, "learning_rate": 1e-3, "batch_size": BATCH, "seed": 3, "world": world}
+    try:
+        report = train_resumably(
+            model, tokens, labels, checkpoint=checkpoint if stop_at else None, after_step=stop, **how
+        )
+    except Interrupted:
+        model = build_classifier(encoder, 3, seed=1)
+        report = train_resumably(model, tokens, labels, checkpoint=checkpoint, **how)
+    np.savez(
+        f"{folder}/{stop_at}-{rank}.npz",
+        logits=predict(model, tokens),
+        loss=report.mean_loss,
+        resumed_at=report.resumed_at,
+    )
+    dist.destroy_process_group()
+
+
+@pytest.mark.slow
+def test_two_workers_go_on_from_their_checkpoint_bit_for_bit(encoder, toy, tmp_path):
+    """Each worker has dropout masks of its own, and finds them again."""
+    for stop_at in (0, 30):
+        mp.spawn(checkpointing_worker, (encoder, *toy, str(tmp_path), stop_at), nprocs=2)
+    for rank in range(2):
+        whole, resumed = (np.load(tmp_path / f"{stop_at}-{rank}.npz") for stop_at in (0, 30))
+        assert (whole["resumed_at"], resumed["resumed_at"]) == (0, 20)
+        np.testing.assert_array_equal(resumed["logits"], whole["logits"])
+        assert resumed["loss"] == whole["loss"]
+
+
+@pytest.mark.parametrize("size", [2, 3, 5])
+def test_each_row_is_predicted_by_exactly_one_worker_and_lands_in_its_place(encoder, toy, monkeypatch, size):
+    """The workers are run one after the other; what each one adds to the sum is looked at."""
+    tokens, _ = toy
+    model = build_classifier(encoder, 3, seed=1)
+    with torch.no_grad():
+        model.classifier.bias += 10.0  # so that no logit is zero by chance
+    shares = []
+
+    class Lonely(World):
+        def all_reduce_sum(self, tensor):
+            shares.append(tensor.clone())
+
+    for rank in range(size):
+        predict(model, tokens, world=Lonely(rank, size), max_tokens=100)
+    predicted = torch.stack([(share != 0).all(1) for share in shares])
+    assert (predicted.sum(0) == 1).all()
+    assert predicted.any(1).all()
+    np.testing.assert_allclose(sum(shares).numpy(), predict(model, tokens), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_one_worker_without_memory_stops_the_others(encoder, toy, monkeypatch, size):
+    """It still takes part in the sum that they wait for, and makes it one that nobody goes on from."""
+    summed = []
+
+    class Lonely(World):
+        def all_reduce_mean(self, tensor):
+            summed.append(tensor.clone())
+
+    def full(model, texts, masks=None):
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(batch_gradient, "compute_logits", full)
+    monkeypatch.setattr(token_budget, "_budgets", {})
+    with pytest.raises(TrialFailed, match="out of memory"):
+        train_stage(
+            build_classifier(encoder, 3, seed=1), *toy, steps=3, learning_rate=1e-3, world=Lonely(0, size)
+        )
+    assert len(summed) == 1
+    assert summed[0].isnan().all()
+
+
 def test_without_a_process_group_there_is_one_worker():
     world = World.from_distributed()
     value = torch.tensor([2.0])
     world.all_reduce_mean(value)
     world.all_reduce_sum(value)
     assert (world, value.item()) == (World(0, 1), 2.0)
+    assert world.gather("mine") == ["mine"]
+    assert world.first_says(True)
+    assert not world.first_says(False)
