@@ -30,12 +30,13 @@ from study.ledger import Ledger
 from study.plan import Plan
 from study.search import GainSearch
 from study.tuning import run_trials
-from trainables.worker import TrialJob, run_locally
+from trainables.worker import Report, TrialJob, run_locally
 
 _METRICS = {"val/macro_f1": 0.5}
 
 
-def _nothing(job: TrialJob, report: Any) -> None:
+def report_nothing(job: TrialJob, report: Report) -> None:
+    """Report a job's replicates as a trial does that has nothing to compute."""
     for done, replicate in enumerate(job.replicates, start=1):
         outcome = {
             "replicate": replicate,
@@ -48,7 +49,7 @@ def _nothing(job: TrialJob, report: Any) -> None:
 
 
 def _empty_trial(config: dict[str, Any], *, storage: str) -> None:
-    run_locally(lambda: _nothing(config["job"], tune.report), storage)
+    run_locally(lambda: report_nothing(config["job"], tune.report), storage)
 
 
 def ours(trials: int, folder: Path) -> tuple[float, int]:
