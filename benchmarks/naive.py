@@ -134,7 +134,9 @@ def _trial(
         import torch
 
         torch.set_num_threads(machine.threads)
-        pairs = [_replicate(settings, own_vanilla, prepared, run, replicate) for replicate in range(replicates)]
+        pairs = [
+            _replicate(settings, own_vanilla, prepared, run, replicate) for replicate in range(replicates)
+        ]
         ours, theirs = zip(*pairs, strict=True)
         report({"prefinetune": list(ours), "vanilla": list(theirs)})
 

@@ -304,7 +304,7 @@ def _report_failure(error: Exception) -> None:
 
 def default_config_faults(config: StudyConfig) -> list[str]:
     """Return what speaks against running this configuration with Ray as given."""
-    if config.workers_per_trial > 1 and config.gpus_per_trial % 1:
+    if config.workers_per_trial > 1 and (config.gpus_per_trial or 0) % 1:
         return [
             f"gpus_per_trial is {config.gpus_per_trial} with {config.workers_per_trial} workers per trial: "
             "every worker needs whole GPUs. Give a whole number, or one worker."
