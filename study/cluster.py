@@ -12,7 +12,10 @@ import ray
 import torch
 
 from study.config import StudyConfig
+from trainables.encoder import EncoderSettings
 from trainables.errors import ConfigurationError
+from trainables.memory_estimate import shape_of, trial_bytes, trials_per_gpu
+from trainables.settings import TrialSettings
 
 # Written by `ray start` (and so by `ray up`), not by a driver that starts Ray for itself.
 _CLUSTER_FILE = Path("/tmp/ray/ray_current_cluster")
@@ -43,12 +46,15 @@ class TrialResources:
         Of one worker.
     concurrency
         Trials at a time.
+    sharing
+        A sentence that says how trials share GPUs, where an estimate decided it.
     """
 
     workers: int
     cpus: float
     gpus: float
     concurrency: int
+    sharing: str = ""
 
     def of_trial_process(self) -> dict[str, float]:
         """Return the resources of the Tune trial itself.
@@ -130,6 +136,73 @@ def has_gpus(connection: Connection | None) -> bool:
     return torch.cuda.is_available()
 
 
+def trains_on_gpus(config: StudyConfig) -> bool:
+    """Return whether a study's trials train on GPUs: as it says, or where it does not say, if there are any."""
+    if config.gpus_per_trial is not None:
+        return config.gpus_per_trial > 0
+    if ray.is_initialized():
+        return bool(ray.cluster_resources().get("GPU", 0) > 0)
+    return torch.cuda.is_available()
+
+
+def gpu_share(config: StudyConfig, gpu_bytes: int, cpus_per_gpu: float) -> tuple[float, str]:
+    """Return the share of a GPU that one trial gets by its memory, and a sentence that says so.
+
+    Parameters
+    ----------
+    config
+        The study; its greatest batch and length decide.
+    gpu_bytes
+        Memory of a GPU.
+    cpus_per_gpu
+        CPUs beside each GPU: trials that have no CPU would only wait.
+    """
+    encoder = EncoderSettings(
+        config.encoder, config.encoder_revision, config.encoder_layers, config.max_length, device="cuda"
+    )
+    fixed = config.fixed.get("batch_size", TrialSettings.batch_size)
+    tokens = max(config.space.get("batch_size", (fixed,))) * config.max_length
+    needed = trial_bytes(shape_of(encoder), tokens, torch.bfloat16)
+    by_memory = trials_per_gpu(gpu_bytes, needed)
+    n = max(1, min(by_memory, math.floor(cpus_per_gpu / config.cpus_per_trial + 1e-9)))
+    sentence = (
+        f"{n} trial(s) share a GPU of {gpu_bytes / 1e9:.1f} GB: one takes about {needed / 1e9:.1f} GB with "
+        f"{tokens:,} tokens a step, so that {by_memory} fit, and there are {cpus_per_gpu:g} CPUs a GPU."
+    )
+    return math.floor(10_000 / n) / 10_000, sentence  # Ray counts in ten-thousandths
+
+
+def _gpu_bytes() -> int:
+    """Return the memory of a GPU: of this machine, else of any node of the cluster, whose GPUs are taken for alike."""
+    if torch.cuda.is_available():
+        return _bytes_of_device()
+    ask = ray.remote(num_cpus=0, num_gpus=0.01)(_bytes_of_device)
+    return int(ray.get(ask.remote()))
+
+
+def _bytes_of_device() -> int:
+    return int(torch.cuda.get_device_properties(0).total_memory)
+
+
+def _gpus_of_a_worker(
+    config: StudyConfig, total: dict[str, float], connection: Connection
+) -> tuple[float, str]:
+    """Return the GPUs of one worker, and how that came about where the study leaves it open."""
+    if config.gpus_per_trial is not None:
+        return config.gpus_per_trial, ""
+    gpus = total.get("GPU", 0)
+    if not gpus and connection.joined:
+        raise ConfigurationError(
+            "gpus_per_trial is not given, and the cluster has no GPU at this moment to fit it to. Wait until a GPU "
+            "node has joined, or give --set gpus_per_trial=1 (0 trains on CPUs)."
+        )
+    if not gpus:
+        return 0.0, ""
+    if config.workers_per_trial > 1:
+        return 1.0, ""
+    return gpu_share(config, _gpu_bytes(), total.get("CPU", 0) / gpus)
+
+
 def _inventory() -> str:
     resources = ray.cluster_resources()
     gpus = resources.get("GPU", 0)
@@ -144,21 +217,22 @@ def trial_resources(config: StudyConfig, connection: Connection) -> TrialResourc
     Raises
     ------
     ConfigurationError
-        Not even one trial fits on this machine.
+        Not even one trial fits on this machine, or GPUs are to be shared and there is none yet.
     """
     total = ray.cluster_resources()
     workers = config.workers_per_trial
+    gpus, sharing = _gpus_of_a_worker(config, total, connection)
     fits = [total.get("CPU", 0) / (config.cpus_per_trial * workers)]
-    if config.gpus_per_trial:
-        fits.append(total.get("GPU", 0) / (config.gpus_per_trial * workers))
+    if gpus:
+        fits.append(total.get("GPU", 0) / (gpus * workers))
     most = math.floor(min(fits) + 1e-9)
     if most < 1 and not connection.joined:
         raise ConfigurationError(
-            f"A trial needs {workers} x ({config.cpus_per_trial:g} CPUs, {config.gpus_per_trial:g} GPUs), but "
+            f"A trial needs {workers} x ({config.cpus_per_trial:g} CPUs, {gpus:g} GPUs), but "
             f"there are {_inventory()}. Lower cpus_per_trial, gpus_per_trial or workers_per_trial."
         )
     if config.concurrency is None:
         concurrency = max(1, most)
     else:
         concurrency = config.concurrency if connection.joined else min(config.concurrency, most)
-    return TrialResources(workers, config.cpus_per_trial, config.gpus_per_trial, concurrency)
+    return TrialResources(workers, config.cpus_per_trial, gpus, concurrency, sharing)

@@ -22,7 +22,7 @@ _WHOLE_OR_NONE = (
     "encoder_layers", "max_train_rows", "max_sample_rows", "max_validation_rows", "n_max",
     "validation_per_class", "concurrency",
 )  # fmt: skip
-_NUMBERS = ("reduction_factor", "cpus_per_trial", "gpus_per_trial", "cache_gb", "checkpoint_every_s")
+_NUMBERS = ("reduction_factor", "cpus_per_trial", "cache_gb", "checkpoint_every_s")
 # Metrics of which more is better, which is what the search, the races and the tuning of vanilla go by.
 OBJECTIVES = tuple(
     f"val/{name}" for name in ("macro_f1", "balanced_accuracy", "minority_auprc", "mcc", "accuracy")
@@ -91,7 +91,8 @@ class StudyConfig:
     seed
         Seed of the study.
     workers_per_trial, cpus_per_trial, gpus_per_trial, concurrency
-        Resources; ``concurrency`` None: as many trials as fit.
+        Resources; ``concurrency`` None: as many trials as fit; ``gpus_per_trial`` None: as many trials share a GPU
+        as its memory holds by an estimate, and every one of several workers gets a whole GPU.
     cache_gb
         Size in GB that the cache of augmentations, stages and checkpoints is kept to.
     checkpoint_every_s
@@ -130,7 +131,7 @@ class StudyConfig:
     seed: int = 0
     workers_per_trial: int = 1
     cpus_per_trial: float = 1.0
-    gpus_per_trial: float = 0.0
+    gpus_per_trial: float | None = 0.0
     concurrency: int | None = None
     cache_gb: float = 20.0
     checkpoint_every_s: float = 300.0
@@ -170,6 +171,7 @@ class StudyConfig:
             **dict.fromkeys(_WHOLE, (int, "a whole number")),
             **dict.fromkeys(_WHOLE_OR_NONE, ((int, type(None)), "a whole number or none")),
             **dict.fromkeys(_NUMBERS, ((int, float), "a number")),
+            "gpus_per_trial": ((int, float, type(None)), "a number or none"),
             **dict.fromkeys(
                 ("space", "reference_space", "fixed", "first", "corpus_options", "operator_options"),
                 (Mapping, "a JSON object"),
@@ -231,6 +233,8 @@ class StudyConfig:
             faults.append(f"reduction_factor is {self.reduction_factor!r}: a number above 1 was expected.")
         for name in ("cpus_per_trial", "gpus_per_trial", "cache_gb", "checkpoint_every_s"):
             value = getattr(self, name)
+            if name == "gpus_per_trial" and value is None:
+                continue
             if not _is_number(value) or value < 0 or (name != "gpus_per_trial" and value == 0):
                 faults.append(f"{name} is {value!r}: a number above 0 was expected.")
         return faults

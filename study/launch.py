@@ -145,7 +145,7 @@ def facts_of(
 def numerics_of(config: StudyConfig) -> dict[str, str]:
     """Return what else decides a trial's numbers: gains pair runs of one encoder on one kind of device alone."""
     encoder = preflight.encoder_settings(config)
-    device = "cuda" if config.gpus_per_trial else "cpu"
+    device = "cuda" if cluster.trains_on_gpus(config) else "cpu"
     return {"encoder_digest": encoder_digest(encoder), "device": device}
 
 

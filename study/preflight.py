@@ -154,7 +154,8 @@ def print_plan(
         f"{len(config.imbalance_ratios)} imbalance ratio(s), up to {config.replicates} replicates each; scored on "
         f"{len(prepared.validation_labels)} validation rows. About {estimate.replicates} replicates, "
         f"{estimate.rows:,} training rows, {_duration(estimate.seconds)} with {resources.concurrency} trial(s) at "
-        f"a time ({resources.workers} worker(s) x {resources.cpus:g} CPUs, {resources.gpus:g} GPUs).",
+        f"a time ({resources.workers} worker(s) x {resources.cpus:g} CPUs, {resources.gpus:g} GPUs). "
+        f"{resources.sharing}",
         highlight=False,
         soft_wrap=True,
     )

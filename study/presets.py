@@ -64,8 +64,8 @@ CLUSTER: dict[str, Any] = {
     "replicates": 10,
     "grace_replicates": 2,
     "startup_trials": 10,
-    "gpus_per_trial": 1.0,
-    "concurrency": 8,  # as many workers as cluster.yaml may start
+    "gpus_per_trial": None,  # as many trials to a GPU as its memory holds
+    "concurrency": 32,  # cluster.yaml may start 8 workers, each with a GPU and 4 CPUs
     "space": {
         "operator": ("embedding_neighbours", "random_swap", "random_delete"),
         "strength": (0.05, 0.1, 0.2, 0.3, 0.5),

@@ -79,6 +79,35 @@ class PlanSearcher(Searcher):  # type: ignore[misc]
         """Do nothing: the ledger is the state."""
 
 
+class WarmRacing(RatioRacing):
+    """The races of a study, which also see to it that Tune keeps idle processes warm.
+
+    By itself Tune keeps one idle process at most, so that where a phase ends every other slot would lose its
+    process, which takes 5-8 s to come back. A scheduler is what Tune shows its controller to; where a later Tune
+    has no such cache, its processes are merely started anew.
+
+    Parameters
+    ----------
+    config
+        The study.
+    processes
+        Idle processes to keep: as many as trials may run at a time.
+    """
+
+    def __init__(self, config: StudyConfig, processes: int) -> None:
+        super().__init__(config)
+        self._processes = processes
+        self._told = False
+
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        """Raise the bound of Tune's cache of idle processes at the first trial."""
+        cache = getattr(getattr(tune_controller, "_tune_controller", None), "_actor_cache", None)
+        if cache is not None and not self._told:
+            cache.increase_max(trial.placement_group_factory, self._processes)
+            self._told = True
+        super().on_trial_add(tune_controller, trial)
+
+
 class PlanCallback(tune.Callback):  # type: ignore[misc]
     """Carry every result, and every error of a trial's process, to the plan."""
 
@@ -120,6 +149,7 @@ class PlanCallback(tune.Callback):  # type: ignore[misc]
         """Hand a job whose process died (a lost node, no memory left) back to the plan."""
         error = trial.get_error()
         last_line = str(error).strip().splitlines()[-1] if error is not None else "no message"
+        self._searcher.failures.pop(trial.trial_id, None)
         self._plan.on_lost(self._searcher.jobs.pop(trial.trial_id), last_line)
 
 
@@ -158,7 +188,7 @@ def run_plan(
     trainable: Callable[..., None]
     if resources.workers == 1:
         trainable = tune.with_parameters(
-            partial(_trial_in_process, run=execution.run, storage=str(execution.work_dir)), prepared=prepared
+            partial(trial_in_process, run=execution.run, storage=str(execution.work_dir)), prepared=prepared
         )
     else:
         trainable = partial(
@@ -179,10 +209,29 @@ def run_trials(
     resources: TrialResources,
     work_dir: Path,
     tick: Callable[[], None] = lambda: None,
+    *,
+    reuse_processes: bool = True,
 ) -> None:
-    """Hand the plan's jobs to Tune until none is left."""
+    """Hand the plan's jobs to Tune until none is left.
+
+    Parameters
+    ----------
+    plan
+        What is to be done.
+    trainable
+        A Tune function that runs one job.
+    resources
+        Of one trial.
+    work_dir
+        Folder for Ray's own files.
+    tick
+        Called after each of Tune's steps.
+    reuse_processes
+        Whether trials with one worker share warm processes; :mod:`benchmarks.study` measures what that saves.
+    """
     searcher = PlanSearcher(plan)
-    racing = RatioRacing(plan.config)
+    reuse = reuse_processes and resources.workers == 1
+    racing = WarmRacing(plan.config, resources.concurrency if reuse else 0)
     racing.replay(plan.ledger, plan.config.objective)
     tuner = tune.Tuner(
         tune.with_resources(trainable, resources.of_trial_process()),
@@ -190,7 +239,7 @@ def run_trials(
             search_alg=searcher,
             scheduler=racing,
             num_samples=-1,
-            reuse_actors=resources.workers == 1,
+            reuse_actors=reuse,
             max_concurrent_trials=resources.concurrency,
             trial_name_creator=_name,
             trial_dirname_creator=_name,
@@ -209,9 +258,10 @@ def _name(trial: Any) -> str:
     return f"{trial.config['phase']}-{trial.trial_id}"
 
 
-def _trial_in_process(
+def trial_in_process(
     config: dict[str, Any], *, prepared: PreparedCorpus, run: RunSettings, storage: str
 ) -> None:
+    """Run one job in this process: the Tune function of trials with one worker."""
     job = config["job"]
     try:
         run_in_process(job, prepared, run, tune.report, storage)
@@ -254,7 +304,7 @@ def _report_failure(error: Exception) -> None:
 
 def default_config_faults(config: StudyConfig) -> list[str]:
     """Return what speaks against running this configuration with Ray as given."""
-    if config.workers_per_trial > 1 and config.gpus_per_trial % 1:
+    if config.workers_per_trial > 1 and (config.gpus_per_trial or 0) % 1:
         return [
             f"gpus_per_trial is {config.gpus_per_trial} with {config.workers_per_trial} workers per trial: "
             "every worker needs whole GPUs. Give a whole number, or one worker."

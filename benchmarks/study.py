@@ -1,0 +1,254 @@
+"""The platform against the naive program on the first configurations that the ``adme`` search proposes.
+
+Command::
+
+    python -m benchmarks.study [--data labels.jsonl.gz]
+
+Both train the same configurations, without feedback, on the same rows and replicates; racing is off, so that both
+do all of the work. The platform runs as a launch does (plan, ledger, Optuna, MLflow, Tune, warm processes, stage
+tree, one vanilla for all) and is timed from the start of Ray to the end of the last search trial, the preparation of
+the corpus included. The naive program (:mod:`benchmarks.naive`) gets the corpus prepared, and two configurations at
+a time with one thread each: on two cores two configurations took 85 s so, and more than 108 s one after the other
+with two threads, because the start of a worker keeps one core busy.
+
+By default texts keep 128 tokens, as in the text-classification example; two of the packaged encoder's layers, as in the
+smoke preset, and few rows let it end within 25 minutes on two cores. Scores of so few rows are low; what counts is that
+both programs get the same ones.
+
+``ratio`` is naive over platform in wall-clock. For ``savings`` the platform runs again with one thing switched off
+at a time; a saving's share is what that adds to its wall-clock, over all that the platform saves against the naive
+program. Shares need not add up to one: savings overlap, and starting
+worker groups is saved too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import ray
+from ray import tune
+
+from benchmarks.naive import METRIC, Machine, NaiveScores, run_naive
+from benchmarks.overhead import report_nothing
+from benchmarks.workload import Work, add_sizes, prepare_work, run_search
+from study import cluster
+from study.cli import run_command
+from study.ledger import TrialRecord
+from study.statistics import mean_interval
+from study.tuning import trial_in_process
+from trainables.prepared import PreparedCorpus, RunSettings
+from trainables.settings import TrialSettings
+from trainables.tokens import TokenisedTexts, tokenise
+from trainables.worker import run_in_process, run_locally
+
+SAVINGS = ("stage_tree", "shared_vanilla", "batching", "precision", "warm_processes")
+_OBJECTIVE = f"val/{METRIC}"
+
+
+def run_platform(work: Work, folder: Path, without: str | None = None) -> tuple[float, list[TrialRecord]]:
+    """Return the seconds and the search trials of a study, with one of :data:`SAVINGS` switched off.
+
+    Raises
+    ------
+    RuntimeError
+        A trial did not finish.
+    """
+    run = replace(work.run, cache_dir=str(folder / "cache"))
+    if without == "precision":
+        run = replace(run, encoder=replace(run.encoder, precision="float32"))
+    prepared = padded_corpus(work.prepared, run) if without == "batching" else work.prepared
+    trainable = tune.with_parameters(
+        _trial,
+        prepared=prepared,
+        run=run,
+        storage=str(folder / "ray"),
+        without=without,
+        vanilla=work.vanilla(),
+    )
+    seconds, trials = run_search(work, folder, trainable, reuse_processes=without != "warm_processes")
+    return seconds + work.preparing_s, trials
+
+
+def _trial(
+    config: dict[str, Any],
+    *,
+    prepared: PreparedCorpus,
+    run: RunSettings,
+    storage: str,
+    without: str | None,
+    vanilla: Mapping[float | str, TrialSettings],
+) -> None:
+    """Run one job as :func:`study.tuning.trial_in_process` does, with one saving switched off."""
+    job = config["job"]
+    if without == "shared_vanilla":
+        if job.settings.arm == "vanilla":
+            run_locally(lambda: report_nothing(job, tune.report), storage)
+            return
+        own = replace(job, settings=vanilla[job.settings.imbalance_ratio], reference={}, known={})
+        run_in_process(own, prepared, run, lambda report: None, storage)
+    if without == "stage_tree":
+        run = replace(run, cache_dir=tempfile.mkdtemp(dir=storage))
+    if without == "batching":
+        _pad_what_is_tokenised(run)
+    trial_in_process(config, prepared=prepared, run=run, storage=storage)
+
+
+def padded_corpus(prepared: PreparedCorpus, run: RunSettings) -> PreparedCorpus:
+    """Return a corpus whose texts all have the greatest length, as in :func:`padded`."""
+    length, pad_id = run.encoder.max_length, _pad_id(run)
+    return replace(
+        prepared,
+        train_tokens=padded(prepared.train_tokens, length, pad_id),
+        validation_tokens=padded(prepared.validation_tokens, length, pad_id),
+    )
+
+
+def padded(tokens: TokenisedTexts, length: int, pad_id: int) -> TokenisedTexts:
+    """Return texts filled up to ``length`` tokens, so that batches cost what fixed padding costs.
+
+    The padding counts as text, which takes as long as masking it. Scores mean nothing after it.
+    """
+    ids = np.full((len(tokens), length), pad_id, np.int32)
+    ids[np.arange(length) < tokens.lengths[:, None]] = tokens.ids
+    return TokenisedTexts(ids.ravel(), np.arange(len(tokens) + 1, dtype=np.int64) * length)
+
+
+def _pad_what_is_tokenised(run: RunSettings) -> None:
+    """Let replicates of this process tokenise stage-1 texts with fixed padding."""
+    from trainables import replicate
+
+    pad_id = _pad_id(run)
+
+    def tokenise_padded(texts: Sequence[str], tokenizer: Any, max_length: int) -> TokenisedTexts:
+        return padded(tokenise(texts, tokenizer, max_length), max_length, pad_id)
+
+    assert hasattr(replicate, "tokenise")
+    replicate.tokenise = tokenise_padded
+
+
+def _pad_id(run: RunSettings) -> int:
+    from trainables.encoder import load_tokenizer
+
+    return int(load_tokenizer(run.encoder).pad_token_id)
+
+
+def compare_scores(
+    trials: Sequence[TrialRecord], configurations: Sequence[TrialSettings], naive: Sequence[NaiveScores]
+) -> dict[str, float]:
+    """Return the mean macro-F1 of both programs, and their paired difference over configurations.
+
+    Raises
+    ------
+    RuntimeError
+        The platform did not run the same configurations.
+    """
+    ours = {
+        TrialSettings.from_config(trial.config): float(np.mean(list(trial.values(_OBJECTIVE).values())))
+        for trial in trials
+    }
+    if set(ours) != set(configurations):
+        raise RuntimeError("the platform and the naive program ran other configurations")
+    theirs = [float(np.mean(scores.prefinetune)) for scores in naive]
+    paired = [ours[settings] - score for settings, score in zip(configurations, theirs, strict=True)]
+    interval = mean_interval(paired)
+    undefined = float("nan")
+    return {
+        "ours": float(np.mean(list(ours.values()))),
+        "naive": float(np.mean(theirs)),
+        "difference": interval.mean,
+        "ci_low": undefined if interval.ci_low is None else interval.ci_low,
+        "ci_high": undefined if interval.ci_high is None else interval.ci_high,
+    }
+
+
+def measure(args: argparse.Namespace) -> int:
+    """Print the figures as one JSON object."""
+    cluster.quieten()
+    work = prepare_work(args)
+    configurations = work.configurations()
+    machine = Machine(args.at_a_time, max(1, (os.cpu_count() or 1) // args.at_a_time))
+    seconds: dict[str, float] = {}
+    trials: list[TrialRecord] = []
+    for without in (None, *args.without):
+        with tempfile.TemporaryDirectory() as folder:
+            taken, found = run_platform(work, Path(folder), without)
+        if without is None:
+            ours_s, trials = taken, found
+        else:
+            seconds[without] = taken
+        print(f"platform{f' without {without}' if without else ''}: {taken:.1f} s", file=sys.stderr)
+    with tempfile.TemporaryDirectory() as folder:
+        naive_s, naive = timed_naive(work, configurations, machine, Path(folder))
+    figures = {
+        "ratio": naive_s / ours_s,
+        "savings": {name: (taken - ours_s) / (naive_s - ours_s) for name, taken in seconds.items()},
+        "ours_s": ours_s,
+        "naive_s": naive_s,
+        "without_s": seconds,
+        "macro_f1": compare_scores(trials, configurations, naive),
+        "configurations": len(configurations),
+        "replicates": work.config.replicates,
+        "naive_at_a_time": machine.at_a_time,
+        "naive_threads": machine.threads,
+    }
+    print(json.dumps(figures))
+    return 0
+
+
+def timed_naive(
+    work: Work, configurations: Sequence[TrialSettings], machine: Machine, folder: Path
+) -> tuple[float, list[NaiveScores]]:
+    """Return the seconds and the scores of the naive program, the start of Ray included."""
+    started = time.perf_counter()
+    cluster.start_here(replace(work.config, workers_per_trial=2))  # worker groups need Ray's dashboard
+    try:
+        scores = run_naive(
+            configurations,
+            work.vanilla(),
+            work.prepared,
+            work.run,
+            work.config.replicates,
+            machine,
+            folder,
+        )
+    finally:
+        ray.shutdown()
+    return time.perf_counter() - started, scores
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.study", description=(__doc__ or "").splitlines()[0]
+    )
+    add_sizes(parser, configurations=24, replicates=2, rows=36, validation_rows=40, max_length=128, layers=2)
+    parser.add_argument(
+        "--at-a-time",
+        type=int,
+        metavar="N",
+        default=2,
+        help="naive configurations at a time (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--without", nargs="*", choices=SAVINGS, default=SAVINGS, help="savings to measure (default: all)"
+    )
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point."""
+    return run_command(measure, build_parser(), argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

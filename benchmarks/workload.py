@@ -1,0 +1,186 @@
+"""A search of the ``adme`` study cut to a size that ends soon, and how the benchmarks run it."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import ray
+
+from search_spaces import load_study_file
+from study import cluster, preflight
+from study.config import StudyConfig
+from study.experiment_page import Launch
+from study.ledger import Ledger, TrialRecord
+from study.plan import Plan
+from study.search import GainSearch
+from study.tracking import Tracker
+from study.tuning import run_trials
+from trainables.corpora import read_corpus
+from trainables.errors import StudyStopped
+from trainables.prepared import PreparedCorpus, RunSettings, prepare, shared_n_max
+from trainables.settings import TrialSettings
+
+# One recipe for vanilla: the first of the study's own grid.
+_REFERENCE = {"stage2_learning_rate": (1e-4,), "stage2_epochs": (3.0,)}
+
+
+@dataclass(frozen=True)
+class Work:
+    """What both programs are to do.
+
+    Attributes
+    ----------
+    config
+        The study, with racing and feedback off and one recipe for vanilla.
+    prepared
+        Its corpus.
+    run
+        What all trials have in common; ``cache_dir`` is set for each run.
+    preparing_s
+        Seconds that reading and preparing the corpus took.
+    """
+
+    config: StudyConfig
+    prepared: PreparedCorpus
+    run: RunSettings
+    preparing_s: float
+
+    def configurations(self) -> list[TrialSettings]:
+        """Return what the search proposes, in order, where it is never told a result."""
+        search = GainSearch(self.config)
+        proposed = []
+        for number in range(self.config.trials):
+            settings = search.propose()
+            assert settings is not None
+            search.opened(str(number), settings)
+            proposed.append(settings)
+        return proposed
+
+    def vanilla(self) -> dict[float | str, TrialSettings]:
+        """Return vanilla's settings at each imbalance ratio."""
+        recipe = {name: values[0] for name, values in self.config.reference_space.items()}
+        return {
+            ratio: TrialSettings.from_config(
+                {**self.config.fixed, **recipe, "arm": "vanilla", "imbalance_ratio": ratio}
+            )
+            for ratio in self.config.imbalance_ratios
+        }
+
+
+def prepare_work(args: argparse.Namespace) -> Work:
+    """Return the work that the command line asks for."""
+    started = time.perf_counter()
+    config = load_study_file(
+        "adme",
+        "laptop",
+        {
+            "data": args.data,
+            "encoder": args.encoder,
+            "encoder_layers": args.layers,
+            "max_length": args.max_length,
+            "trials": args.configurations,
+            "startup_trials": args.configurations,
+            "replicates": args.replicates,
+            "grace_replicates": args.replicates,
+            "max_train_rows": args.rows,
+            "max_sample_rows": None,
+            "max_validation_rows": args.validation_rows,
+            "reference_space": _REFERENCE,
+        },
+    )
+    encoder = preflight.encoder_settings(config)
+    prepared = prepare(
+        read_corpus(config.corpus, config.data, **config.corpus_options),
+        encoder,
+        study_seed=config.seed,
+        max_validation_rows=config.max_validation_rows,
+    )
+    run = RunSettings(
+        study_seed=config.seed,
+        encoder=encoder,
+        profile=config.profile,
+        n_max=shared_n_max(prepared, config.imbalance_ratios, config.profile, config.max_train_rows),
+        max_train_rows=config.max_train_rows,
+        cache_dir="",
+    )
+    return Work(config, prepared, run, time.perf_counter() - started)
+
+
+def launch_of(config: StudyConfig) -> Launch:
+    """Return what MLflow's parent run says of a benchmark."""
+    corpus = {"source": "benchmark", "digest": "none", "rows": 0, "groups": 0}
+    return Launch(
+        study=config.name,
+        study_id="benchmark",
+        preset=config.preset,
+        encoder=config.encoder,
+        objective=config.objective,
+        corpus={**corpus, "classes": {}, "is_sample": False},
+    )
+
+
+def run_search(
+    work: Work, folder: Path, trainable: Callable[..., None], reuse_processes: bool = True
+) -> tuple[float, list[TrialRecord]]:
+    """Run reference vanilla and search as a launch does, in a Ray session of their own.
+
+    Returns
+    -------
+    Seconds from the start of Ray to the end of the last search trial, and the trials of the search.
+
+    Raises
+    ------
+    RuntimeError
+        A trial did not finish.
+    """
+    config = work.config
+    ends: list[float] = []
+    started = time.perf_counter()
+    cluster.start_here(config)
+    try:
+        resources = cluster.trial_resources(config, cluster.Connection(False, ""))
+        ledger = Ledger(folder / "ledger.jsonl")
+        tracker = Tracker(f"sqlite:///{folder / 'mlflow.db'}", launch_of(work.config), ledger)
+
+        def notify(trial: TrialRecord) -> None:
+            tracker.update(trial)
+            done = sum(t.state != "running" for t in ledger.of_phase("search"))
+            if done == config.trials and plan.stopped is None:  # what follows is no part of the work
+                ends.append(time.perf_counter())
+                plan.stopped = StudyStopped("The benchmark has what it measures.")
+
+        plan = Plan(config, ledger, GainSearch(config, folder / "optuna.db"), notify)
+        run_trials(plan, trainable, resources, folder / "ray", reuse_processes=reuse_processes)
+        tracker.close()
+    finally:
+        ray.shutdown()
+    trials = ledger.of_phase("search")
+    if not ends or any(len(trial.replicates) < config.replicates for trial in trials):
+        errors = {trial.error for trial in ledger.trials.values() if trial.error}
+        raise RuntimeError(f"the search did not finish: {errors or plan.stopped}")
+    return ends[0] - started, trials
+
+
+def add_sizes(parser: argparse.ArgumentParser, **defaults: int | None) -> None:
+    """Add the options that :func:`prepare_work` reads, with a benchmark's own default sizes."""
+    parser.add_argument("--data", default="sample", help="openFDA labels (default: the generated sample)")
+    parser.add_argument("--encoder", default="minilm", help="name or folder (default: %(default)s)")
+    for name, meaning in (
+        ("configurations", "trials of the search"),
+        ("replicates", "of each configuration"),
+        ("rows", "training rows of a replicate"),
+        ("validation_rows", "validation rows"),
+        ("max_length", "tokens that a text is cut to"),
+        ("layers", "layers of the encoder that are used; None for all"),
+    ):
+        parser.add_argument(
+            f"--{name.replace('_', '-')}",
+            type=int,
+            metavar="N",
+            default=defaults[name],
+            help=f"{meaning} (default: %(default)s)",
+        )
