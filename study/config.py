@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from study.arms import ALWAYS, CONTROLS, NEVER_TUNED, settings_of
+from study.arms import ALWAYS, CONTROLS, settings_of
 from study.setting_values import is_number, is_whole, length_faults, unknown, value_faults
 from trainables import settings as vocabulary
 from trainables.augment import option_faults
@@ -149,9 +149,7 @@ class StudyConfig:
 
     def tuned_arms(self) -> tuple[str, ...]:
         """Return the chosen controls that get a search of their own."""
-        return tuple(
-            arm for arm in self.arms if self.arm_trials and arm in CONTROLS and arm not in NEVER_TUNED
-        )
+        return tuple(arm for arm in self.arms if self.arm_trials and arm in CONTROLS)
 
     def faults(self) -> list[str]:
         """Return every fault of these values; an empty list means that they can work."""
@@ -270,7 +268,8 @@ class StudyConfig:
         """Return the faults of one search space, whose configurations the arm runs."""
         if not isinstance(space, Mapping):
             return [f"{where} is {space!r}: an object of settings with their grids was expected."]
-        faults = length_faults(f"{where} with fixed", (*space, *self.fixed))
+        taken_over = self.fixed if arm in ("prefinetune", "vanilla") else ()
+        faults = length_faults(where, (*space, *taken_over))
         for name, values in space.items():
             if name == "imbalance_ratio":
                 faults.append(f"{where} names imbalance_ratio: give the ratios as imbalance_ratios instead.")
@@ -295,9 +294,8 @@ class StudyConfig:
         if len({*map(repr, self.arms)}) < len(self.arms):
             faults.append(f"arms {list(self.arms)} names an arm twice: name each once.")
         for arm, space in self.arm_spaces.items():
-            if arm not in CONTROLS or arm in NEVER_TUNED:
-                tunable = [known for known in CONTROLS if known not in NEVER_TUNED]
-                faults.append(unknown("an arm of arm_spaces", arm, tunable))
+            if arm not in CONTROLS:
+                faults.append(unknown("an arm of arm_spaces", arm, CONTROLS))
             else:
                 faults += self._grid_faults(f"arm_spaces[{arm!r}]", space, arm)
         wrong = self.arm_trials != SAME if isinstance(self.arm_trials, str) else (self.arm_trials or 0) < 0
@@ -306,8 +304,8 @@ class StudyConfig:
                 f"arm_trials is {self.arm_trials!r}: a whole number of at least 0, 'same' or none was expected."
             )
         faults += [
-            f"arm_trials is {self.arm_trials!r}, but arm_spaces has no grid for {arm!r}: add one, or leave "
-            "arm_trials out to run it at the reference vanilla's settings."
+            f"arm_trials is {self.arm_trials!r}, but arm_spaces has no grid for {arm!r}: add one, or set "
+            "arm_trials to 0 to run it at settings tuned for another arm."
             for arm in self.tuned_arms()
             if not self.arm_spaces.get(arm)
         ]

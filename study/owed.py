@@ -140,13 +140,11 @@ class Owed:
 def _matched_config(arm: str, best: TrialRecord, reference: TrialRecord) -> dict[str, Any]:
     """Return the configuration of an arm that says what a part of the leading trial contributes.
 
-    ``prefinetune_duplicated`` is the leading trial with copies for augmentations; ``augment_single_stage`` the same
-    rows in one stage of as many steps as both of its stages have, at its stage-2 settings; ``vanilla_matched`` the
-    reference vanilla with as many steps.
+    ``prefinetune_duplicated`` is the leading trial with copies for augmentations; ``augment_single_stage`` has its
+    rows, and by itself as many steps as its two stages; ``vanilla_matched`` is the reference vanilla with as many.
     """
-    if arm == "prefinetune_duplicated":
-        return {**best.config, **DEFINING_SETTINGS[arm], "arm": arm}
+    if arm != "vanilla_matched":
+        return {**best.config, **DEFINING_SETTINGS.get(arm, {}), "arm": arm}
     diagnostics = next(iter(best.replicates.values())).diagnostics
     steps = round(diagnostics["stage1_steps"] + diagnostics["stage2_steps"])
-    source = reference if arm == "vanilla_matched" else best
-    return {**source.config, "arm": arm, "stage2_steps": steps}
+    return {**reference.config, "arm": arm, "stage2_steps": steps}

@@ -32,6 +32,14 @@ def arm_spaces(
     head = {"head_epochs": (2.0, 4.0, 8.0), "head_learning_rate": (3e-4, 1e-3, 3e-3)}
     return {
         "prefinetune_duplicated": {"copies": (1, 2), **two_stages},
+        # Its one stage is as long as the two stages of these lengths.
+        "augment_single_stage": {
+            "operator": ("embedding_neighbours", "random_words"),
+            "strength": (0.05, 0.1, 0.2, 0.3),
+            "copies": (1, 2),
+            "stage1_epochs": stage1_epochs,
+            **single,
+        },
         "two_stage_reweight": two_stages,
         "logit_adjustment": {"tau": (0.5, 1.0, 1.5), **single},
         "oversample": single,

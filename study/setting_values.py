@@ -93,7 +93,7 @@ def value_faults(name: str, value: Any) -> list[str]:
 def length_faults(where: str, names: Sequence[str]) -> list[str]:
     """Return for which stages a length is given in epochs and in steps: the steps would replace the epochs."""
     return [
-        f"{where} names both {stage}_epochs and {stage}_steps: steps replace epochs, so keep one of them."
+        f"{where} (with fixed) names both {stage}_epochs and {stage}_steps: steps replace epochs, so keep one."
         for stage in ("stage1", "stage2")
         if f"{stage}_epochs" in names and f"{stage}_steps" in names
     ]
