@@ -118,9 +118,8 @@ class Plan:
             if job is not None or not settled:
                 return job
         job, settled = self._search_job()
-        if (
-            job is None
-        ):  # controls that need nothing of the search fill the places that wait for its last trials
+        # Controls that need nothing of the search fill the places that wait for its last trials.
+        if job is None:
             job, _ = self._replicate_job(self._owed.controls())
         if job is None and settled:
             job, _ = self._replicate_job(self._owed.matched())
