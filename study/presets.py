@@ -14,32 +14,25 @@ from study.arms import CONTROLS
 Grid = tuple[Any, ...]
 
 
-def arm_spaces(
-    *, stage1_rates: Grid, stage1_epochs: Grid, rates: Grid, epochs: Grid
-) -> dict[str, dict[str, Grid]]:
-    """Return a small space for every control that can be tuned: its own settings beside vanilla's.
+def arm_spaces(space: Mapping[str, Grid], *, rates: Grid, epochs: Grid) -> dict[str, dict[str, Grid]]:
+    """Return a small space for every control: its own settings beside vanilla's.
 
     Parameters
     ----------
-    stage1_rates, stage1_epochs
-        Learning rates and lengths of a first stage.
+    space
+        Pre-finetuning's. Arms with augmented rows or with a first stage take these grids from it.
     rates, epochs
         Learning rates and lengths of stage 2, which is all that a single-stage arm has.
     """
     single = {"stage2_learning_rate": rates, "stage2_epochs": epochs}
-    two_stages = {"stage1_learning_rate": stage1_rates, "stage1_epochs": stage1_epochs, **single}
+    two_stages = {name: space[name] for name in ("stage1_learning_rate", "stage1_epochs")} | single
+    augmented = {name: space[name] for name in ("operator", "strength", "copies")}
     # Vanilla is not trained anew for these: they take the reference's encoder, so the head alone is searched.
     head = {"head_epochs": (2.0, 4.0, 8.0), "head_learning_rate": (3e-4, 1e-3, 3e-3)}
     return {
-        "prefinetune_duplicated": {"copies": (1, 2), **two_stages},
-        # Its one stage is as long as the two stages of these lengths.
-        "augment_single_stage": {
-            "operator": ("embedding_neighbours", "random_words"),
-            "strength": (0.05, 0.1, 0.2, 0.3),
-            "copies": (1, 2),
-            "stage1_epochs": stage1_epochs,
-            **single,
-        },
+        "prefinetune_duplicated": {"copies": space["copies"], **two_stages},
+        # Its one stage is as long as two stages of these lengths.
+        "augment_single_stage": {**augmented, "stage1_epochs": space["stage1_epochs"], **single},
         "two_stage_reweight": two_stages,
         "logit_adjustment": {"tau": (0.5, 1.0, 1.5), **single},
         "oversample": single,
@@ -75,13 +68,10 @@ PREFINETUNING: dict[str, Any] = {
         "stage2_learning_rate": 1e-4,
     },
     "reference_space": {"stage2_learning_rate": (1e-4, 2e-4), "stage2_epochs": (3.0, 6.0)},
-    "arm_spaces": arm_spaces(
-        stage1_rates=(5e-5, 1e-4, 2e-4),
-        stage1_epochs=(0.5, 1.0),
-        rates=(5e-5, 1e-4, 2e-4),
-        epochs=(1.0, 3.0, 6.0),
-    ),
 }
+PREFINETUNING["arm_spaces"] = arm_spaces(
+    PREFINETUNING["space"], rates=(5e-5, 1e-4, 2e-4), epochs=(1.0, 3.0, 6.0)
+)
 
 # Does everything once: a test of the installation, not of the method.
 SMOKE: dict[str, Any] = {
@@ -142,13 +132,8 @@ CLUSTER: dict[str, Any] = {
     # Every control, with as many configurations and replicates as pre-finetuning gets.
     "arms": CONTROLS,
     "arm_trials": "same",
-    "arm_spaces": arm_spaces(
-        stage1_rates=(2e-5, 5e-5, 1e-4),
-        stage1_epochs=(1.0, 2.0, 4.0),
-        rates=(1e-5, 2e-5, 5e-5, 1e-4),
-        epochs=(2.0, 4.0, 8.0),
-    ),
 }
+CLUSTER["arm_spaces"] = arm_spaces(CLUSTER["space"], rates=(1e-5, 2e-5, 5e-5, 1e-4), epochs=(2.0, 4.0, 8.0))
 
 
 def presets(
