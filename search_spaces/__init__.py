@@ -42,6 +42,9 @@ def load_study_file(name: str, preset: str, overrides: Mapping[str, Any]) -> Stu
     # One option given on the command line leaves the study's other options as they are.
     options = {**module.STUDY.get("corpus_options", {}), **overrides.get("corpus_options", {})}
     values["corpus_options"] = options
+    # The same for the space of one arm.
+    levels = (module.STUDY, module.PRESETS[preset], overrides)
+    values["arm_spaces"] = {arm: space for level in levels for arm, space in _arm_spaces(level).items()}
     if (
         "space" in overrides and "first" not in overrides
     ):  # the study's own first choice, as far as it still fits
@@ -56,3 +59,12 @@ def load_study_file(name: str, preset: str, overrides: Mapping[str, Any]) -> Stu
             ]
         )
     return StudyConfig(name=name, preset=preset, **values)
+
+
+def _arm_spaces(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    spaces = values.get("arm_spaces", {})
+    if not isinstance(spaces, Mapping):
+        raise ConfigurationError(
+            f"arm_spaces is {spaces!r}: a JSON object of arms with their grids was expected."
+        )
+    return spaces

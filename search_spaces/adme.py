@@ -4,6 +4,10 @@ Command::
 
     python -m study.launch adme --data labels.jsonl.gz
 
+Every control with a tuning of its own, at the budget of pre-finetuning (what the preset ``cluster`` does)::
+
+    python -m study.launch adme --data labels.jsonl.gz --arms all --arm-trials same
+
 Expected result: to be stated with mean and range over repeats once a confirmation has been run; until then
 the study makes no claim. Without ``--data`` and without a network the corpus is a generated sample, whose
 results mean nothing about FDA labels.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+from study.arms import CONTROLS
 from study.comparison import LOWER_IS_BETTER, Comparison, Result
 from study.statistics import Interval
 
@@ -22,6 +23,18 @@ ARM_NAMES = {
     "vanilla_matched": "compute-matched vanilla",
     "logit_adjustment_posthoc": "post-hoc logit adjustment",
     "prefinetune": "pre-finetuning",
+    "prefinetune_duplicated": "pre-finetuning on duplicates",
+    "augment_single_stage": "augmentation in a single stage",
+    "logit_adjustment": "logit-adjusted loss",
+    "oversample": "oversampling",
+    "undersample": "undersampling",
+    "weighted": "class-weighted loss",
+    "class_balanced": "class-balanced loss",
+    "focal": "focal loss",
+    "ldam_drw": "LDAM-DRW",
+    "crt": "classifier re-training (cRT)",
+    "feature_smote": "SMOTE on features",
+    "two_stage_reweight": "two-stage re-weighting",
 }
 ARM_MEANINGS = {
     "vanilla": "standard single-stage finetuning with settings of its own; every gain is taken against it",
@@ -31,6 +44,25 @@ ARM_MEANINGS = {
         "training, so it is the control that a gain has to beat"
     ),
     "prefinetune": "a first training stage on augmented data, then finetuning on the original imbalanced data",
+    "prefinetune_duplicated": (
+        "pre-finetuning on duplicated rows instead of augmented ones: what is left of the gain is due to balancing"
+    ),
+    "augment_single_stage": (
+        "one stage on original and augmented rows together, with the steps of both stages: what is left of the gain "
+        "is due to the data, not to the staging"
+    ),
+    "logit_adjustment": (
+        "vanilla whose loss is corrected for the class frequencies (Menon et al. 2021; balanced softmax at τ = 1)"
+    ),
+    "oversample": "vanilla on rows that are repeated until every class is as large as the largest",
+    "undersample": "vanilla on rows that are left out until every class is as small as the smallest",
+    "weighted": "vanilla with class weights that fall with the class frequency",
+    "class_balanced": "vanilla weighted by the effective number of rows (Cui et al. 2019)",
+    "focal": "vanilla with a loss that turns to hard rows (Lin et al. 2017)",
+    "ldam_drw": "margins that grow with rarity, class weights late in training (Cao et al. 2019)",
+    "crt": "vanilla, then its head trained anew on balanced samples (Kang et al. 2020)",
+    "feature_smote": "vanilla, then its head trained anew on interpolated features of the rare classes (SMOTE)",
+    "two_stage_reweight": "a first stage under a re-weighted margin loss, then finetuning (arXiv 2207.10858)",
 }
 
 
@@ -163,6 +195,22 @@ def vanilla_name(comparison: Comparison) -> str:
     """Return what vanilla may be called: ``tuned`` where its settings were chosen among several."""
     candidates = {json.dumps(result.record.config, sort_keys=True) for result in comparison.tuning}
     return "tuned vanilla" if len(candidates) > 1 else "vanilla (a fixed recipe, not tuned)"
+
+
+def budget_note(comparison: Comparison, ratio: float | str) -> str | None:
+    """Say which comparisons at a ratio are between a tuned arm and one that was not tuned, or None."""
+    leading = comparison.best.get(ratio)
+    if leading is None or not leading.budget.is_tuned:
+        return None
+    controls = [control for control, _ in _finding(comparison, ratio).controls]
+    untuned = [c for c in controls if c.record.arm in CONTROLS and c.budget.settings_from == "vanilla"]
+    if not untuned:
+        return None
+    return (
+        f"Pre-finetuning was tuned here ({leading.budget.in_words().removeprefix('tuned: ')}), these arms ran at "
+        f"settings tuned for vanilla: {', '.join(arm_name(c.record.arm) for c in untuned)}. With a tuning of their own "
+        "(--arm-trials) they could do better."
+    )
 
 
 def _finding(comparison: Comparison, ratio: float | str) -> Finding:

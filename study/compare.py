@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from study.answer import SAMPLE_WARNING, answer, arm_name, metric_name, ratio_phrase, shown
+from study.answer import SAMPLE_WARNING, answer, arm_name, budget_note, metric_name, ratio_phrase, shown
 from study.cli import run_command
 from study.comparison import (
     DEFAULT_METRIC,
@@ -47,7 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--top",
         type=_positive,
         metavar="N",
-        help="show the N best trials of each ratio; the report holds all",
+        help="show the N best trials of each ratio (and arm, as JSON); the report holds all",
     )
     return command
 
@@ -58,11 +58,11 @@ def compare(arguments: argparse.Namespace) -> int:
     comparison = build_comparison(ledger, facts, arguments.metric)
     report = write_report(comparison)
     if arguments.format == "json":
-        kept = {
-            trial.record.trial_id
-            for ratio in comparison.ratios
-            for trial in comparison.trials_at(ratio)[: arguments.top]
-        }
+        searches: dict[tuple[str, float | str], list[str]] = {}
+        for trial in (*comparison.trials, *comparison.control_trials):
+            key = trial.record.arm, trial.record.imbalance_ratio
+            searches.setdefault(key, []).append(trial.record.trial_id)
+        kept = {trial_id for best_first in searches.values() for trial_id in best_first[: arguments.top]}
         values = comparison.to_json()
         values["trials"] = [trial for trial in values["trials"] if trial["trial_id"] in kept]
         print(json.dumps(values, indent=2, allow_nan=False))
@@ -88,6 +88,8 @@ def print_table(comparison: Comparison, top: int | None = None) -> None:
         trials = comparison.trials_at(ratio)
         if baselines:
             console.print(_baseline_table(comparison, baselines))
+            if (note := budget_note(comparison, ratio)) is not None:
+                console.print(Text(note, style="dim"))
         if trials:
             console.print(_trial_table(comparison, trials[:top]))
         if len(trials) > len(trials[:top]):
@@ -104,7 +106,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _baseline_table(comparison: Comparison, baselines: Sequence[Result]) -> Table:
     metric = metric_name(comparison.metric)
     table = _table(
-        "baseline", metric, "gain over vanilla", "lead of the leading trial", "replicates", "state"
+        "baseline",
+        metric,
+        "gain over vanilla",
+        "lead of the leading trial",
+        "settings",
+        "replicates",
+        "state",
     )
     for result in baselines:
         is_reference = result.record.arm == "vanilla"
@@ -114,6 +122,7 @@ def _baseline_table(comparison: Comparison, baselines: Sequence[Result]) -> Tabl
                 _metric_text(result, comparison.metric),
                 "the reference" if is_reference else shown(result.gain, signed=True),
                 shown(comparison.lead_over(result), signed=True),
+                result.budget.in_words(),
                 str(result.replicates),
                 result.record.state.replace("_", " "),
             )
@@ -151,7 +160,7 @@ def _trial_table(comparison: Comparison, trials: Sequence[Result]) -> Table:
 def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for column in columns:
-        words = column in ("baseline", "trial", "settings that differ")
+        words = column in ("baseline", "trial", "settings", "settings that differ")
         table.add_column(Text(column), no_wrap=not words, overflow="fold" if words else "ellipsis")
     return table
 

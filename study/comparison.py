@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from study.ledger import Ledger, TrialRecord
+from study.budget import Budget, budget_of
+from study.ledger import SEARCH_PHASES, Ledger, TrialRecord
 from study.statistics import Interval, mean_interval, paired_gain
 from trainables.errors import ConfigurationError
 
@@ -33,11 +34,14 @@ class Result:
         Metric name to its mean and interval over the trial's replicates.
     gain
         Paired difference to vanilla in the metric of the comparison; n = 0 where nothing can be paired.
+    budget
+        What its arm was given at its ratio.
     """
 
     record: TrialRecord
     metrics: Mapping[str, Interval]
     gain: Interval
+    budget: Budget
 
     @property
     def replicates(self) -> int:
@@ -58,9 +62,11 @@ class Comparison:
     ratios
         Imbalance ratios from the most severe to the mildest, then ``"natural"``.
     baselines
-        Reference arms and controls, by ratio.
+        Reference arms and controls, by ratio; of a control that was tuned, the leading trial.
     trials
-        Trials of the search, by ratio, best gain first.
+        Trials of pre-finetuning's search, by ratio, best gain first.
+    control_trials
+        Trials of the controls that were tuned, by arm and ratio, best gain first.
     tuning
         The candidates from which vanilla's settings were chosen.
     best
@@ -74,6 +80,7 @@ class Comparison:
     ratios: tuple[float | str, ...]
     baselines: tuple[Result, ...]
     trials: tuple[Result, ...]
+    control_trials: tuple[Result, ...]
     tuning: tuple[Result, ...]
     best: Mapping[float | str, Result]
     report: Path
@@ -82,13 +89,20 @@ class Comparison:
         """Return the trials of one imbalance ratio, best gain first."""
         return [trial for trial in self.trials if trial.record.imbalance_ratio == ratio]
 
+    @property
+    def everything(self) -> tuple[Result, ...]:
+        """Every trial of the ledger, once."""
+        alone = (b for b in self.baselines if b.record.phase != "control_search")
+        return (*self.tuning, *alone, *self.trials, *self.control_trials)
+
     def baseline(self, ratio: float | str, arm: str) -> Result | None:
         """Return a baseline of one ratio.
 
-        Of several compute-matched controls it is the one that was matched to the leading trial, else the
-        latest.
+        Of several runs of a control it is the tuned one, else the one that was matched to the leading trial, else
+        the latest.
         """
         found = [b for b in self.baselines if b.record.imbalance_ratio == ratio and b.record.arm == arm]
+        found = [b for b in found if b.record.phase == "control_search"] or found
         leading = self.best.get(ratio)
         for result in found:
             if leading is not None and result.record.config.get("matched_to") == leading.record.trial_id:
@@ -108,7 +122,7 @@ class Comparison:
             "corpus": {key: corpus[key] for key in CORPUS_FACTS},
             "encoder": self.study["encoder"],
             "baselines": [self._baseline_json(result) for result in self.baselines],
-            "trials": [self._trial_json(result) for result in self.trials],
+            "trials": [self._trial_json(result) for result in (*self.trials, *self.control_trials)],
             "confirmation": [],
             "report": str(self.report),
             "mlflow": {key: self.study["mlflow"][key] for key in ("tracking_uri", "experiment")},
@@ -118,8 +132,12 @@ class Comparison:
         record = result.record
         leading = self.best.get(record.imbalance_ratio)
         return {
+            "trial_id": record.trial_id,
             "arm": record.arm,
             "imbalance_ratio": record.imbalance_ratio,
+            "tuned": result.budget.is_tuned,
+            "settings_from": result.budget.settings_from,
+            "budget": result.budget.to_json(),
             "config": record.config,
             "state": record.state,
             "replicates": result.replicates,
@@ -129,6 +147,7 @@ class Comparison:
                 "trial_id": leading.record.trial_id if leading else None,
                 "metric": self.metric,
                 **_interval_json(self.lead_over(result)),
+                "budget": leading.budget.to_json() if leading else None,
             },
             "seconds": record.seconds,
         }
@@ -203,6 +222,15 @@ def build_comparison(ledger: Ledger, study: Mapping[str, Any], metric: str = DEF
         If the ledger holds scores, but none under this metric.
     """
     _check_metric(ledger, metric)
+    budgets: dict[tuple[str, str, float | str], Budget] = {}
+
+    def budget(record: TrialRecord) -> Budget:
+        if record.phase not in SEARCH_PHASES:
+            return budget_of(ledger, record)
+        key = (record.phase, record.arm, record.imbalance_ratio)  # one budget for all trials of a search
+        if key not in budgets:
+            budgets[key] = budget_of(ledger, record)
+        return budgets[key]
 
     def result(record: TrialRecord) -> Result:
         reference = ledger.reference(record.imbalance_ratio)
@@ -210,31 +238,41 @@ def build_comparison(ledger: Ledger, study: Mapping[str, Any], metric: str = DEF
             record,
             {name: mean_interval(record.values(name).values()) for name in _metric_names([record])},
             paired_gain(record.values(metric), reference.values(metric) if reference else {}),
+            budget(record),
         )
 
-    baselines = [result(record) for record in ledger.of_phase("reference", "control")]
     trials = [result(record) for record in ledger.of_phase("search")]
+    controls = [result(record) for record in ledger.of_phase("control_search")]
+    tuned = _leading(controls, metric).values()
+    baselines = [*(result(record) for record in ledger.of_phase("reference", "control")), *tuned]
     tuning = [result(record) for record in ledger.of_phase("reference_tuning")]
     ratios = {*study["ratios"], *(found.record.imbalance_ratio for found in (*baselines, *trials))}
     ordered = tuple(sorted(ratios, key=_severest_first))
+    leading = _leading(trials, metric)
+
+    def order(found: Result) -> tuple[str, float, float]:
+        return found.record.arm, _severest_first(found.record.imbalance_ratio), best_first(found.gain, metric)
+
     return Comparison(
         study=without_passwords(study),
         metric=metric,
         ratios=ordered,
         baselines=tuple(sorted(baselines, key=lambda b: _severest_first(b.record.imbalance_ratio))),
-        trials=tuple(
-            sorted(
-                trials, key=lambda t: (_severest_first(t.record.imbalance_ratio), best_first(t.gain, metric))
-            )
-        ),
+        trials=tuple(sorted(trials, key=order)),
+        control_trials=tuple(sorted(controls, key=order)),
         tuning=tuple(tuning),
-        best={
-            ratio: leading
-            for ratio in ordered
-            if (leading := leading_trial([t for t in trials if t.record.imbalance_ratio == ratio], metric))
-        },
+        best={ratio: leading["prefinetune", ratio] for ratio in ordered if ("prefinetune", ratio) in leading},
         report=ledger.path.with_name("report.html"),
     )
+
+
+def _leading(trials: Iterable[Result], metric: str) -> dict[tuple[str, float | str], Result]:
+    """Return the leading trial of every arm and ratio that has one."""
+    groups: dict[tuple[str, float | str], list[Result]] = {}
+    for trial in trials:
+        groups.setdefault((trial.record.arm, trial.record.imbalance_ratio), []).append(trial)
+    leading = {key: leading_trial(group, metric) for key, group in groups.items()}
+    return {key: trial for key, trial in leading.items() if trial is not None}
 
 
 def leading_trial(trials: Iterable[Result], metric: str) -> Result | None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from study.arms import ALWAYS, CONTROLS, settings_of
+from study.setting_values import is_number, is_whole, length_faults, unknown, value_faults
 from trainables import settings as vocabulary
-from trainables.augment import OPERATORS, option_faults
-from trainables.settings import NATURAL, TrialSettings, digest_of
+from trainables.augment import option_faults
+from trainables.settings import ARMS, NATURAL, digest_of
 
-SEARCHABLE = tuple(f.name for f in dataclasses.fields(TrialSettings) if f.name not in ("arm", "stage2_steps"))
+SAME = "same"
 _WHOLE = (
     "max_length", "trials", "replicates", "grace_replicates", "startup_trials", "reference_tuning_replicates",
     "seed", "workers_per_trial",
@@ -27,16 +28,10 @@ _NUMBERS = ("reduction_factor", "cpus_per_trial", "cache_gb", "checkpoint_every_
 OBJECTIVES = tuple(
     f"val/{name}" for name in ("macro_f1", "balanced_accuracy", "minority_auprc", "mcc", "accuracy")
 )
-CHOICES: dict[str, tuple[str, ...]] = {
-    "stage1_data": vocabulary.STAGE1_DATA,
-    "stage1_trainable": vocabulary.TRAINABLE,
-    "stage1_schedule": vocabulary.SCHEDULES,
-    "stage2_schedule": vocabulary.SCHEDULES,
-    "head": vocabulary.HEADS,
-}
 # What changes neither the trials of a study nor what they measure: a resumed launch may differ here.
 EXECUTION = (
-    "trials", "cpus_per_trial", "gpus_per_trial", "concurrency", "data", "cache_gb", "checkpoint_every_s",
+    "trials", "arms", "arm_trials", "cpus_per_trial", "gpus_per_trial", "concurrency", "data", "cache_gb",
+    "checkpoint_every_s",
 )  # fmt: skip
 
 
@@ -69,11 +64,20 @@ class StudyConfig:
     space
         Searched setting to its grid of values. ``imbalance_ratio`` is added from ``imbalance_ratios``.
     fixed
-        Settings that are not searched, where they differ from :class:`TrialSettings`' defaults.
+        Settings that are not searched, where they differ from
+        :class:`~trainables.settings.TrialSettings`' defaults.
     first
         Values of the first trial at every ratio; the rest of it is sampled.
     trials
-        Configurations proposed by the search, over all ratios.
+        Configurations of pre-finetuning that the search proposes, over all ratios.
+    arms
+        Controls beside those that every study runs, of :data:`study.arms.CONTROLS`.
+    arm_trials
+        Configurations that a search of its own proposes for each of these controls at each ratio; ``"same"`` for
+        as many as pre-finetuning gets there. None: they run at settings tuned for another arm, see
+        :mod:`study.arms`.
+    arm_spaces
+        Arm to the grids that its search covers, ``{arm: {setting: values}}``; used where ``arm_trials`` is given.
     replicates
         Replicates of a trial that is never raced out, and of the reference vanilla.
     grace_replicates, reduction_factor
@@ -120,6 +124,9 @@ class StudyConfig:
     fixed: Mapping[str, Any] = field(default_factory=dict)
     first: Mapping[str, Any] = field(default_factory=dict)
     trials: int = 8
+    arms: tuple[str, ...] = ()
+    arm_trials: int | str | None = None
+    arm_spaces: Mapping[str, Mapping[str, tuple[Any, ...]]] = field(default_factory=dict)
     replicates: int = 3
     grace_replicates: int = 1
     reduction_factor: float = 2.0
@@ -150,19 +157,25 @@ class StudyConfig:
         """Return a digest of :meth:`identity`."""
         return digest_of(self.identity())
 
+    def tuned_arms(self) -> tuple[str, ...]:
+        """Return the chosen controls that get a search of their own."""
+        return tuple(arm for arm in self.arms if self.arm_trials and arm in CONTROLS)
+
     def faults(self) -> list[str]:
         """Return every fault of these values; an empty list means that they can work."""
         wrong_types = self.type_faults()
         if wrong_types:
             return wrong_types
-        faults = [*self._ratio_faults(), *self._count_faults(), *self._space_faults()]
+        faults = [*self._ratio_faults(), *self._count_faults(), *self._space_faults(), *self._arm_faults()]
         faults += option_faults(self.operator_options)
         if self.objective not in OBJECTIVES:
-            faults.append(_unknown("objective", self.objective, OBJECTIVES))
+            faults.append(unknown("objective", self.objective, OBJECTIVES))
         if self.profile not in vocabulary.PROFILES:
-            faults.append(_unknown("profile", self.profile, vocabulary.PROFILES))
+            faults.append(unknown("profile", self.profile, vocabulary.PROFILES))
         for name, value in (*self.fixed.items(), *self.first.items()):
-            faults.extend(_setting_faults(name, value))
+            faults.extend(value_faults(name, value))
+        if "imbalance_ratio" in self.fixed:
+            faults.append("fixed names imbalance_ratio: give the ratios as imbalance_ratios instead.")
         return faults
 
     def type_faults(self) -> list[str]:
@@ -173,10 +186,19 @@ class StudyConfig:
             **dict.fromkeys(_NUMBERS, ((int, float), "a number")),
             "gpus_per_trial": ((int, float, type(None)), "a number or none"),
             **dict.fromkeys(
-                ("space", "reference_space", "fixed", "first", "corpus_options", "operator_options"),
+                (
+                    "space",
+                    "reference_space",
+                    "fixed",
+                    "first",
+                    "arm_spaces",
+                    "corpus_options",
+                    "operator_options",
+                ),
                 (Mapping, "a JSON object"),
             ),
-            "imbalance_ratios": ((tuple, list), "a list"),
+            **dict.fromkeys(("imbalance_ratios", "arms"), ((tuple, list), "a list")),
+            "arm_trials": ((int, str, type(None)), "a whole number, 'same' or none"),
         }
         return [
             f"{name} is {getattr(self, name)!r}: {expected} was expected."
@@ -189,7 +211,7 @@ class StudyConfig:
         if not self.imbalance_ratios:
             faults.append("imbalance_ratios is empty: give at least one ratio in (0, 1], or 'natural'.")
         for ratio in self.imbalance_ratios:
-            faults.extend(_setting_faults("imbalance_ratio", ratio))
+            faults.extend(value_faults("imbalance_ratio", ratio))
         if len(set(self.imbalance_ratios)) < len(self.imbalance_ratios):
             faults.append(
                 f"imbalance_ratios {list(self.imbalance_ratios)} names a ratio twice: name each once."
@@ -209,7 +231,7 @@ class StudyConfig:
         faults = [
             f"{name} is {getattr(self, name)!r}: a whole number of at least {low} was expected."
             for name, low in least.items()
-            if not _is_whole(getattr(self, name)) or getattr(self, name) < low
+            if not is_whole(getattr(self, name)) or getattr(self, name) < low
         ]
         optional = (
             "max_train_rows",
@@ -220,41 +242,30 @@ class StudyConfig:
         )
         for name in (*optional, "encoder_layers", "concurrency"):
             value = getattr(self, name)
-            if value is not None and (not _is_whole(value) or value < 1):
+            if value is not None and (not is_whole(value) or value < 1):
                 faults.append(f"{name} is {value!r}: a whole number of at least 1, or none, was expected.")
-        if _is_whole(self.grace_replicates) and _is_whole(self.replicates):
+        if is_whole(self.grace_replicates) and is_whole(self.replicates):
             faults += [
                 f"{name} is {getattr(self, name)}, more than replicates ({self.replicates}): "
                 f"lower {name} or raise replicates."
                 for name in ("grace_replicates", "reference_tuning_replicates")
                 if getattr(self, name) > self.replicates >= 1
             ]
-        if not _is_number(self.reduction_factor) or self.reduction_factor <= 1:
+        if not is_number(self.reduction_factor) or self.reduction_factor <= 1:
             faults.append(f"reduction_factor is {self.reduction_factor!r}: a number above 1 was expected.")
         for name in ("cpus_per_trial", "gpus_per_trial", "cache_gb", "checkpoint_every_s"):
             value = getattr(self, name)
             if name == "gpus_per_trial" and value is None:
                 continue
-            if not _is_number(value) or value < 0 or (name != "gpus_per_trial" and value == 0):
+            if not is_number(value) or value < 0 or (name != "gpus_per_trial" and value == 0):
                 faults.append(f"{name} is {value!r}: a number above 0 was expected.")
         return faults
 
     def _space_faults(self) -> list[str]:
-        faults = []
-        for where, space in (("space", self.space), ("reference_space", self.reference_space)):
-            for name, values in space.items():
-                if name == "imbalance_ratio":
-                    faults.append(
-                        f"{where} names imbalance_ratio: give the ratios as imbalance_ratios instead."
-                    )
-                    continue
-                if not isinstance(values, (tuple, list)) or not values:
-                    faults.append(
-                        f"{where}[{name!r}] is {values!r}: a list of at least one value was expected."
-                    )
-                    continue
-                for value in values:
-                    faults.extend(_setting_faults(name, value))
+        faults = [
+            *self._grid_faults("space", self.space, "prefinetune"),
+            *self._grid_faults("reference_space", self.reference_space, "vanilla"),
+        ]
         for name in self.first:
             if name not in self.space:
                 faults.append(
@@ -266,41 +277,61 @@ class StudyConfig:
                 )
         return faults
 
+    def _grid_faults(self, where: str, space: Mapping[str, Any], arm: str) -> list[str]:
+        """Return the faults of one search space, whose configurations the arm runs."""
+        if not isinstance(space, Mapping):
+            return [f"{where} is {space!r}: an object of settings with their grids was expected."]
+        taken_over = self.fixed if arm in ("prefinetune", "vanilla") else ()
+        faults = length_faults(where, (*space, *taken_over))
+        for name, values in space.items():
+            if name == "imbalance_ratio":
+                faults.append(f"{where} names imbalance_ratio: give the ratios as imbalance_ratios instead.")
+            elif not isinstance(values, (tuple, list)) or not values:
+                faults.append(f"{where}[{name!r}] is {values!r}: a list of at least one value was expected.")
+            elif len({*map(repr, values)}) < len(values):
+                faults.append(f"{where}[{name!r}] is {list(values)}: it names a value twice, name each once.")
+            else:
+                wrong = [fault for value in values for fault in value_faults(name, value)]
+                faults += dict.fromkeys(wrong)
+                if not wrong and name not in settings_of(arm):
+                    faults.append(
+                        f"{where} names {name!r}, which {arm} does not read: search it in arm_spaces for an arm "
+                        f"that does ({_readers(name)}), or remove it."
+                    )
+        return faults
 
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    def _arm_faults(self) -> list[str]:
+        faults = [
+            unknown("an arm", arm, (*CONTROLS, *ALWAYS)) for arm in self.arms if arm not in CONTROLS + ALWAYS
+        ]
+        if len({*map(repr, self.arms)}) < len(self.arms):
+            faults.append(f"arms {list(self.arms)} names an arm twice: name each once.")
+        for arm, space in self.arm_spaces.items():
+            if arm not in CONTROLS:
+                faults.append(unknown("an arm of arm_spaces", arm, CONTROLS))
+            else:
+                faults += self._grid_faults(f"arm_spaces[{arm!r}]", space, arm)
+        wrong = self.arm_trials != SAME if isinstance(self.arm_trials, str) else (self.arm_trials or 0) < 0
+        if wrong or isinstance(self.arm_trials, bool):
+            faults.append(
+                f"arm_trials is {self.arm_trials!r}: a whole number of at least 0, 'same' or none was expected."
+            )
+        faults += [
+            f"arm_trials is {self.arm_trials!r}, but arm_spaces has no grid for {arm!r}: add one, or set "
+            "arm_trials to 0 to run it at settings tuned for another arm."
+            for arm in self.tuned_arms()
+            if not self.arm_spaces.get(arm)
+        ]
+        run = (*ALWAYS, *self.arms)
+        read = {name for arm in run if arm in ARMS for name in settings_of(arm)}
+        faults += [
+            f"fixed names {name!r}, which no arm of this study reads: remove it, or choose an arm that does "
+            f"({_readers(name)})."
+            for name, value in self.fixed.items()
+            if name != "imbalance_ratio" and not value_faults(name, value) and name not in read
+        ]
+        return faults
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _unknown(name: str, value: object, choices: tuple[str, ...] | list[str]) -> str:
-    close = difflib.get_close_matches(str(value), list(choices), n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    return f"{name} is {value!r}: one of {', '.join(choices)} was expected.{hint}"
-
-
-def _setting_faults(name: str, value: Any) -> list[str]:
-    if name not in SEARCHABLE:
-        return [_unknown("a searched or fixed setting", name, list(SEARCHABLE))]
-    if name in CHOICES:
-        return [] if value in CHOICES[name] else [_unknown(name, value, CHOICES[name])]
-    if name == "operator":
-        return [] if value in OPERATORS else [_unknown("operator", value, list(OPERATORS))]
-    if name == "imbalance_ratio":
-        valid = value == NATURAL or (_is_number(value) and 0 < value <= 1)
-        return (
-            [] if valid else [f"imbalance ratio {value!r}: a number in (0, 1], or 'natural', was expected."]
-        )
-    if name in ("copies", "batch_size"):
-        valid = _is_whole(value) and value >= 1
-        return [] if valid else [f"{name} is {value!r}: a whole number of at least 1 was expected."]
-    if name == "strength":
-        valid = _is_number(value) and 0 < value <= 1
-        return [] if valid else [f"strength is {value!r}: a number in (0, 1] was expected."]
-    if name in ("warmup", "weight_decay"):
-        valid = _is_number(value) and 0 <= value < 1
-        return [] if valid else [f"{name} is {value!r}: a number in [0, 1) was expected."]
-    valid = _is_number(value) and value > 0
-    return [] if valid else [f"{name} is {value!r}: a number above 0 was expected."]
+def _readers(name: str) -> str:
+    return ", ".join(arm for arm in ARMS if name in settings_of(arm)) or "there is none"

@@ -137,10 +137,12 @@ def resume_faults(
     known = json.loads(folder.facts.read_text(encoding="utf-8"))
     before, now = known["config"], config.identity()
     differences = [
-        f"{name} was {before.get(name)!r} and is now {now.get(name)!r}"
-        for name in sorted(before.keys() | now.keys())
-        if before.get(name) != now.get(name)
+        f"{name} was {before[name]!r} and is now {now.get(name)!r}"
+        for name in sorted(before)
+        if before[name] != now.get(name)
     ]
+    if unknown := sorted(now.keys() - before.keys()):
+        differences.append(f"it was made by a version that did not know {', '.join(unknown)}")
     differences += [
         f"the {name.replace('_', ' ')} was {known['numerics'].get(name)} and is now {value}"
         for name, value in numerics.items()

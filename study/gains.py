@@ -18,7 +18,7 @@ def gains_of(ledger: Ledger, trial: TrialRecord, metric: str) -> dict[int, float
 
 
 def best_trial(ledger: Ledger, ratio: float | str, metric: str) -> TrialRecord | None:
-    """Return the search trial with the highest mean gain at a ratio, among those with most replicates."""
+    """Return the pre-finetuning trial with the highest mean gain at a ratio, among those with most replicates."""
     trials = [
         trial
         for trial in ledger.of_phase("search")

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from search_spaces import known_studies
+from study.arms import CONTROLS
 from study.corpus_arguments import add_corpus_arguments, corpus_options, exact_counts
 from study.folder import STORAGE_VARIABLE, default_storage
 from trainables.errors import ConfigurationError
@@ -31,6 +32,21 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--trials", type=int, help="configurations that the search tries")
     parser.add_argument("--replicates", type=int, help="replicates of a trial that is never raced out")
+    parser.add_argument(
+        "--arms",
+        nargs="+",
+        action="extend",
+        metavar="ARM",
+        help=f"controls to run beside the ones that every study has: {', '.join(CONTROLS)}; 'all' of these, or "
+        "'none' (default: the preset's)",
+    )
+    parser.add_argument(
+        "--arm-trials",
+        type=_count_or_same,
+        metavar="N",
+        help="tune each of these controls with N configurations per ratio, 'same' for as many as pre-finetuning "
+        "gets; 0 runs them at settings tuned for vanilla (default: the preset's)",
+    )
     parser.add_argument(
         "--imbalance-ratio",
         nargs="+",
@@ -81,12 +97,23 @@ def overrides_of(args: argparse.Namespace) -> dict[str, Any]:
     ConfigurationError
         A ``--set`` is not NAME=VALUE.
     """
-    direct = ("data", "encoder", "trials", "replicates", "workers_per_trial", "seed", "validation_per_class")
+    direct = (
+        "data",
+        "encoder",
+        "trials",
+        "replicates",
+        "arm_trials",
+        "workers_per_trial",
+        "seed",
+        "validation_per_class",
+    )
     values = {name: getattr(args, name) for name in direct if getattr(args, name) is not None}
     if args.encoder is not None:
         name, at, revision = args.encoder.rpartition("@")
         values["encoder"] = name if at else args.encoder
         values["encoder_revision"] = revision if at else None
+    if args.arms is not None:
+        values["arms"] = _arms(args.arms)
     if args.imbalance_ratio is not None:
         values["imbalance_ratios"] = tuple(_ratio(text) for text in args.imbalance_ratio)
     if args.counts is not None:
@@ -103,6 +130,18 @@ def overrides_of(args: argparse.Namespace) -> dict[str, Any]:
     if faults:
         raise ConfigurationError(faults)
     return values
+
+
+def _arms(names: list[str]) -> tuple[str, ...]:
+    """Return the chosen arms, each once, with ``all`` and ``none`` spelt out."""
+    if names == ["none"]:
+        return ()
+    chosen = [arm for name in names for arm in (CONTROLS if name == "all" else (name,))]
+    return tuple(dict.fromkeys(chosen))
+
+
+def _count_or_same(text: str) -> int | str:
+    return int(text) if text.isdecimal() else text
 
 
 def _ratio(text: str) -> float | str:

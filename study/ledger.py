@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-PHASES = ("reference_tuning", "reference", "search", "control", "confirmation")
+PHASES = ("reference_tuning", "reference", "search", "control_search", "control", "confirmation")
+# Phases whose trials race, and are proposed by a search: of pre-finetuning, and of the controls that are tuned.
+SEARCH_PHASES = ("search", "control_search")
 FINISHED = ("complete", "raced_out", "failed")
 
 

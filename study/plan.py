@@ -1,4 +1,4 @@
-"""What runs next, from the ledger alone: reference tuning, reference, search, controls.
+"""What runs next, from the ledger alone: reference tuning, reference, searches, controls.
 
 The plan knows neither Ray nor MLflow. It hands out jobs, takes in what they report, and writes the ledger.
 Everything it decides follows from the ledger, so a launch that was killed goes on where it stopped.
@@ -6,20 +6,23 @@ Everything it decides follows from the ledger, so a launch that was killed goes 
 
 from __future__ import annotations
 
-import itertools
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from study.config import StudyConfig
-from study.gains import best_trial, gains_of, mean_of
-from study.ledger import Ledger, ReplicateRecord, TrialRecord
+from study.gains import gains_of, mean_of
+from study.ledger import FINISHED, SEARCH_PHASES, Ledger, ReplicateRecord, TrialRecord
+from study.owed import Owed, Planned
 from study.search import GainSearch
+from study.tracks import Track, first_values, tracks_of, trial_settings
 from trainables.errors import StudyStopped
 from trainables.settings import POSTHOC_ARM, TrialSettings, digest_of
 
 LOSSES_THAT_FAIL = 2  # times that a trial's process may die before the trial counts as failed
-FAILURES_THAT_STOP = 3  # search trials that fail before the first one succeeds
+# Trials that fail before the first one succeeds: pre-finetuning's stop the study, a control's stop its own search.
+FAILURES_THAT_STOP = 3
 
 
 @dataclass(frozen=True)
@@ -48,27 +51,6 @@ class Job:
     known: Mapping[int, float]
 
 
-@dataclass(frozen=True)
-class Planned:
-    """A trial that a phase owes: its configuration and the replicates that it needs."""
-
-    phase: str
-    settings: TrialSettings
-    replicates: int
-    matched_to: str | None = None
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """The configuration as the ledger keeps it."""
-        extra = {} if self.matched_to is None else {"matched_to": self.matched_to}
-        return {**self.settings.to_config(), **extra}
-
-    @property
-    def trial_id(self) -> str:
-        """Identity that a restart reproduces."""
-        return f"{self.phase}-{digest_of(self.config, 10)}"
-
-
 class Plan:
     """Hand out jobs and take in their reports.
 
@@ -95,10 +77,13 @@ class Plan:
         self.ledger = ledger
         self._search = search
         self._notify = notify
+        self._owed = Owed(config, ledger)
+        self._tracks = {track.key: track for track in tracks_of(config)}
         self._running: set[tuple[str, int]] = set()
-        self._reopened = [trial for trial in ledger.of_phase("search") if trial.state == "running"]
+        self._reopened = [trial for trial in self._searched() if trial.state == "running"]
+        # How the trials of each track ended.
+        self._ends = Counter((trial.arm, trial.imbalance_ratio, trial.state) for trial in self._searched())
         self.stopped: StudyStopped | None = None
-        self.exhausted = False
         self._losses: dict[str, int] = {}
         for trial in ledger.of_phase("reference_tuning", "reference"):
             if trial.state == "failed":  # nothing can be told without it, so a new launch tries it again
@@ -109,17 +94,18 @@ class Plan:
 
     def _take_up_what_a_kill_left(self) -> None:
         """Do what follows from recorded replicates, where a driver died between the one and the other."""
-        for planned in (*self._owed_tuning(), *self._owed_reference(), *self._owed_controls()):
-            trial = self.ledger.trials.get(planned.trial_id)
-            if trial is None:
-                continue
-            if planned.phase == "reference":
-                known = self._posthoc_trial(trial).replicates
-                for record in list(trial.replicates.values()):
-                    if record.replicate not in known:
-                        self._add_posthoc(trial, record)
-                self._finish_if_complete(self._posthoc_trial(trial), planned.replicates)
-            self._finish_if_complete(trial, planned.replicates)
+        for phase in ("reference_tuning", "reference", "control"):
+            for planned in self._owed.of_phase(phase):
+                trial = self.ledger.trials.get(planned.trial_id)
+                if trial is None:
+                    continue
+                if planned.phase == "reference":
+                    known = self._posthoc_trial(trial).replicates
+                    for record in list(trial.replicates.values()):
+                        if record.replicate not in known:
+                            self._add_posthoc(trial, record)
+                    self._finish_if_complete(self._posthoc_trial(trial), planned.replicates)
+                self._finish_if_complete(trial, planned.replicates)
 
     # ---- what runs next -------------------------------------------------------------------------------------
 
@@ -127,14 +113,16 @@ class Plan:
         """Return the next job, or None while it waits for running ones (or is :attr:`finished`)."""
         if self.stopped is not None:
             return None
-        for owed in (self._owed_tuning, self._owed_reference):
-            job, settled = self._replicate_job(owed())
+        for phase in ("reference_tuning", "reference"):
+            job, settled = self._replicate_job(self._owed.of_phase(phase))
             if job is not None or not settled:
                 return job
         job, settled = self._search_job()
-        if job is not None or not settled:
-            return job
-        job, _ = self._replicate_job(self._owed_controls())
+        # Controls that need nothing of the search fill the places that wait for its last trials.
+        if job is None:
+            job, _ = self._replicate_job(self._owed.controls())
+        if job is None and settled:
+            job, _ = self._replicate_job(self._owed.matched())
         return job
 
     @property
@@ -145,77 +133,26 @@ class Plan:
     @property
     def complete(self) -> bool:
         """True when every phase is settled."""
-        tuning, reference = list(self._owed_tuning()), list(self._owed_reference())
+        reference = list(self._owed.reference())
         return (
-            all(map(self._is_settled, tuning))
+            all(map(self._owed.is_settled, self._owed.tuning()))
             and len(reference) == len(self.config.imbalance_ratios)
-            and all(map(self._is_settled, reference))
+            and all(map(self._owed.is_settled, reference))
             and self._search_is_settled()
-            and all(map(self._is_settled, self._owed_controls()))
+            and all(map(self._owed.is_settled, self._owed.of_phase("control")))
         )
 
-    def _owed_tuning(self) -> Iterator[Planned]:
-        grid = list(self._reference_grid())
-        if len(grid) == 1:
-            return
-        for ratio, values in itertools.product(self.config.imbalance_ratios, grid):
-            yield Planned(
-                "reference_tuning", self._vanilla(ratio, values), self.config.reference_tuning_replicates
-            )
-
-    def _owed_reference(self) -> Iterator[Planned]:
-        for ratio in self.config.imbalance_ratios:
-            settings = self._chosen_reference(ratio)
-            if settings is not None:
-                yield Planned("reference", settings, self.config.replicates)
-
-    def _owed_controls(self) -> Iterator[Planned]:
-        for ratio in self.config.imbalance_ratios:
-            best = best_trial(self.ledger, ratio, self.config.objective)
-            reference = self.ledger.reference(ratio)
-            if best is None or reference is None:
-                continue
-            diagnostics = next(iter(best.replicates.values())).diagnostics
-            steps = round(diagnostics["stage1_steps"] + diagnostics["stage2_steps"])
-            settings = TrialSettings.from_config(
-                {**reference.config, "arm": "vanilla_matched", "stage2_steps": steps}
-            )
-            yield Planned("control", settings, len(best.replicates), matched_to=best.trial_id)
-
-    def _reference_grid(self) -> Iterator[dict[str, Any]]:
-        names = list(self.config.reference_space)
-        for values in itertools.product(*self.config.reference_space.values()):
-            yield dict(zip(names, values, strict=True))
-
-    def _vanilla(self, ratio: float | str, values: Mapping[str, Any]) -> TrialSettings:
-        return TrialSettings.from_config(
-            {**self.config.fixed, **values, "arm": "vanilla", "imbalance_ratio": ratio}
-        )
-
-    def _chosen_reference(self, ratio: float | str) -> TrialSettings | None:
-        """Return the reference vanilla's settings: the only recipe, or the best of the finished tuning."""
-        candidates = [p for p in self._owed_tuning() if p.settings.imbalance_ratio == ratio]
-        if not candidates:
-            return self._vanilla(ratio, next(self._reference_grid()))
-        if not all(map(self._is_settled, candidates)):
-            return None
-        finished = [
-            (mean_of(self.ledger.trials[p.trial_id].values(self.config.objective)), -place, p.settings)
-            for place, p in enumerate(candidates)
-            if self.ledger.trials[p.trial_id].state == "complete"
-        ]
-        return max(finished, key=lambda item: item[:2])[2] if finished else None
-
-    def _is_settled(self, planned: Planned) -> bool:
-        trial = self.ledger.trials.get(planned.trial_id)
-        return trial is not None and trial.state != "running"
+    @property
+    def exhausted(self) -> bool:
+        """True when a search ended early, because all of its space had been tried."""
+        return any(self._search.is_exhausted(track.key) for track in self._tracks.values())
 
     def _replicate_job(self, owed: Iterator[Planned]) -> tuple[Job | None, bool]:
         """Return a job of one replicate, and whether all that is owed is settled."""
         settled = True
         for planned in owed:
             trial = self._ensure_started(planned)
-            if self._is_settled(planned):
+            if self._owed.is_settled(planned):
                 continue
             settled = False
             missing = tuple(
@@ -261,37 +198,67 @@ class Plan:
     def _search_job(self) -> tuple[Job | None, bool]:
         while self._reopened:
             trial = self._reopened.pop(0)
-            config = {k: v for k, v in trial.config.items() if k != "matched_to"}
-            return self._job_of_search(trial.trial_id, TrialSettings.from_config(config)), False
-        if not self.exhausted and len(self.ledger.of_phase("search")) < self.config.trials:
-            settings = self._search.propose()
-            if settings is None:
-                self.exhausted = True
-            else:
-                planned = Planned("search", settings, self.config.replicates)
-                self._start(planned)
-                self._search.opened(planned.trial_id, settings)
-                return self._job_of_search(planned.trial_id, settings), False
+            settings = TrialSettings.from_config(trial.config)
+            return self._job_of_search(trial.trial_id, trial.phase, settings), False
+        planned = self._next_proposal()
+        if planned is not None:
+            self._start(planned)
+            self._search.opened(self.ledger.trials[planned.trial_id])
+            return self._job_of_search(planned.trial_id, planned.phase, planned.settings), False
         return None, self._search_is_settled()
 
-    def _job_of_search(self, trial_id: str, settings: TrialSettings) -> Job:
-        reference = self.ledger.reference(settings.imbalance_ratio)
+    def _next_proposal(self) -> Planned | None:
+        """Return a new trial of the track that has had the fewest: arms and ratios are covered evenly."""
+        due = [track for track in self._tracks.values() if self._is_due(track)]
+        if not due:
+            return None
+        track = min(due, key=lambda track: self._search.opened_trials(track.key))
+        reference = self._reference(track.imbalance_ratio).config
+        values = self._search.propose(track.key, first_values(self.config, track, reference))
+        settings = trial_settings(self.config, track, reference, values)
+        return Planned(track.phase, settings, self.config.replicates)
+
+    def _is_due(self, track: Track) -> bool:
+        """Return whether a track gets more trials."""
+        return (
+            not self._search.is_exhausted(track.key)
+            and self._search.opened_trials(track.key) < track.trials
+            and not (track.phase == "control_search" and self._all_failed(track))
+        )
+
+    def _searched(self) -> list[TrialRecord]:
+        """Return the trials of this study's searches."""
+        return [
+            trial
+            for trial in self.ledger.of_phase(*SEARCH_PHASES)
+            if (trial.arm, trial.imbalance_ratio) in self._tracks
+        ]
+
+    def _all_failed(self, *tracks: Track) -> bool:
+        """Return whether some trials of these tracks have ended, all of them by failing."""
+        ends = {state: sum(self._ends[*track.key, state] for track in tracks) for state in FINISHED}
+        return ends["failed"] == sum(ends.values()) >= FAILURES_THAT_STOP
+
+    def _reference(self, ratio: float | str) -> TrialRecord:
+        reference = self.ledger.reference(ratio)
         if reference is None:
-            raise StudyStopped(f"There is no reference vanilla at ratio {settings.imbalance_ratio}.")
+            raise StudyStopped(f"There is no reference vanilla at ratio {ratio}.")
+        return reference
+
+    def _job_of_search(self, trial_id: str, phase: str, settings: TrialSettings) -> Job:
         self._running.add((trial_id, 0))
         return Job(
             trial_id,
-            "search",
+            phase,
             settings,
             tuple(range(self.config.replicates)),
-            reference.values(self.config.objective),
+            self._reference(settings.imbalance_ratio).values(self.config.objective),
             self.ledger.trials[trial_id].values(self.config.objective),
         )
 
     def _search_is_settled(self) -> bool:
-        trials = self.ledger.of_phase("search")
-        return (self.exhausted or len(trials) >= self.config.trials) and all(
-            trial.state != "running" for trial in trials
+        return not any(self._is_due(track) for track in self._tracks.values()) and all(
+            trial.state != "running" for trial in self._searched()
         )
 
     # ---- what comes back ------------------------------------------------------------------------------------
@@ -313,8 +280,9 @@ class Plan:
         trial = self.ledger.trials[job.trial_id]
         if failure is not None:
             self._fail(trial, failure)
-        elif job.phase != "search":
-            wanted = next(p.replicates for p in self._owed(job.phase) if p.trial_id == job.trial_id)
+        elif job.phase not in SEARCH_PHASES:
+            owed = self._owed.of_phase(job.phase)
+            wanted = next(p.replicates for p in owed if p.trial_id == job.trial_id)
             self._finish_if_complete(trial, wanted)
         else:
             raced_out = len(trial.replicates) < self.config.replicates
@@ -331,15 +299,8 @@ class Plan:
             )
             return
         self._running -= {(job.trial_id, replicate) for replicate in job.replicates}
-        if job.phase == "search":
+        if job.phase in SEARCH_PHASES:
             self._reopened.append(self.ledger.trials[job.trial_id])
-
-    def _owed(self, phase: str) -> Iterator[Planned]:
-        return {
-            "reference_tuning": self._owed_tuning,
-            "reference": self._owed_reference,
-            "control": self._owed_controls,
-        }[phase]()
 
     def _add_replicate(self, trial_id: str, record: ReplicateRecord) -> None:
         self.ledger.add_replicate(trial_id, record)
@@ -369,26 +330,30 @@ class Plan:
 
     def _finish(self, trial: TrialRecord, state: str, error: str | None = None) -> None:
         self.ledger.finish_trial(trial.trial_id, state, error)
+        if trial.phase in SEARCH_PHASES:
+            self._ends[trial.arm, trial.imbalance_ratio, state] += 1
         self._notify(trial)
 
     def _fail(self, trial: TrialRecord, failure: str) -> None:
         if trial.state == "running":
             self._finish(trial, "failed", failure)
-        if trial.phase == "search":
+        if trial.phase in SEARCH_PHASES:
             self._search.tell(trial, None)
-            finished = [t for t in self.ledger.of_phase("search") if t.state != "running"]
-            if len(finished) >= FAILURES_THAT_STOP and all(t.state == "failed" for t in finished):
-                self.stopped = StudyStopped(
-                    f"The first {len(finished)} trials of the search all failed, the last one with: {failure}. "
-                    "Mend the cause; --fresh starts over, --trials with a larger number goes on."
-                )
-        elif trial.phase == "reference" or self._all_tuning_failed(trial):
+        rivals = [track for track in self._tracks.values() if track.phase == "search"]
+        if trial.phase == "search" and self._all_failed(*rivals):
+            self.stopped = StudyStopped(
+                f"The first {FAILURES_THAT_STOP} trials of the search all failed, the last one with: {failure}. "
+                "Mend the cause; --fresh starts over, --trials with a larger number goes on."
+            )
+        elif trial.phase == "reference" or (
+            trial.phase == "reference_tuning" and self._all_tuning_failed(trial)
+        ):
             self.stopped = StudyStopped(
                 f"The reference vanilla at imbalance ratio {trial.imbalance_ratio} failed: {failure}. Without it "
                 "no gain can be told. Mend the cause and give the same command again: it tries what failed anew."
             )
 
     def _all_tuning_failed(self, trial: TrialRecord) -> bool:
-        rivals = [p for p in self._owed_tuning() if p.settings.imbalance_ratio == trial.imbalance_ratio]
+        rivals = self._owed.tuning_at(trial.imbalance_ratio)
         states = [self.ledger.trials[p.trial_id].state for p in rivals if p.trial_id in self.ledger.trials]
         return len(states) == len(rivals) and all(state == "failed" for state in states)

@@ -15,20 +15,23 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from study.arms import CONTROLS
 from study.cluster import TrialResources
 from study.config import StudyConfig
 from study.paraphrase_cost import paraphrase_sentence
+from study.tracks import tracks_of
 from trainables.encoder import EncoderSettings, build_classifier, resolve_precision
 from trainables.errors import ConfigurationError
 from trainables.forward import predict
 from trainables.prepared import PreparedCorpus, RunSettings
 from trainables.replicate import draw_rows
-from trainables.settings import NATURAL, TrialSettings
+from trainables.settings import HEAD_ARMS, NATURAL, POSTHOC_ARM, TWO_STAGE_ARMS, TrialSettings
 from trainables.stage import train_stage
 
 T = TypeVar("T")
 MINIMUM_VERSIONS = {"ray": (2, 60), "optuna": (5, 0), "mlflow": (3, 17), "transformers": (5, 0)}
 _TIMED_STEPS = 6
+LONG_ARMS = (*TWO_STAGE_ARMS, "augment_single_stage")
 # What racing leaves of the replicates of a search in which no trial is better than another.
 _SHARE_NOT_RACED_OUT = 0.7
 
@@ -90,9 +93,26 @@ def estimate_cost(
         searched = config.trials / len(drawn) * max(1.0, config.replicates * _SHARE_NOT_RACED_OUT)
         replicates += vanilla + searched + config.replicates
         rows += vanilla * n_rows * vanilla_epochs + (searched + config.replicates) * both
+        for arm, runs in _control_replicates(config, ratio).items():
+            space = config.arm_spaces[arm] if arm in config.tuned_arms() else config.reference_space
+            one_stage = balanced if arm == "oversample" else n_rows
+            length = one_stage * _mid(config, "stage2_epochs", space)
+            replicates += runs
+            # Arms with a head trained anew take vanilla's weights from the cache.
+            rows += runs * (both if arm in LONG_ARMS else 0 if arm in HEAD_ARMS else length)
     per_row, per_scored_row = _timed(prepared, run, resources)
     seconds = rows * per_row + replicates * len(prepared.validation_labels) * per_scored_row
     return Estimate(round(replicates), round(rows), seconds / resources.concurrency)
+
+
+def _control_replicates(config: StudyConfig, ratio: float | str) -> dict[str, float]:
+    """Return each chosen control to the replicates that it trains at a ratio."""
+    runs = {arm: float(config.replicates) for arm in config.arms if arm in CONTROLS}
+    for track in tracks_of(config):
+        if track.phase == "control_search" and track.imbalance_ratio == ratio:
+            trials = min(track.trials, math.prod(map(len, track.space.values())))
+            runs[track.arm] = trials * max(1.0, config.replicates * _SHARE_NOT_RACED_OUT)
+    return runs
 
 
 def _mid(config: StudyConfig, name: str, space: Mapping[str, Sequence[float]]) -> float:
@@ -151,7 +171,8 @@ def print_plan(
     console.print(table)
     console.print(
         f"Plan ({config.preset}): reference vanilla, then {config.trials} trials over "
-        f"{len(config.imbalance_ratios)} imbalance ratio(s), up to {config.replicates} replicates each; scored on "
+        f"{len(config.imbalance_ratios)} imbalance ratio(s), up to {config.replicates} replicates each; "
+        f"{_controls_phrase(config)}; scored on "
         f"{len(prepared.validation_labels)} validation rows. About {estimate.replicates} replicates, "
         f"{estimate.rows:,} training rows, {_duration(estimate.seconds)} with {resources.concurrency} trial(s) at "
         f"a time ({resources.workers} worker(s) x {resources.cpus:g} CPUs, {resources.gpus:g} GPUs). "
@@ -165,6 +186,17 @@ def print_plan(
     )
     if paid := paraphrase_sentence(config, prepared, balanced):
         console.print(paid, highlight=False, soft_wrap=True)
+
+
+def _controls_phrase(config: StudyConfig) -> str:
+    """Say which controls run beside vanilla, and which of them are tuned."""
+    chosen = [arm for arm in config.arms if arm in CONTROLS]
+    text = f"controls: {', '.join((POSTHOC_ARM, 'vanilla_matched', *chosen))}"
+    tracks = [track for track in tracks_of(config) if track.phase == "control_search"]
+    if not tracks:
+        return text
+    configurations = sum(min(t.trials, math.prod(map(len, t.space.values()))) for t in tracks)
+    return f"{text}, the last {len(config.tuned_arms())} tuned over {configurations} trials of their own"
 
 
 def _duration(seconds: float) -> str:

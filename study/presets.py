@@ -9,6 +9,44 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from study.arms import CONTROLS
+
+Grid = tuple[Any, ...]
+
+
+def arm_spaces(space: Mapping[str, Grid], *, rates: Grid, epochs: Grid) -> dict[str, dict[str, Grid]]:
+    """Return a small space for every control: its own settings beside vanilla's.
+
+    Parameters
+    ----------
+    space
+        Pre-finetuning's. Arms with augmented rows or with a first stage take these grids from it.
+    rates, epochs
+        Learning rates and lengths of stage 2, which is all that a single-stage arm has.
+    """
+    single = {"stage2_learning_rate": rates, "stage2_epochs": epochs}
+    two_stages = {name: space[name] for name in ("stage1_learning_rate", "stage1_epochs")} | single
+    augmented = {name: space[name] for name in ("operator", "strength", "copies")}
+    # Vanilla is not trained anew for these: they take the reference's encoder, so the head alone is searched.
+    head = {"head_epochs": (2.0, 4.0, 8.0), "head_learning_rate": (3e-4, 1e-3, 3e-3)}
+    return {
+        "prefinetune_duplicated": {"copies": space["copies"], **two_stages},
+        # Its one stage is as long as two stages of these lengths.
+        "augment_single_stage": {**augmented, "stage1_epochs": space["stage1_epochs"], **single},
+        "two_stage_reweight": two_stages,
+        "logit_adjustment": {"tau": (0.5, 1.0, 1.5), **single},
+        "oversample": single,
+        # An epoch of the reduced rows is short.
+        "undersample": {**single, "stage2_epochs": tuple(4 * n for n in epochs)},
+        "weighted": {"weight_power": (0.5, 1.0), **single},
+        "class_balanced": {"beta": (0.9, 0.99, 0.999, 0.9999), **single},
+        "focal": {"gamma": (1.0, 2.0, 5.0), **single},
+        "ldam_drw": single,
+        "crt": head,
+        "feature_smote": {**head, "smote_neighbours": (3, 5, 10)},
+    }
+
+
 PREFINETUNING: dict[str, Any] = {
     "objective": "val/macro_f1",
     "space": {
@@ -31,6 +69,9 @@ PREFINETUNING: dict[str, Any] = {
     },
     "reference_space": {"stage2_learning_rate": (1e-4, 2e-4), "stage2_epochs": (3.0, 6.0)},
 }
+PREFINETUNING["arm_spaces"] = arm_spaces(
+    PREFINETUNING["space"], rates=(5e-5, 1e-4, 2e-4), epochs=(1.0, 3.0, 6.0)
+)
 
 # Does everything once: a test of the installation, not of the method.
 SMOKE: dict[str, Any] = {
@@ -53,6 +94,8 @@ LAPTOP: dict[str, Any] = {
     "max_validation_rows": 500,
     "trials": 8,
     "replicates": 3,
+    # Of all controls the one that costs little and is the hardest to beat.
+    "arms": ("logit_adjustment",),
 }
 
 CLUSTER: dict[str, Any] = {
@@ -86,7 +129,11 @@ CLUSTER: dict[str, Any] = {
     },
     "reference_space": {"stage2_learning_rate": (2e-5, 5e-5, 1e-4), "stage2_epochs": (2.0, 4.0, 8.0)},
     "reference_tuning_replicates": 3,
+    # Every control, with as many configurations and replicates as pre-finetuning gets.
+    "arms": CONTROLS,
+    "arm_trials": "same",
 }
+CLUSTER["arm_spaces"] = arm_spaces(CLUSTER["space"], rates=(1e-5, 2e-5, 5e-5, 1e-4), epochs=(2.0, 4.0, 8.0))
 
 
 def presets(

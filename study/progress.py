@@ -15,11 +15,13 @@ from study.config import StudyConfig
 from study.gains import best_trial, gains_of
 from study.ledger import Ledger, TrialRecord
 from study.statistics import mean_interval
+from study.tracks import tracks_of
 
 PHASE_TITLES = {
     "reference_tuning": "tuning vanilla",
     "reference": "reference vanilla",
     "search": "search",
+    "control_search": "tuning controls",
     "control": "controls",
 }
 _LINE_EVERY_S = 30.0
@@ -45,6 +47,9 @@ class ProgressView:
         self._ledger = ledger
         self._console = console
         self._owed = replicates_owed
+        self._searched: dict[str, int] = {}
+        for track in tracks_of(config):
+            self._searched[track.phase] = self._searched.get(track.phase, 0) + track.trials
         self._done_before = self._replicates_done()
         self._started = time.monotonic()
         self._last_line = self._started
@@ -92,7 +97,7 @@ class ProgressView:
             if phase not in self._tasks:
                 self._tasks[phase] = self._progress.add_task(title)
             done = sum(trial.state != "running" for trial in trials)
-            total = max(len(trials), self._config.trials if phase == "search" else 0)
+            total = max(len(trials), self._searched.get(phase, 0))
             self._progress.update(self._tasks[phase], completed=done, total=total)
         return Group(self._progress, Text(self._summary()))
 
@@ -127,7 +132,7 @@ class ProgressView:
             trials = [
                 trial for trial in self._ledger.of_phase(phase) if trial.seconds or trial.state == "running"
             ]
-            total = self._config.trials if phase == "search" else len(trials)
+            total = self._searched.get(phase, len(trials))
             if trials:
                 parts.append(f"{title} {sum(trial.state != 'running' for trial in trials)}/{total}")
         for ratio in self._config.imbalance_ratios:
@@ -141,7 +146,7 @@ class ProgressView:
         return "; ".join(parts)
 
     def _replicates_done(self) -> int:
-        trials = self._ledger.of_phase("reference_tuning", "reference", "search", "control")
+        trials = self._ledger.of_phase(*PHASE_TITLES)
         return sum(1 for trial in trials for record in trial.replicates.values() if record.seconds > 0)
 
     def _seconds_left(self) -> float | None:

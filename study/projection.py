@@ -24,7 +24,8 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from study.ledger import Ledger, TrialRecord
+from study.arms import settings_of
+from study.ledger import SEARCH_PHASES, Ledger, TrialRecord
 from study.statistics import paired_gain
 from trainables.settings import digest_of
 
@@ -32,20 +33,9 @@ VALUES = "values/"
 LONGEST_NAME = 250
 LONGEST_PARAM = 6000
 LONGEST_TAG = 8000
-# Arms without a stage 1: its settings, which the configuration carries all the same, played no part in them.
-SINGLE_STAGE = (
-    "vanilla",
-    "vanilla_matched",
-    "logit_adjustment_posthoc",
-    "logit_adjustment",
-    "oversample",
-    "undersample",
-    "weighted",
-    "class_balanced",
-    "focal",
-    "ldam_drw",
-)
-STAGE1_SETTINGS = ("operator", "strength", "copies", "head", "stage1_")
+# What tells the arms' trials apart in their names, shortened; of searches and tunings the lengths and rates too.
+_IN_NAME = {"tau": "tau", "weight_power": "p", "beta": "beta", "gamma": "gamma", "smote_neighbours": "k"}
+_TUNED_IN_NAME = {"stage2_learning_rate": "lr", "stage2_epochs": "epochs", "head_learning_rate": "head lr"}
 _ESCAPED = re.compile(r"[^\w./ \-]|_(?=x[0-9A-F]*_)")
 
 
@@ -112,7 +102,8 @@ def view_of(trial: TrialRecord, ledger: Ledger, objective: str) -> RunView:
         params={
             name: str(value)[:LONGEST_PARAM]
             for name, value in settings.items()
-            if value is not None and not (trial.arm in SINGLE_STAGE and name.startswith(STAGE1_SETTINGS))
+            # The others, which the configuration carries all the same, played no part in the arm.
+            if value is not None and name in settings_of(trial.arm)
         },
         points=_points(trial, ledger, objective),
         means=_means(trial, ledger, objective),
@@ -132,17 +123,18 @@ def run_name(trial: TrialRecord) -> str:
     'prefinetune r=0.1 aeda 0.3 #c84d'
     >>> run_name(TrialRecord("reference-1", "reference", "vanilla", 0.1, {}))
     'vanilla r=0.1 (reference)'
+    >>> run_name(TrialRecord("control-1", "control", "focal", "natural", {"gamma": 2.0, "tau": 1.0}))
+    'focal natural gamma=2 (control)'
     """
     ratio = "natural" if isinstance(trial.imbalance_ratio, str) else f"r={trial.imbalance_ratio:g}"
     words = [trial.arm, ratio]
-    config = trial.config
-    if trial.arm not in SINGLE_STAGE and "operator" in config:
-        words += [str(config["operator"]), f"{config['strength']:g}"]
-    if trial.phase == "reference_tuning":
-        words += [f"lr={config[name]:g}" for name in ("stage2_learning_rate",) if name in config]
-        words += [f"epochs={config[name]:g}" for name in ("stage2_epochs",) if name in config]
-    if trial.phase == "search":
-        words.append(f"#{digest_of(config, 4)}")
+    read = {name: value for name, value in trial.config.items() if name in settings_of(trial.arm)}
+    if {"operator", "strength"} <= read.keys():
+        words += [str(read["operator"]), f"{read['strength']:g}"]
+    named = {**_IN_NAME, **(_TUNED_IN_NAME if trial.phase in ("reference_tuning", "control_search") else {})}
+    words += [f"{short}={read[name]:g}" for name, short in named.items() if name in read]
+    if trial.phase in SEARCH_PHASES:
+        words.append(f"#{digest_of(trial.config, 4)}")
     else:
         words.append(f"({trial.phase.removeprefix('reference_')})")
     return " ".join(words)

@@ -1,4 +1,4 @@
-"""Racing over replicates: asynchronous successive halving, among trials of one imbalance ratio only.
+"""Racing over replicates: asynchronous successive halving, among trials of one arm at one imbalance ratio only.
 
 The fidelity is the number of replicates, never epochs: stage lengths are searched, so equal epochs would
 compare unlike things, while a trial stopped after r replicates still holds an estimate of the same gain.
@@ -14,11 +14,12 @@ from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialSch
 
 from study.config import StudyConfig
 from study.gains import gains_of
-from study.ledger import Ledger
+from study.ledger import SEARCH_PHASES, Ledger
+from study.tracks import TrackKey
 
 
 class RatioRacing(FIFOScheduler):  # type: ignore[misc]
-    """Send each search trial to its ratio's race; let every other trial run to its end.
+    """Send each trial of a search to the race of its arm and ratio; let every other trial run to its end.
 
     Parameters
     ----------
@@ -28,17 +29,8 @@ class RatioRacing(FIFOScheduler):  # type: ignore[misc]
 
     def __init__(self, config: StudyConfig) -> None:
         super().__init__()
-        self._races = {
-            ratio: AsyncHyperBandScheduler(
-                time_attr="replicates",
-                metric="objective",
-                mode="max",
-                max_t=config.replicates,
-                grace_period=config.grace_replicates,
-                reduction_factor=config.reduction_factor,
-            )
-            for ratio in config.imbalance_ratios
-        }
+        self._config = config
+        self._races: dict[TrackKey, AsyncHyperBandScheduler] = {}
 
     def set_search_properties(self, metric: str | None, mode: str | None, **spec: Any) -> bool:
         """Accept Tune's call; each race has its own metric and mode."""
@@ -46,11 +38,11 @@ class RatioRacing(FIFOScheduler):  # type: ignore[misc]
 
     def replay(self, ledger: Ledger, objective: str) -> None:
         """Put the finished search trials of earlier launches on the rungs of their races."""
-        for record in ledger.of_phase("search"):
+        for record in ledger.of_phase(*SEARCH_PHASES):
             if record.state == "running":
                 continue
             stand_in = SimpleNamespace(trial_id=record.trial_id)
-            race = self._races[record.imbalance_ratio]
+            race = self._race_of((record.arm, record.imbalance_ratio))
             race.on_trial_add(None, stand_in)
             for result in _running_means(list(gains_of(ledger, record, objective).values())):
                 race.on_trial_result(None, stand_in, result)
@@ -75,9 +67,22 @@ class RatioRacing(FIFOScheduler):  # type: ignore[misc]
         """Leave the rungs as they are."""
 
     def _race(self, trial: Any) -> AsyncHyperBandScheduler | None:
-        if trial.config["phase"] != "search":
+        if trial.config["phase"] not in SEARCH_PHASES:
             return None
-        return self._races[trial.config["job"].settings.imbalance_ratio]
+        settings = trial.config["job"].settings
+        return self._race_of((settings.arm, settings.imbalance_ratio))
+
+    def _race_of(self, key: TrackKey) -> AsyncHyperBandScheduler:
+        if key not in self._races:
+            self._races[key] = AsyncHyperBandScheduler(
+                time_attr="replicates",
+                metric="objective",
+                mode="max",
+                max_t=self._config.replicates,
+                grace_period=self._config.grace_replicates,
+                reduction_factor=self._config.reduction_factor,
+            )
+        return self._races[key]
 
 
 def _running_means(gains: Sequence[float]) -> list[dict[str, Any]]:

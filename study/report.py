@@ -103,6 +103,7 @@ def render_report(comparison: Comparison) -> str:
         counted=words.counted,
         reading=words.reading,
         strip=interval_strip,
+        budget_note=words.budget_note,
     )
     template = resources.files("study").joinpath("report.html.j2").read_text(encoding="utf-8")
     return environment.from_string(template).render(_content(comparison))
@@ -130,7 +131,7 @@ def recall_changes(comparison: Comparison) -> dict[str, dict[float | str, Recall
 
 def costs(comparison: Comparison) -> list[Cost]:
     """Return the cost of every phase and arm, in the order in which the study goes through them."""
-    results = (*comparison.tuning, *comparison.baselines, *comparison.trials)
+    results = comparison.everything
     found = []
     for phase, arm in dict.fromkeys((r.record.phase, r.record.arm) for r in results):
         records = [r.record for r in results if (r.record.phase, r.record.arm) == (phase, arm)]
@@ -181,8 +182,8 @@ def _content(comparison: Comparison) -> dict[str, Any]:
     study = comparison.study
     recalls = recall_changes(comparison)
     used_arms = dict.fromkeys(r.record.arm for r in (*comparison.baselines, *comparison.trials))
-    everything = (*comparison.tuning, *comparison.baselines, *comparison.trials)
-    searched = differing_settings(comparison.trials)
+    everything = comparison.everything
+    searched = differing_settings((*comparison.trials, *comparison.control_trials))
     is_adme = "adme" in (study["study"], study["config"].get("corpus"))
     return {
         "comparison": comparison,

@@ -1,11 +1,13 @@
-"""What the search tries next: Optuna, asked per imbalance ratio, told only gains of that ratio.
+"""What the search tries next: Optuna, asked per arm and imbalance ratio, told only gains of that arm and ratio.
 
 Ratios are covered evenly, because "at which imbalance" is part of the question, and each ratio's sampler
-learns from that ratio alone: gains at a severe ratio are larger whatever the settings. One Optuna study in the
-study's folder records all of it, so that Optuna's own tools open it.
+learns from that ratio alone: gains at a severe ratio are larger whatever the settings. A control that is tuned has
+a space and samplers of its own.
 
-The search is rebuilt from the ledger at every launch. The sampler of the n-th proposal is seeded by n, so a
-resumed search proposes what an uninterrupted one would have proposed from the same results.
+The study's folder holds one Optuna storage, so that Optuna's own tools open it: the Optuna study with the name of
+the study records pre-finetuning, the one with ``-ARM`` added a tuned control. It is rebuilt from the ledger at
+every launch. The sampler of a track's n-th proposal is seeded by the track and n, so a resumed search proposes what
+an uninterrupted one would have proposed from the same results, and no track's proposals depend on another's.
 """
 
 from __future__ import annotations
@@ -24,15 +26,15 @@ from optuna.trial import TrialState, create_trial
 
 from study.config import StudyConfig
 from study.gains import gains_of, mean_of
-from study.ledger import Ledger, TrialRecord
+from study.ledger import SEARCH_PHASES, Ledger, TrialRecord
+from study.tracks import Track, TrackKey, tracks_of
 from trainables.seeds import derive_seed, generator
-from trainables.settings import TrialSettings
 
 _ATTEMPTS = 20  # proposals that repeat a known configuration before an unseen one is drawn at random
 
 
 class GainSearch:
-    """Propose configurations and learn from their mean gains.
+    """Propose values and learn from the mean gains of the trials that ran them.
 
     Parameters
     ----------
@@ -46,49 +48,65 @@ class GainSearch:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
         self._config = config
-        self._space: dict[str, BaseDistribution] = {
-            name: CategoricalDistribution(tuple(values)) for name, values in sorted(config.space.items())
-        }
-        self._sampled = {name: _sampled_distribution(values) for name, values in sorted(config.space.items())}
         self._ratio_distribution = CategoricalDistribution(tuple(config.imbalance_ratios))
+        self._samplers = {track.key: TrackSampler(config, track) for track in tracks_of(config)}
         if storage is not None:
             storage.unlink(missing_ok=True)
-        self._record = optuna.create_study(
-            study_name=config.name,
-            storage=None if storage is None else _storage(storage),
-            direction="maximize",
-        )
-        self._views = {ratio: optuna.create_study(direction="maximize") for ratio in config.imbalance_ratios}
-        self._recorded: dict[str, optuna.Trial] = {}
-        self._seen: dict[float | str, set[tuple[Any, ...]]] = {
-            ratio: set() for ratio in config.imbalance_ratios
+        kept_in = None if storage is None else _storage(storage)
+        self._records = {
+            arm: optuna.create_study(
+                study_name=config.name if arm == "prefinetune" else f"{config.name}-{arm}",
+                storage=kept_in,
+                direction="maximize",
+            )
+            for arm in dict.fromkeys(arm for arm, _ in self._samplers)
         }
-        self._proposed = 0
+        self._recorded: dict[str, optuna.Trial] = {}
 
     def replay(self, ledger: Ledger) -> None:
-        """Take in every search trial that the ledger knows; those without an end stay open."""
-        for trial in ledger.of_phase("search"):
-            params = {name: trial.config[name] for name in self._space}
-            self._open(trial.trial_id, trial.imbalance_ratio, params)
-            if trial.state != "running":
-                self.tell(trial, mean_of(gains_of(ledger, trial, self._config.objective)))
+        """Take in every trial of a search that the ledger knows; those without an end stay open.
 
-    def propose(self) -> TrialSettings | None:
-        """Return the next configuration, or None when no unseen one is left."""
-        ratios = self._config.imbalance_ratios
-        for offset in range(len(ratios)):
-            ratio = ratios[(self._proposed + offset) % len(ratios)]
-            params = self._sample(ratio)
-            if params is not None:
-                return TrialSettings.from_config(
-                    {**self._config.fixed, **params, "arm": "prefinetune", "imbalance_ratio": ratio}
-                )
-        return None
+        Trials of a control that this launch no longer tunes are left alone.
+        """
+        for trial in ledger.of_phase(*SEARCH_PHASES):
+            if (trial.arm, trial.imbalance_ratio) in self._samplers:
+                self.opened(trial)
+                if trial.state != "running":
+                    self.tell(trial, mean_of(gains_of(ledger, trial, self._config.objective)))
 
-    def opened(self, trial_id: str, settings: TrialSettings) -> None:
-        """Take note that a proposed configuration now runs as a trial."""
-        config = settings.to_config()
-        self._open(trial_id, settings.imbalance_ratio, {name: config[name] for name in self._space})
+    def propose(self, key: TrackKey, first: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the next values of a track that is not exhausted.
+
+        Parameters
+        ----------
+        key
+            The track.
+        first
+            Values of its first trial; the rest of that is sampled.
+        """
+        return self._samplers[key].sample(first)
+
+    def opened_trials(self, key: TrackKey) -> int:
+        """Return how many trials of a track have been started."""
+        return self._samplers[key].opened
+
+    def is_exhausted(self, key: TrackKey) -> bool:
+        """Return whether all of a track's space has been tried."""
+        return self._samplers[key].is_exhausted
+
+    def opened(self, trial: TrialRecord) -> None:
+        """Take note that proposed values now run as a trial."""
+        if trial.trial_id in self._recorded:
+            return
+        sampler = self._samplers[trial.arm, trial.imbalance_ratio]
+        values = sampler.values_of(trial.config)
+        record = self._records[trial.arm]
+        record.enqueue_trial({**values, "imbalance_ratio": trial.imbalance_ratio})
+        asked = record.ask({**sampler.space, "imbalance_ratio": self._ratio_distribution})
+        asked.set_user_attr("trial_id", trial.trial_id)
+        asked.set_user_attr("arm", trial.arm)
+        self._recorded[trial.trial_id] = asked
+        sampler.open(values)
 
     def tell(self, trial: TrialRecord, gain: float | None) -> None:
         """Take in the end of a trial.
@@ -104,60 +122,83 @@ class GainSearch:
         recorded.set_user_attr("state", trial.state)
         recorded.set_user_attr("replicates", len(trial.replicates))
         if trial.state == "failed" or gain is None or math.isnan(gain):
-            self._record.tell(recorded, state=TrialState.FAIL)
+            self._records[trial.arm].tell(recorded, state=TrialState.FAIL)
             return
-        self._record.tell(recorded, gain)
-        params = self._to_sampled({name: trial.config[name] for name in self._space})
-        self._views[trial.imbalance_ratio].add_trial(
-            create_trial(params=params, distributions=self._sampled, value=gain)
-        )
+        self._records[trial.arm].tell(recorded, gain)
+        sampler = self._samplers[trial.arm, trial.imbalance_ratio]
+        sampler.learn(sampler.values_of(trial.config), gain)
 
-    def _to_sampled(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        ordered = {n for n, d in self._sampled.items() if isinstance(d, IntDistribution)}
-        return {n: self._config.space[n].index(v) if n in ordered else v for n, v in params.items()}
 
-    def _from_sampled(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        ordered = {n for n, d in self._sampled.items() if isinstance(d, IntDistribution)}
-        return {n: self._config.space[n][v] if n in ordered else v for n, v in params.items()}
+class TrackSampler:
+    """Sample the values of one arm at one imbalance ratio, none of them twice.
 
-    def _open(self, trial_id: str, ratio: float | str, params: Mapping[str, Any]) -> None:
-        if trial_id in self._recorded:
-            return
-        self._record.enqueue_trial({**params, "imbalance_ratio": ratio})
-        self._recorded[trial_id] = self._record.ask(
-            {**self._space, "imbalance_ratio": self._ratio_distribution}
-        )
-        self._recorded[trial_id].set_user_attr("trial_id", trial_id)
-        self._seen[ratio].add(_key(params))
-        self._proposed += 1
+    Parameters
+    ----------
+    config
+        The study.
+    track
+        What is sampled for.
+    """
 
-    def _sample(self, ratio: float | str) -> dict[str, Any] | None:
-        seen = self._seen[ratio]
-        if len(seen) >= math.prod(len(values) for values in self._config.space.values()):
-            return None
+    def __init__(self, config: StudyConfig, track: Track) -> None:
+        self._config = config
+        self._purpose = f"sampler/{track.arm}/{track.imbalance_ratio}"
+        self._grids = {name: tuple(track.space[name]) for name in sorted(track.space)}
+        self.space: dict[str, BaseDistribution] = {
+            name: CategoricalDistribution(grid) for name, grid in self._grids.items()
+        }
+        self._sampled = {name: _sampled_distribution(grid) for name, grid in self._grids.items()}
+        self._view = optuna.create_study(direction="maximize")
+        self._seen: set[tuple[Any, ...]] = set()
+        self.opened = 0
+
+    def values_of(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the searched values of a configuration."""
+        return {name: settings[name] for name in self._grids}
+
+    def open(self, values: Mapping[str, Any]) -> None:
+        """Take note that these values are being tried."""
+        self._seen.add(_key(values))
+        self.opened += 1
+
+    def learn(self, values: Mapping[str, Any], gain: float) -> None:
+        """Take in the gain of these values."""
+        params = {n: self._grids[n].index(v) if self._is_ordered(n) else v for n, v in values.items()}
+        self._view.add_trial(create_trial(params=params, distributions=self._sampled, value=gain))
+
+    @property
+    def is_exhausted(self) -> bool:
+        """True when every combination of the grids has been seen."""
+        return len(self._seen) >= math.prod(map(len, self._grids.values()))
+
+    def sample(self, first: Mapping[str, Any]) -> dict[str, Any]:
+        """Return unseen values, of which there must be some; ``first`` counts where none have been seen."""
         for attempt in range(_ATTEMPTS):
-            seed = derive_seed(self._config.seed, f"sampler/{attempt}", self._proposed) % 2**32
-            view = self._views[ratio]
-            view.sampler = optuna.samplers.TPESampler(
+            seed = derive_seed(self._config.seed, f"{self._purpose}/{attempt}", self.opened) % 2**32
+            self._view.sampler = optuna.samplers.TPESampler(
                 seed=seed,
                 multivariate=True,
                 n_startup_trials=self._config.startup_trials,
             )
-            if not seen:
-                view.enqueue_trial(self._to_sampled(self._config.first))
-            trial = view.ask(self._sampled)
-            view.tell(trial, state=TrialState.FAIL)  # a proposal is learnt from when it is told, in tell()
-            params = self._from_sampled(trial.params)
-            if _key(params) not in seen:
-                return params
-        rng = generator(self._config.seed, "sampler/unseen", self._proposed)
-        names, grids = zip(*self._config.space.items(), strict=True)
+            if not self._seen:
+                self._view.enqueue_trial(
+                    {n: self._grids[n].index(v) if self._is_ordered(n) else v for n, v in first.items()}
+                )
+            trial = self._view.ask(self._sampled)
+            self._view.tell(trial, state=TrialState.FAIL)  # it is learnt from when its gain is known
+            values = {n: self._grids[n][v] if self._is_ordered(n) else v for n, v in trial.params.items()}
+            if _key(values) not in self._seen:
+                return values
+        rng = generator(self._config.seed, f"{self._purpose}/unseen", self.opened)
         unseen = [
-            dict(zip(names, values, strict=True))
-            for values in itertools.product(*grids)
-            if _key(dict(zip(names, values, strict=True))) not in seen
+            values
+            for combination in itertools.product(*self._grids.values())
+            if _key(values := dict(zip(self._grids, combination, strict=True))) not in self._seen
         ]
         return unseen[int(rng.integers(len(unseen)))]
+
+    def _is_ordered(self, name: str) -> bool:
+        return isinstance(self._sampled[name], IntDistribution)
 
 
 def _storage(path: Path) -> optuna.storages.RDBStorage:

@@ -45,6 +45,36 @@ def test_top_cuts_each_ratio_and_not_the_report(tmp_path, make_study, capsys):
     assert all(f"<code>search-prefinetune-0.1-{i:04x}</code>" in report for i in range(6))
 
 
+def test_tuned_and_untuned_controls_are_told_apart(tmp_path, make_study, capsys):
+    ledger = make_study(ratios=(0.1,), trials=3, failed=False)
+    best = ledger.trials["search-prefinetune-0.1-0000"].replicates.values()
+    for trial_id, phase, arm in (
+        ("c", "control", "focal"),
+        ("s", "control_search", "crt"),
+        ("t", "control_search", "crt"),
+    ):
+        ledger.start_trial(trial_id, phase, arm, 0.1, {"arm": arm, "head_epochs": len(ledger.trials)})
+        for record in best:
+            ledger.add_replicate(trial_id, record)
+        ledger.finish_trial(trial_id, "complete")
+    assert run("adme", "--storage", tmp_path) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "classifier re-training (cRT)" in out and "tuned: 2 trials, 8 replicates" in out
+    assert "vanilla's settings, not tuned" in out
+    assert "these arms ran at settings tuned for vanilla: focal loss." in out
+    report = (tmp_path / "adme" / "report.html").read_text(encoding="utf-8")
+    for said in (
+        "tuned: 2 trials, 8 replicates",
+        "classifier re-training",
+        "<code>t</code>",
+        "settings tuned for",
+    ):
+        assert said in report
+    assert run("adme", "--storage", tmp_path, "--format", "json", "--top", 1) == 0
+    kept = json.loads(capsys.readouterr().out)["trials"]
+    assert [t["arm"] for t in kept] == ["prefinetune", "crt"]
+
+
 def test_metric_of_the_gain_can_be_chosen(tmp_path, make_study, capsys):
     make_study()
     assert run("adme", "--storage", tmp_path, "--format", "json", "--metric", "val/recall/other") == 0

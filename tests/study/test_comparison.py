@@ -3,6 +3,7 @@ import math
 
 import pytest
 
+from study.answer import budget_note
 from study.comparison import build_comparison, load_study, without_passwords
 from study.ledger import Ledger, ReplicateRecord
 from trainables.errors import ConfigurationError
@@ -112,6 +113,61 @@ def test_the_matched_control_is_the_one_of_the_leading_trial(tmp_path, make_stud
     listed = next(b for b in comparison.to_json()["baselines"] if b["config"].get("matched_to") == "good")
     assert listed["best_trial_minus_this"]["trial_id"] == "good"
     assert listed["gain"]["mean"] == pytest.approx(0.1)
+
+
+def budget_of_arm(tmp_path, arm):
+    (row,) = [b for b in comparison_of(tmp_path).to_json()["baselines"] if b["arm"] == arm]
+    return row["tuned"], row["settings_from"], row["budget"]["trials"], row["budget"]["replicates"]
+
+
+def test_every_arm_states_its_budget(tmp_path, make_study):
+    ledger = make_study(ratios=(0.1,), trials=0, reference=False)
+    add_trial(ledger, "tune-1", "reference_tuning", "vanilla", 0.1, {0: 0.5}, lr=1)
+    add_trial(ledger, "tune-2", "reference_tuning", "vanilla", 0.1, {0: 0.4}, lr=2)
+    add_trial(
+        ledger, "v", "reference", "vanilla", 0.1, {0: 0.5, 1: 0.4}, lr=1
+    )  # its first replicate is taken over
+    add_trial(ledger, "p", "reference", "logit_adjustment_posthoc", 0.1, {0: 0.5, 1: 0.4})
+    add_trial(ledger, "good", "search", "prefinetune", 0.1, {0: 0.7, 1: 0.7})
+    add_trial(ledger, "poor", "search", "prefinetune", 0.1, {0: 0.3}, "raced_out")
+    add_trial(ledger, "m", "control", "vanilla_matched", 0.1, {0: 0.6, 1: 0.5}, matched_to="good")
+    add_trial(ledger, "a", "control", "augment_single_stage", 0.1, {0: 0.6, 1: 0.5}, matched_to="good")
+    add_trial(ledger, "w", "control", "weighted", 0.1, {0: 0.6, 1: 0.5})
+    add_trial(ledger, "f-1", "control_search", "focal", 0.1, {0: 0.6, 1: 0.5})
+    add_trial(ledger, "f-2", "control_search", "focal", 0.1, {0: 0.2}, "raced_out")
+    add_trial(ledger, "f-3", "control_search", "focal", 0.5, {0: 0.2})  # of another ratio
+    assert budget_of_arm(tmp_path, "vanilla") == (True, "tuning", 2, 3)
+    assert budget_of_arm(tmp_path, "logit_adjustment_posthoc") == (False, "vanilla", 0, 0)
+    assert budget_of_arm(tmp_path, "vanilla_matched") == (False, "vanilla", 1, 2)
+    assert budget_of_arm(tmp_path, "augment_single_stage") == (False, "leading_trial", 1, 2)
+    assert budget_of_arm(tmp_path, "weighted") == (False, "vanilla", 1, 2)
+    assert budget_of_arm(tmp_path, "focal") == (True, "tuning", 2, 3)
+    found = comparison_of(tmp_path).to_json()
+    assert all(
+        b["best_trial_minus_this"]["budget"] == {"trials": 2, "replicates": 3} for b in found["baselines"]
+    )
+    ids = [t["trial_id"] for t in found["trials"]]
+    assert sorted(ids) == ["f-1", "f-2", "f-3", "good", "poor"]
+    note = budget_note(comparison_of(tmp_path), 0.1)
+    assert "2 trials, 3 replicates" in note and "class-weighted loss" in note and "focal" not in note
+
+
+def test_a_tuned_control_stands_among_the_baselines_with_its_leading_trial(tmp_path, make_study):
+    ledger = make_study(ratios=(0.1,), trials=0, reference=False)
+    add_trial(ledger, "v", "reference", "vanilla", 0.1, {0: 0.5, 1: 0.4})
+    add_trial(ledger, "good", "search", "prefinetune", 0.1, {0: 0.7, 1: 0.7})
+    add_trial(ledger, "untuned", "control", "focal", 0.1, {0: 0.4, 1: 0.4})
+    add_trial(ledger, "f-best", "control_search", "focal", 0.1, {0: 0.8, 1: 0.6})
+    add_trial(ledger, "f-other", "control_search", "focal", 0.1, {0: 0.5, 1: 0.4})
+    comparison = comparison_of(tmp_path)
+    control = comparison.baseline(0.1, "focal")
+    assert control.record.trial_id == "f-best"
+    assert comparison.lead_over(control).mean == pytest.approx(0.0)
+    assert control.gain.mean == pytest.approx(0.25)
+    # A control never leads the search, however good it is, and no trial is counted twice.
+    assert comparison.best[0.1].record.trial_id == "good"
+    assert len(comparison.everything) == len({r.record.trial_id for r in comparison.everything}) == 5
+    assert len(comparison.trials) == 1
 
 
 def test_an_undefined_score_is_null_and_never_leads(tmp_path, make_study):

@@ -3,7 +3,9 @@ from __future__ import annotations
 import pytest
 
 from search_spaces import known_studies, load_study_file
+from study.arms import CONTROLS, settings_of
 from study.config import StudyConfig
+from study.setting_values import SEARCHABLE, value_faults
 from tests.study.simulation import small_config
 from trainables.errors import ConfigurationError
 from trainables.settings import TrialSettings
@@ -47,11 +49,91 @@ def test_every_study_file_has_three_presets_without_a_fault(name, preset):
         ({"fixed": {"batch_size": 0}}, "batch_size is 0"),
         ({"max_train_rows": -1}, "max_train_rows"),
         ({"cpus_per_trial": 0}, "cpus_per_trial"),
+        ({"arms": ("focl",)}, "an arm is 'focl'"),
+        ({"arms": ("focl",)}, "Did you mean 'focal'?"),
+        ({"arms": ("focal", "focal")}, "names an arm twice"),
+        ({"arms": "focal"}, "arms is 'focal': a list was expected"),
+        ({"arm_trials": -1}, "arm_trials is -1"),
+        ({"arm_trials": "sme"}, "'same' or none was expected"),
+        ({"arm_trials": True}, "arm_trials is True"),
+        ({"arm_trials": 2.5}, "arm_trials is 2.5"),
+        ({"arms": ("focal",), "arm_trials": 2}, "arm_spaces has no grid for 'focal'"),
+        ({"arm_spaces": {"vanilla": {"stage2_epochs": (1.0,)}}}, "an arm of arm_spaces is 'vanilla'"),
+        ({"arm_spaces": {"focal": {"tau": (1.0,)}}}, "names 'tau', which focal does not read"),
+        ({"arm_spaces": {"focal": {"gamma": (-1.0,)}}}, "gamma is -1.0: a number of at least 0"),
+        ({"arm_spaces": {"focal": 3}}, "arm_spaces['focal'] is 3"),
+        ({"space": {"tau": (1.0,)}, "first": {}}, "prefinetune does not read"),
+        ({"space": {"tau": (1.0,)}, "first": {}}, "(logit_adjustment)"),
+        ({"reference_space": {"strength": (0.1,)}}, "which vanilla does not read"),
+        ({"fixed": {"gamma": 2.0}}, "fixed names 'gamma', which no arm of this study reads"),
+        ({"fixed": {"gamma": 2.0}}, "(focal)"),
+        ({"fixed": {"imbalance_ratio": 0.1}}, "as imbalance_ratios instead"),
+        ({"space": {"stage1_steps": (5,), "stage1_epochs": (1.0,)}, "first": {}}, "both stage1_epochs and"),
+        ({"space": {"stage2_epochs": (1.0,)}, "first": {}, "fixed": {"stage2_steps": 9}}, "stage2_steps"),
+        ({"space": {"strength": (0.1, 0.1)}, "first": {}}, "names a value twice"),
     ],
 )
 def test_a_fault_says_what_was_given_and_what_was_expected(changes, said):
     faults = small_config(**changes).faults()
     assert any(said in fault for fault in faults), faults
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("stage1_data", ["augmented_balanced+original", "duplicated_balanced"], ["balanced", ["a"], None]),
+        ("stage1_trainable", ["all", "last_block", "head"], ["body"]),
+        ("stage1_schedule", ["constant", "linear"], ["cosine"]),
+        ("stage1_steps", [1, 500, None], [0, 2.0, True]),
+        ("stage2_steps", [1, None], [-3, "ten"]),
+        ("stage1_epochs", [0.25, 3], [0, None, float("inf")]),
+        ("stage1_learning_rate", [1e-5], [0.0, "1e-5", float("nan")]),
+        ("warmup", [0, 0.1], [1.0, -0.1]),
+        ("batch_size", [1, 64], [0, 16.0]),
+        ("weight_decay", [0.0, 0.1], [-0.1]),
+        ("layer_decay", [0.5, 1], [0.0, 1.1]),
+        ("dropout", [0.0, 0.3, None], [1.0, -0.1, "none"]),
+        ("tau", [-1.0, 0, 1.5], [float("inf"), float("nan"), "1"]),
+        ("weight_power", [0, 0.5], [-1]),
+        ("beta", [0, 0.9999], [1.0]),
+        ("gamma", [0.0, 2], [-0.5]),
+        ("head_epochs", [0.5], [0]),
+        ("head_learning_rate", [1e-3], [0]),
+        ("smote_neighbours", [1, 5], [0, 2.5]),
+    ],
+)
+def test_what_a_setting_may_be(name, good, bad):
+    assert [value_faults(name, value) for value in good] == [[]] * len(good)
+    for value in bad:
+        (fault,) = value_faults(name, value)
+        assert fault.startswith(f"{name} is {value!r}") and "expected" in fault
+
+
+def test_every_setting_but_the_arm_can_be_searched():
+    defaults = TrialSettings().to_config()
+    assert set(SEARCHABLE) == set(defaults) - {"arm"}
+    assert [fault for name in SEARCHABLE for fault in value_faults(name, defaults[name])] == []
+
+
+@pytest.mark.parametrize("name", sorted({*settings_of("prefinetune")} - {"arm", "imbalance_ratio"}))
+def test_pre_finetuning_is_searched_over_whatever_it_reads(name):
+    value = {"stage1_steps": 5, "stage2_steps": 5, "dropout": 0.0}.get(
+        name, TrialSettings().to_config()[name]
+    )
+    assert small_config(space={name: (value,)}, first={}).faults() == []
+
+
+def test_the_space_of_one_arm_is_overridden_alone():
+    config = load_study_file("adme", "cluster", {"arm_spaces": {"focal": {"gamma": (3.0,)}}})
+    assert config.arm_spaces["focal"] == {"gamma": (3.0,)} and config.faults() == []
+    assert set(config.arm_spaces) == set(config.tuned_arms()) == set(CONTROLS)
+    with pytest.raises(ConfigurationError, match="arm_spaces is 3"):
+        load_study_file("adme", "cluster", {"arm_spaces": 3})
+
+
+def test_smoke_runs_the_default_controls_alone_and_cluster_tunes_them_all():
+    assert load_study_file("adme", "smoke", {}).arms == ()
+    assert load_study_file("adme", "cluster", {}).arm_trials == "same"
 
 
 def test_all_faults_are_told_at_once():
@@ -80,7 +162,7 @@ def test_unknown_names_are_answered_with_the_known_ones(name, preset, overrides,
 
 def test_the_identity_of_a_study_ignores_how_it_is_executed():
     base = small_config()
-    same = small_config(trials=99, concurrency=1, cpus_per_trial=2.0, data="elsewhere")
+    same = small_config(trials=99, concurrency=1, cpus_per_trial=2.0, data="elsewhere", arms=("focal",))
     assert base.digest() == same.digest()
     assert base.digest() != small_config(seed=1).digest()
     assert base.digest() != small_config(max_length=64).digest()

@@ -8,6 +8,7 @@ import os
 import pytest
 import ray
 
+from study.arms import CONTROLS
 from study.folder import StudyFolder
 from study.launch import main
 from study.launch_arguments import build_parser, overrides_of
@@ -126,6 +127,36 @@ def test_another_configuration_of_the_same_study_is_told_apart(launch, tmp_path)
         "the corpus was other (elsewhere)",
         "--fresh",
     )
+
+
+def test_a_study_of_an_earlier_version_is_told_apart(launch, tmp_path):
+    folder = StudyFolder(tmp_path / "storage", "adme")
+    before = {
+        name: value for name, value in small_config(name="adme").identity().items() if name != "arm_spaces"
+    }
+    folder.write_facts(
+        {
+            "study_id": "x",
+            "config": before,
+            "corpus": {"digest": "other", "source": "elsewhere"},
+            "numerics": {},
+        }
+    )
+    refused(launch("adme", "--preset", "smoke"), "made by a version that did not know arm_spaces", "--fresh")
+
+
+def test_unknown_arms_are_all_named(launch):
+    result = launch("adme", "--preset", "smoke", "--arms", "focl", "smote", "--arm-trials", "some")
+    refused(result, "3 faults", "'focl'", "Did you mean 'focal'?", "'smote'", "arm_trials is 'some'")
+
+
+def test_the_arms_of_the_command_line():
+    def chosen(*argv):
+        return overrides_of(build_parser().parse_args(["adme", *argv]))
+
+    assert chosen("--arms", "focal", "crt", "--arms", "focal") == {"arms": ("focal", "crt")}
+    assert chosen("--arms", "all", "--arm-trials", "same") == {"arms": CONTROLS, "arm_trials": "same"}
+    assert chosen("--arms", "none", "--arm-trials", "3") == {"arms": (), "arm_trials": 3}
 
 
 def test_all_faults_are_told_in_one_go(launch, tmp_path):
