@@ -18,6 +18,7 @@ from study.ledger import Ledger, TrialRecord
 from study.plan import Plan
 from study.search import GainSearch
 from study.tracking import Tracker
+from study.tracks import tracks_of, trial_settings
 from study.tuning import run_trials
 from trainables.corpora import read_corpus
 from trainables.errors import StudyStopped
@@ -52,11 +53,18 @@ class Work:
     def configurations(self) -> list[TrialSettings]:
         """Return what the search proposes, in order, where it is never told a result."""
         search = GainSearch(self.config)
+        tracks, vanilla = tracks_of(self.config), self.vanilla()
         proposed = []
         for number in range(self.config.trials):
-            settings = search.propose()
-            assert settings is not None
-            search.opened(str(number), settings)
+            track = min(tracks, key=lambda track: search.opened_trials(track.key))
+            values = search.propose(track.key, self.config.first)
+            reference = vanilla[track.imbalance_ratio].to_config()
+            settings = trial_settings(self.config, track, reference, values)
+            search.opened(
+                TrialRecord(
+                    str(number), track.phase, settings.arm, settings.imbalance_ratio, settings.to_config()
+                )
+            )
             proposed.append(settings)
         return proposed
 

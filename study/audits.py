@@ -9,12 +9,12 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-from study.audit_view import MEANINGS, examples_page
+from study.audit_view import examples_page
 from study.comparison import Comparison
 from study.folder import write_atomically
 from study.ledger import TrialRecord
+from study.stored_audits import audit_folder, load_audit
 from trainables.augment import make_operator, operator_identity
 from trainables.augment.audit import Auditor
 from trainables.cache import ContentCache
@@ -26,20 +26,6 @@ from trainables.settings import SINGLE_STAGE_ARMS, TrialSettings, digest_of
 
 ROWS, COPIES, EXAMPLES = 200, 3, 20
 _VERSION = 1  # raised when the same settings no longer give the same audit
-
-
-def audit_folder(study: Path, trial_id: str) -> Path:
-    """Return where the audit of a trial's augmentation lies below a study's folder."""
-    return study / "audits" / trial_id
-
-
-def load_audit(study: Path, trial_id: str) -> dict[str, Any] | None:
-    """Return a trial's stored audit with its examples, or None where there is none that can be read."""
-    try:
-        stored = json.loads((audit_folder(study, trial_id) / "audit.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return stored if isinstance(stored, dict) and set(MEANINGS) <= stored.get("audit", {}).keys() else None
 
 
 def audit_leading(
@@ -83,24 +69,6 @@ def audit_leading(
             _store(study, record.trial_id, key, settings, group_of_text, prepared, run)
         audited.append(record.trial_id)
     return audited
-
-
-def audit_metrics(stored: dict[str, Any]) -> dict[str, float]:
-    """Return an audit as flat metrics, ``audit/…`` with its bounds ``…_ci_low`` and ``…_ci_high``.
-
-    Examples
-    --------
-    >>> measure = {"mean": 0.9, "low": 0.8, "high": None, "n": 1}
-    >>> metrics = audit_metrics({"audit": {**dict.fromkeys(MEANINGS, measure), "strength": 0.1}})
-    >>> metrics["audit/distinct"], metrics["audit/distinct_ci_low"], "audit/distinct_ci_high" in metrics
-    (0.9, 0.8, False)
-    """
-    return {
-        f"audit/{name}{suffix}": float(value)
-        for name in MEANINGS
-        for suffix, bound in (("", "mean"), ("_ci_low", "low"), ("_ci_high", "high"))
-        if (value := stored["audit"][name][bound]) is not None
-    }
 
 
 def _settings(record: TrialRecord) -> TrialSettings:

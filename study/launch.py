@@ -17,7 +17,7 @@ from rich.console import Console
 
 from search_spaces import load_study_file
 from study import cluster, preflight
-from study.audits import audit_folder, audit_leading, audit_metrics, load_audit
+from study.audits import audit_leading
 from study.cli import run_command
 from study.compare import print_table
 from study.comparison import build_comparison
@@ -36,6 +36,7 @@ from study.plan import Plan
 from study.progress import ProgressView
 from study.report import write_report
 from study.search import GainSearch
+from study.stored_audits import audit_folder, audit_metrics, load_audit
 from study.tracking import Tracker
 from study.tracking_uri import artifact_folder, tracking_faults, tracking_uri, ui_command, ui_server
 from study.tuning import Execution, default_config_faults, run_plan
@@ -44,6 +45,7 @@ from trainables.corpora.corpus import Corpus
 from trainables.encoder import encoder_digest, encoder_faults
 from trainables.errors import ConfigurationError
 from trainables.prepared import PreparedCorpus, RunSettings, count_faults, prepare, shared_n_max
+from trainables.settings import HEAD_ARMS
 
 VERSIONED = ("ray", "torch", "transformers", "optuna", "mlflow", "nlpaug", "pandas", "numpy")
 
@@ -106,6 +108,7 @@ def checked(
         stage1_grid=tuple(config.space.get("stage1_epochs", ())),
         cache_max_bytes=int(config.cache_gb * 10**9),
         checkpoint_every_s=config.checkpoint_every_s,
+        share_vanilla=any(arm in HEAD_ARMS for arm in config.arms),
     )
     return folder, corpus, prepared, run, uri
 

@@ -20,7 +20,7 @@ FACT = "operators_left_out"  # in study.json
 def without_unavailable(
     config: StudyConfig, existing: StudyFolder | None = None
 ) -> tuple[StudyConfig, dict[str, str]]:
-    """Leave out of the search space what cannot run here.
+    """Leave out of the search spaces what cannot run here.
 
     A first trial that would use such an operator uses the first one that is left. Where none is left, the
     space stays as it is, and :func:`unavailable_faults` says so.
@@ -68,7 +68,14 @@ def without_unavailable(
     first = dict(config.first)
     if first.get("operator") in reasons:
         first["operator"] = left[0]
-    return replace(config, space={**config.space, "operator": left}, first=first), reasons
+    arm_spaces = {
+        arm: {**space, "operator": tuple(name for name in space["operator"] if name not in reasons) or left}
+        if "operator" in space
+        else space
+        for arm, space in config.arm_spaces.items()
+    }
+    space = {**config.space, "operator": left}
+    return replace(config, space=space, first=first, arm_spaces=arm_spaces), reasons
 
 
 def unavailable_faults(config: StudyConfig) -> list[str]:

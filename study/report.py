@@ -16,7 +16,6 @@ from markupsafe import Markup
 from study import answer as words
 from study.audit_view import MEANINGS, heading, marked
 from study.audit_view import shown as shown_measure
-from study.audits import load_audit
 from study.comparison import (
     LOWER_IS_BETTER,
     Comparison,
@@ -29,6 +28,7 @@ from study.figure import gain_figure
 from study.folder import write_atomically
 from study.ledger import FINISHED
 from study.statistics import Interval, mean_interval
+from study.stored_audits import load_audit
 
 SILVER_LABELS = (
     "Silver labels: no expert labelled these texts. Each paragraph carries the label of the heading above it "

@@ -8,10 +8,11 @@ import json
 import pytest
 
 from study import audits
-from study.audits import audit_folder, audit_leading, audit_metrics, load_audit
+from study.audits import audit_leading
 from study.comparison import build_comparison, load_study
 from study.ledger import Ledger
 from study.report import render_report
+from study.stored_audits import audit_folder, audit_metrics, load_audit
 from study.tracking import Tracker
 from study.tracking_uri import artifact_folder, open_client
 from tests.augment.toy_operator import FACTORY, NAME
