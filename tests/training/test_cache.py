@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+import contextlib
 import os
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -106,22 +107,18 @@ def test_a_full_disk_lowers_the_limit(cache, monkeypatch):
 
 def test_writers_that_evict_at_the_same_time_lose_nothing_that_is_read(cache):
     """Every look-up gives the right bytes or none."""
-    faults = []
 
     def work(seed):
         own = ContentCache(cache.root, max_bytes=5000)
         for i in range(40):
             key = f"key{(seed + i) % 25}"
-            found = own.get("stage1", key)
-            if found is not None and found != key.encode() * 200:
-                faults.append(key)
+            assert own.get("stage1", key) in (None, key.encode() * 200)
             own.put("stage1", key, key.encode() * 200)
-            age(own, "stage1", key, 2 * GRACE_S) if own.path("stage1", key).exists() else None
-        faults.extend(own.corrupt)
+            with contextlib.suppress(FileNotFoundError):  # another one has evicted it
+                age(own, "stage1", key, 2 * GRACE_S)
+        return own
 
-    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert faults == []
+    with ThreadPoolExecutor(4) as pool:
+        caches = list(pool.map(work, range(4)))
+    assert sum(own.evicted for own in caches) > 0
+    assert all(own.corrupt == {} for own in caches)
