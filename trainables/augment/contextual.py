@@ -20,6 +20,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from trainables.augment.articles import article_agrees
 from trainables.augment.gumbel import gumbel, hash_of
 from trainables.augment.masked_lm import EncodedText, MaskedLanguageModel, Proposals, Window, load_masked_lm
 from trainables.augment.model_source import ModelSource, model_source, source_fault
@@ -215,10 +216,15 @@ class ContextualOperator(WordOperator):
         for row, (draft, place) in enumerate(masked):
             word = draft.text.word(place.piece).core.lower()
             around = self._around(draft, place)
+            before = _core_of(draft.text, place.piece - 2)
             for rank in ranking[row].tolist():
                 choice = int(proposals.words[row, rank])
                 candidate = self.model.words[choice]
-                if candidate not in around and self.fits(word, candidate):
+                if (
+                    candidate not in around
+                    and article_agrees(before, candidate)
+                    and self.fits(word, candidate)
+                ):
                     place.choice = choice
                     draft.written[place.piece] = candidate
                     break
@@ -229,8 +235,7 @@ class ContextualOperator(WordOperator):
         for piece in (place.piece - 2, place.piece + 2):
             if piece in draft.written:
                 words.add(draft.written[piece])
-            if 0 <= piece < len(draft.text.pieces) and (word := parse(draft.text.pieces[piece])) is not None:
-                words.add(word.core.lower())
+            words.add(_core_of(draft.text, piece))
         return words
 
     def _text_of(self, draft: Draft) -> str:
@@ -238,6 +243,12 @@ class ContextualOperator(WordOperator):
         for piece, candidate in draft.written.items():
             pieces[piece] = self.written(draft.text.word(piece), candidate)
         return "".join(pieces)
+
+
+def _core_of(text: SplitText, piece: int) -> str:
+    """Return the lower-case word at a piece, or nothing where there is none."""
+    word = parse(text.pieces[piece]) if 0 <= piece < len(text.pieces) else None
+    return "" if word is None else word.core.lower()
 
 
 def _token_spans(
