@@ -12,6 +12,7 @@ a hash of the seed, the place and the candidate, so that no candidate's chances 
 
 from __future__ import annotations
 
+import math
 import random
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -89,7 +90,7 @@ class ContextualOperator(WordOperator):
     temperature
         Of the draw; below 1 the likeliest words come more often.
     masked_at_once
-        Most words masked in one pass, as a share of the text's words.
+        Most words masked in one pass, as a share of the text's words, rounded up.
 
     Raises
     ------
@@ -172,7 +173,7 @@ class ContextualOperator(WordOperator):
             if first < last:
                 start, end = self.masked_tokens(first, last)
                 found.append(Place(piece, start, end, key=hash_of(key, piece)))
-        at_once = max(1, int(self.masked_at_once * text.n_words))
+        at_once = max(1, math.ceil(self.masked_at_once * text.n_words))
         n_rounds = -(-len(found) // at_once)
         # Every n-th place in one round: holes of a pass stand as far apart as they can.
         return Draft(text, encoded.ids, [found[i::n_rounds] for i in range(n_rounds)])
