@@ -172,6 +172,13 @@ def test_words_are_drawn_with_the_probabilities_of_the_model():
     assert chi_square < often.sum() + 4 * np.sqrt(2 * often.sum())
 
 
+@pytest.mark.parametrize("operator", [ContextualSubstitution, ContextualInsertion])
+def test_an_article_agrees_with_the_word_written_after_it(operator):
+    texts = ["see an orchard and a movie or a yard"] * 200
+    for made in operator(MODELS["wordpiece"], 0.5).augment_batch(texts, range(200)):
+        assert not re.search(r"\ba [aeiou]|\ban [^aeiou]", made)
+
+
 def test_top_k_bounds_the_choice():
     made = {}
     for top_k in (3, 100):

@@ -12,6 +12,7 @@ a hash of the seed, the place and the candidate, so that no candidate's chances 
 
 from __future__ import annotations
 
+import math
 import random
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from trainables.augment.articles import article_agrees
 from trainables.augment.gumbel import gumbel, hash_of
 from trainables.augment.masked_lm import EncodedText, MaskedLanguageModel, Proposals, Window, load_masked_lm
 from trainables.augment.model_source import ModelSource, model_source, source_fault
@@ -88,7 +90,7 @@ class ContextualOperator(WordOperator):
     temperature
         Of the draw; below 1 the likeliest words come more often.
     masked_at_once
-        Most words masked in one pass, as a share of the text's words.
+        Most words masked in one pass, as a share of the text's words, rounded up.
 
     Raises
     ------
@@ -171,7 +173,7 @@ class ContextualOperator(WordOperator):
             if first < last:
                 start, end = self.masked_tokens(first, last)
                 found.append(Place(piece, start, end, key=hash_of(key, piece)))
-        at_once = max(1, int(self.masked_at_once * text.n_words))
+        at_once = max(1, math.ceil(self.masked_at_once * text.n_words))
         n_rounds = -(-len(found) // at_once)
         # Every n-th place in one round: holes of a pass stand as far apart as they can.
         return Draft(text, encoded.ids, [found[i::n_rounds] for i in range(n_rounds)])
@@ -215,10 +217,15 @@ class ContextualOperator(WordOperator):
         for row, (draft, place) in enumerate(masked):
             word = draft.text.word(place.piece).core.lower()
             around = self._around(draft, place)
+            before = _core_of(draft.text, place.piece - 2)
             for rank in ranking[row].tolist():
                 choice = int(proposals.words[row, rank])
                 candidate = self.model.words[choice]
-                if candidate not in around and self.fits(word, candidate):
+                if (
+                    candidate not in around
+                    and article_agrees(before, candidate)
+                    and self.fits(word, candidate)
+                ):
                     place.choice = choice
                     draft.written[place.piece] = candidate
                     break
@@ -229,8 +236,7 @@ class ContextualOperator(WordOperator):
         for piece in (place.piece - 2, place.piece + 2):
             if piece in draft.written:
                 words.add(draft.written[piece])
-            if 0 <= piece < len(draft.text.pieces) and (word := parse(draft.text.pieces[piece])) is not None:
-                words.add(word.core.lower())
+            words.add(_core_of(draft.text, piece))
         return words
 
     def _text_of(self, draft: Draft) -> str:
@@ -238,6 +244,12 @@ class ContextualOperator(WordOperator):
         for piece, candidate in draft.written.items():
             pieces[piece] = self.written(draft.text.word(piece), candidate)
         return "".join(pieces)
+
+
+def _core_of(text: SplitText, piece: int) -> str:
+    """Return the lower-case word at a piece, or nothing where there is none."""
+    word = parse(text.pieces[piece]) if 0 <= piece < len(text.pieces) else None
+    return "" if word is None else word.core.lower()
 
 
 def _token_spans(
