@@ -18,6 +18,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,8 @@ def resident_after_each_trial(args: argparse.Namespace, folder: Path) -> list[fl
 def measure(args: argparse.Namespace) -> int:
     """Print the figures as one JSON object."""
     cluster.quieten()
-    with tempfile.TemporaryDirectory() as folder:
+    # Ray's own warnings go to standard error.
+    with tempfile.TemporaryDirectory() as folder, redirect_stdout(sys.stderr):
         held = resident_after_each_trial(args, Path(folder))
     early = held[min(EARLY, len(held)) - 1]
     figures = {

@@ -3,8 +3,9 @@
 Every configuration is a Tune trial that starts a ``TorchTrainer`` with one worker. That worker loads the encoder
 anew for every run, makes the augmentations anew, and trains stage 1, stage 2 and a vanilla of its own with
 ``transformers.Trainer`` as its text-classification example does: padded to the greatest length, in float32. Rows,
-lengths, learning rates, schedules, batch and seeds are the platform's, as are the operators and the metrics. It
-gets the corpus tokenised and never writes a checkpoint, which a user's program would do.
+lengths, learning rates, schedules and batch are the platform's, as are the operators and the metrics; the seeds of the
+head, the batches and dropout are its own. It gets the corpus tokenised and never writes a checkpoint, which a user's
+program would do.
 """
 
 from __future__ import annotations
@@ -181,7 +182,7 @@ def _replicate(
     stage1 = padded_rows(tokenise(stage1_set.texts, tokenizer, length), stage1_set.labels, length, pad_id)
     stage2 = padded_rows(prepared.train_tokens.select(rows), labels, length, pad_id)
     validation = padded_rows(prepared.validation_tokens, prepared.validation_labels, length, pad_id)
-    seed = derive_seed(run.study_seed, "naive", replicate)
+    seed = derive_seed(run.study_seed, f"naive/{settings.digest()}", replicate)
 
     model = _pretrained_classifier(run, len(prepared.classes), seed)
     _train(model, stage1, settings, "stage1", seed)

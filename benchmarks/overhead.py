@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +124,8 @@ def measure(args: argparse.Namespace) -> int:
     cluster.quieten()
     cluster.start_here(config)
     try:
-        with tempfile.TemporaryDirectory() as folder:
+        # Ray's own warnings go to standard error.
+        with tempfile.TemporaryDirectory() as folder, redirect_stdout(sys.stderr):
             untracked_s = ours(args.trials, Path(folder) / "untracked", tracked=False)
             ours_s = ours(args.trials, Path(folder) / "tracked", tracked=True)
             reference_s = reference(args.reference_trials, Path(folder) / "reference") / args.reference_trials

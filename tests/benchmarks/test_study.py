@@ -71,6 +71,7 @@ def test_scores_are_compared_configuration_by_configuration(work):
     assert found["ours"] == pytest.approx(0.6) and found["naive"] == pytest.approx(0.5)
     assert found["difference"] == pytest.approx(0.1)
     assert found["ci_low"] < 0.1 < found["ci_high"]
+    assert found["by_replicate"] == pytest.approx([0.0, 0.2])
 
 
 def test_other_configurations_are_not_compared(work):
