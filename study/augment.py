@@ -41,6 +41,8 @@ _NOT_ASKED = (
     "validation_per_class",
     "imbalance_ratio",
     "counts",
+    "arms",
+    "arm_trials",
 )
 
 
