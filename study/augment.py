@@ -150,6 +150,7 @@ def _checked(
             faults.append(f"--{name} {getattr(args, name)}: a whole number of at least {least} was expected.")
     if args.output is not None and (not args.output.parent.is_dir() or args.output.is_dir()):
         faults.append(f"--output {args.output}: name a file in an existing folder.")
+    encoder = None if wrong_types else preflight.encoder_settings(config)
     operators, unavailable = [], {}
     for name in dict.fromkeys(args.operator or sorted(OPERATORS)):
         if name not in OPERATORS:
@@ -158,7 +159,7 @@ def _checked(
             continue  # its options may be at fault
         elif not args.operator and OPERATORS[name].caches:
             unavailable[name] = f"every answer is paid for; ask for it with --operator {name}."
-        elif (reason := why_unavailable(name, config.operator_options.get(name))) is None:
+        elif (reason := why_unavailable(name, config.operator_options.get(name), encoder)) is None:
             operators.append(name)
         elif args.operator:
             faults.append(f"--operator {name}: it cannot run here: {reason}")

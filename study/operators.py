@@ -11,6 +11,7 @@ from rich.text import Text
 
 from study.config import StudyConfig
 from study.folder import StudyFolder
+from study.preflight import encoder_settings
 from trainables.augment import OPERATORS, option_faults, why_unavailable
 from trainables.errors import ConfigurationError
 
@@ -103,7 +104,7 @@ def _reasons(config: StudyConfig, names: tuple[str, ...]) -> dict[str, str]:
     if config.type_faults() or option_faults(config.operator_options):
         return {}
     found = {
-        name: why_unavailable(name, config.operator_options.get(name))
+        name: why_unavailable(name, config.operator_options.get(name), encoder_settings(config))
         for name in dict.fromkeys(names)
         if name in OPERATORS
     }

@@ -8,6 +8,7 @@ import json
 import pytest
 
 from study import audits
+from study.audit_view import MEANINGS
 from study.audits import audit_leading
 from study.comparison import build_comparison, load_study
 from study.ledger import Ledger
@@ -122,7 +123,7 @@ def test_mlflow_gets_metrics_and_files_on_the_trials_run_once(tmp_path, uri):
     (folder / "audit.json").write_text("{}")
     facts = launch(artifacts=artifact_folder(uri, tmp_path))
     measure = {"mean": 0.75, "low": 0.5, "high": None, "n": 4}
-    metrics = audit_metrics({"audit": dict.fromkeys(audits.MEANINGS, measure)})
+    metrics = audit_metrics({"audit": dict.fromkeys(MEANINGS, measure)})
     for _ in range(2):
         tracker = Tracker(uri, facts, ledger)
         tracker.log_audit("t", metrics, folder)

@@ -32,7 +32,9 @@ def without(monkeypatch):
 
     def make(*modules):
         for module in modules:
-            monkeypatch.setattr(module, "why_unavailable", lambda: "get its dictionary.", raising=False)
+            monkeypatch.setattr(
+                module, "why_unavailable", lambda encoder=None: "get its dictionary.", raising=False
+            )
 
     return make
 

@@ -19,7 +19,7 @@ from trainables.world import World
 FILLERS = ["alpha", "beta", "gamma", "delta", "omega", "kappa"]
 CLASSES = ("low", "mid", "high")
 SETTINGS = TrialSettings(
-    operator="random_words", strength=0.3, stage1_epochs=0.5, stage2_epochs=0.5, imbalance_ratio=0.25
+    operator="random_delete", strength=0.3, stage1_epochs=0.5, stage2_epochs=0.5, imbalance_ratio=0.25
 )
 
 
