@@ -74,7 +74,7 @@ def gain_figure(comparison: Comparison) -> str:
             f"gain in {metric_name(comparison.metric)}{direction}\n(0 = vanilla, same replicates)"
         )
         axes.tick_params(length=0)
-        figure.legend(loc="outside lower center", ncols=min(len(arms) + 2, 4), frameon=False, fontsize=10)
+        figure.legend(loc="outside lower center", ncols=min(len(arms) + 2, 3), frameon=False, fontsize=9)
         if comparison.study["corpus"]["is_sample"]:
             axes.text(
                 0.5, 0.5, "SAMPLE CORPUS", transform=axes.transAxes, rotation=18, fontsize=52, alpha=0.22,
