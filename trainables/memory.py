@@ -11,6 +11,9 @@ import torch
 # Parameters of mallopt(3), from glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 _MIB = 1 << 20
+# 32 MiB is the largest mmap threshold that glibc takes.
+_KEEP = ((_M_MMAP_THRESHOLD, 32 * _MIB), (_M_TRIM_THRESHOLD, 2**31 - 1), (_M_TOP_PAD, 64 * _MIB))
+_GIVE_BACK = ((_M_TRIM_THRESHOLD, 0), (_M_TOP_PAD, 0))
 
 
 @functools.cache
@@ -25,22 +28,39 @@ def keep_freed_memory() -> bool:
     -------
     Whether it took effect: False where the C library is not glibc. Once per process; further calls are free.
     """
-    if platform.libc_ver()[0] != "glibc":
-        return False
-    mallopt = ctypes.CDLL(None).mallopt
-    # 32 MiB is the largest threshold that glibc takes.
-    settings = ((_M_MMAP_THRESHOLD, 32 * _MIB), (_M_TRIM_THRESHOLD, 2**31 - 1), (_M_TOP_PAD, 64 * _MIB))
-    return all(mallopt(name, value) == 1 for name, value in settings)
+    return platform.libc_ver()[0] == "glibc" and _set(ctypes.CDLL(None), _KEEP)
+
+
+def _set(libc: ctypes.CDLL, settings: tuple[tuple[int, int], ...]) -> bool:
+    return all(libc.mallopt(name, value) == 1 for name, value in settings)
 
 
 def give_freed_memory_back() -> None:
     """Return to the system, and to the other processes on a GPU, what a finished run has freed.
 
-    Every trial of a warm process trains in a thread of its own, whose memory glibc would keep apart: without this
-    a process grows with every trial by what its batches left in pieces. On a GPU a process keeps its largest trial's
-    memory, which trials that share the GPU lack.
+    Every trial of a warm process trains in a thread of its own, whose memory glibc keeps apart in an arena: without
+    this a process grows with its trials by what their batches left in pieces, in one arena after the other. To be
+    called by the thread that trained. On a GPU a process keeps its largest trial's memory, which trials that share
+    the GPU lack.
     """
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.empty_cache()
-    if platform.libc_ver()[0] == "glibc":
-        ctypes.CDLL(None).malloc_trim(0)
+    if keep_freed_memory():
+        libc = ctypes.CDLL(None)
+        _shrink_own_arena(libc)
+        libc.malloc_trim(0)
+
+
+def _shrink_own_arena(libc: ctypes.CDLL) -> None:
+    """Give back the free end of the arena that this thread allocates from, up to 64 MiB.
+
+    malloc_trim(3) gives back the free pages within every arena, but the free end of the main thread's only. Another
+    thread's ends where its high-water mark was until the thread frees a large block while the trim threshold is low.
+    """
+    libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, (ctypes.c_size_t,)
+    libc.free.restype, libc.free.argtypes = None, (ctypes.c_void_p,)
+    _set(libc, _GIVE_BACK)
+    try:
+        libc.free(libc.malloc(_MIB))
+    finally:
+        _set(libc, _KEEP)
