@@ -3,6 +3,7 @@
 // Dropout needs no mask in memory: whether element i of a tensor is kept is a hash of i under the tensor's own key,
 // which forward and backward pass compute alike. Rows are worked on in vectors of 16, so widths are multiples of 16.
 
+#include <immintrin.h>
 #include <math.h>
 #include <omp.h>
 #include <stdint.h>
@@ -31,8 +32,12 @@ static inline Floats load(const bf16 *x) {
 
 // Round to nearest, ties to even, as PyTorch does.
 static inline void store(bf16 *y, Floats x) {
+#ifdef __AVX512BF16__
+    __m256bh halves = _mm512_cvtneps_pbh((__m512)x);
+#else
     Words bits = (Words)x;
     Halves halves = __builtin_convertvector((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16, Halves);
+#endif
     memcpy(y, &halves, sizeof halves);
 }
 

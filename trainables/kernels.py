@@ -31,6 +31,7 @@ _FLAGS = (
         "-mprefer-vector-width=512",
         "-fno-math-errno",
         "-fno-trapping-math",
+        "-ffp-contract=fast",
     ),
     *("-fopenmp", "-shared", "-fPIC"),
 )
