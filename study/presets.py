@@ -47,8 +47,8 @@ def arm_spaces(space: Mapping[str, Grid], *, rates: Grid, epochs: Grid) -> dict[
     }
 
 
-# Chosen by reading augmentations of drug labels: these seldom say anything else than their source. Deletions drop
-# what a value refers to and WordNet picks wrong senses. Above .2 safe substitutes run out and swaps garble.
+# Chosen by reading augmentations of drug labels: these keep values with their words. Deletions drop what a value
+# refers to, and WordNet picks wrong senses. Safe neighbours run out at about .1 there; above .2 swaps garble.
 OPERATORS: Grid = ("embedding_neighbours", "aeda", "random_swap")
 STRENGTHS: Grid = (0.05, 0.1, 0.2)
 
