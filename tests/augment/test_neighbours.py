@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from tests.augment.toy import CLUSTERS, embeddings, table, vocabulary
+from trainables.augment.embedding_neighbours import EmbeddingNeighbours
 from trainables.augment.neighbours import NeighbourTable, whole_words
 from trainables.augment.opposites import are_opposed
 from trainables.augment.word_forms import differ_in_number, ending, share_stem
@@ -120,3 +121,11 @@ def test_word_forms():
     assert share_stem("strong", "strength")
     assert not share_stem("kidney", "renal")
     assert not share_stem("movie", "film")
+
+
+def test_other_numbers_are_left_to_strengths_that_need_them():
+    text = "tree movie quasar tree tree tree tree tree tree tree"
+    for strength, expected in ((0.2, False), (0.5, True)):
+        made = EmbeddingNeighbours(table(), strength).augment_batch([text], [0])[0]
+        assert ("trees" in made) == expected
+    assert "trees" in EmbeddingNeighbours(table(), 0.2).augment_batch(["tree quasar"], [0])[0]

@@ -237,7 +237,10 @@ class TestOcrNoise(NoiseContract):
 def test_every_registered_operator_works_on_the_packaged_encoder(name):
     if reason := why_unavailable(name):
         pytest.skip(reason)
-    text = "The medication was rapidly taken up, and roughly 35% of the 12.5 mg dose left with the urine within 7 days."
+    text = (
+        "As expected, the new oral medication was rapidly and primarily taken up, and about 35% of the "
+        "12.5 mg dose was observed to leave the healthy body with the urine within 7 days."
+    )
     operator = make_operator(name, 0.2, EncoderSettings())
     made = operator.augment_batch([text] * 20, range(20))
     assert len(set(made)) > 3
@@ -259,3 +262,49 @@ def test_every_operator_has_its_own_identity():
     # What has more to its identity needs its models or its endpoint to tell it.
     names = [name for name, factory in OPERATORS.items() if not factory.has_identity]
     assert len({operator_identity(name) for name in names}) == len(names) > 1
+
+
+def test_a_swap_of_content_words_comes_before_one_across_a_function_word():
+    text = "the house of garden is rapid brisk and of merry"
+    for seed in range(20):
+        made = RandomSwap(0.2).augment_batch([text], [seed])[0]
+        assert made == "the house of garden is brisk rapid and of merry"
+
+
+def test_swaps_leave_latin_and_the_word_after_a_numeral_alone():
+    text = "in vitro study 12.5 mg dose left early"
+    for seed in range(20):
+        made = RandomSwap(0.2).augment_batch([text], [seed])[0]
+        assert made == "in vitro study 12.5 mg dose early left"
+
+
+@pytest.mark.parametrize("text", ["garden 35% house in urine were seen", "garden at least house were seen"])
+def test_what_a_value_refers_to_is_not_deleted(text):
+    for seed in range(30):
+        made = RandomDelete(0.9).augment_batch([text], [seed])[0]
+        assert ("urine" if "urine" in text else "at least") in made
+
+
+def test_a_sentence_keeps_its_first_word_when_words_are_deleted():
+    for seed in range(20):
+        made = RandomDelete(0.3).augment_batch(["Rapid house is merry. Brisk garden is happy."], [seed])[0]
+        assert re.findall(r"[A-Z]\w+", made) == ["Rapid", "Brisk"]
+
+
+def test_no_mark_parts_a_value_a_symbol_or_a_negation_from_what_follows():
+    text = "study in vitro gave 12 doses of AUC house not rapid"
+    for seed in range(40):
+        made = Aeda(1.0).augment_batch([text], [seed])[0]
+        for phrase in ("in vitro", "12 doses", "AUC house", "not rapid"):
+            assert phrase in made
+
+
+def test_a_capital_is_not_misread():
+    for seed in range(40):
+        made = OcrNoise(1.0).augment_batch(["The house was merry. Movie garden"], [seed])[0]
+        assert [word[0] for word in made.split() if word[0].isupper()] == ["T", "M"]
+
+
+def test_an_observed_misspelling_is_near_its_word():
+    made = {SpellingNoise(1.0).augment_batch(["minor"], [seed])[0] for seed in range(60)}
+    assert made and "mineral" not in made

@@ -60,3 +60,8 @@ def test_open_positions_are_words_of_letters(text):
 )
 def test_casing_is_carried_over(model, expected):
     assert with_casing_of(model, "movie") == expected
+
+
+def test_a_subscript_in_letters_belongs_to_its_symbol():
+    found = find_open_words("The AUC inf and AUC tau are high at last")
+    assert [found.word(i).core for i in found.open] == ["The", "and", "are", "high", "at", "last"]

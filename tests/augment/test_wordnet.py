@@ -9,8 +9,8 @@ from tests.augment.wordnet_files import synonyms_of, write_wordnet
 from trainables.augment import make_operator, why_unavailable
 from trainables.augment.changed import changed_words
 from trainables.augment.eda import Eda
-from trainables.augment.inflection import inflected
-from trainables.augment.substitution import FAR_TIER
+from trainables.augment.inflection import has_plural, inflected
+from trainables.augment.substitution import UNSURE_TIER
 from trainables.augment.wordnet import load_wordnet
 from trainables.augment.wordnet_synonyms import Synonyms, WordNetSynonyms
 from trainables.encoder import EncoderSettings
@@ -176,4 +176,20 @@ def test_words_of_a_doubtful_part_of_speech_come_last(folder, tmp_path):
     counts = tmp_path / "w" / "cntlist.rev"
     counts.write_text(counts.read_text() + "soak%1:00:00:: 1 2\n")
     assert Synonyms(load_wordnet(str(tmp_path / "w")))["soaked"].tier == 0
-    assert Synonyms(load_wordnet(str(tmp_path / "w")))["soak"].tier == FAR_TIER
+    assert Synonyms(load_wordnet(str(tmp_path / "w")))["soak"].tier == UNSURE_TIER
+
+
+def test_a_synonym_is_inserted_beside_its_own_word(synonyms):
+    made = {Eda(synonyms, 0.2).augment_batch(["xylophone quasar movie xylophone"], [i])[0] for i in range(60)}
+    longer = {one for one in made if len(one.split()) == 5}
+    assert longer
+    assert longer <= {f"xylophone quasar movie {other} xylophone" for other in synonyms_of("movie")}
+
+
+def test_what_is_not_counted_has_no_plural():
+    assert not has_plural("denseness") and not has_plural("kinetics") and has_plural("dose")
+
+
+def test_a_verb_that_lists_a_doubled_ing_alone_has_no_regular_past():
+    assert inflected("hit", "verb", "ed", ["hitting"]) is None
+    assert inflected("hit", "verb", "ing", ["hitting"]) == "hitting"

@@ -66,18 +66,18 @@ class OperatorFactory:
 _CONTEXTUAL_OPTIONS = ("model", "top_k", "temperature", "masked_at_once")
 
 OPERATORS: dict[str, OperatorFactory] = {
-    "embedding_neighbours": OperatorFactory("trainables.augment.embedding_neighbours", 2, uses_encoder=True),
+    "embedding_neighbours": OperatorFactory("trainables.augment.embedding_neighbours", 3, uses_encoder=True),
     "wordnet_synonyms": OperatorFactory(
-        "trainables.augment.wordnet_synonyms", 1, uses_encoder=False, options=("directory",)
+        "trainables.augment.wordnet_synonyms", 2, uses_encoder=False, options=("directory",)
     ),
-    "eda": OperatorFactory("trainables.augment.eda", 1, uses_encoder=False, options=("directory",)),
-    "aeda": OperatorFactory("trainables.augment.aeda", 1, uses_encoder=False),
-    "random_swap": OperatorFactory("trainables.augment.random_swap", 1, uses_encoder=False),
-    "random_delete": OperatorFactory("trainables.augment.random_delete", 1, uses_encoder=False),
-    "random_crop": OperatorFactory("trainables.augment.random_crop", 1, uses_encoder=False),
-    "spelling_noise": OperatorFactory("trainables.augment.spelling_noise", 1, uses_encoder=False),
-    "keyboard_noise": OperatorFactory("trainables.augment.keyboard_noise", 1, uses_encoder=False),
-    "ocr_noise": OperatorFactory("trainables.augment.ocr_noise", 1, uses_encoder=False),
+    "eda": OperatorFactory("trainables.augment.eda", 2, uses_encoder=False, options=("directory",)),
+    "aeda": OperatorFactory("trainables.augment.aeda", 2, uses_encoder=False),
+    "random_swap": OperatorFactory("trainables.augment.random_swap", 2, uses_encoder=False),
+    "random_delete": OperatorFactory("trainables.augment.random_delete", 2, uses_encoder=False),
+    "random_crop": OperatorFactory("trainables.augment.random_crop", 2, uses_encoder=False),
+    "spelling_noise": OperatorFactory("trainables.augment.spelling_noise", 2, uses_encoder=False),
+    "keyboard_noise": OperatorFactory("trainables.augment.keyboard_noise", 2, uses_encoder=False),
+    "ocr_noise": OperatorFactory("trainables.augment.ocr_noise", 2, uses_encoder=False),
     "back_translation": OperatorFactory(
         "trainables.augment.back_translation",
         1,
@@ -87,14 +87,14 @@ OPERATORS: dict[str, OperatorFactory] = {
     ),
     "contextual_insertion": OperatorFactory(
         "trainables.augment.contextual_insertion",
-        1,
+        2,
         uses_encoder=True,
         options=_CONTEXTUAL_OPTIONS,
         has_identity=True,
     ),
     "contextual_substitution": OperatorFactory(
         "trainables.augment.contextual_substitution",
-        1,
+        2,
         uses_encoder=True,
         options=_CONTEXTUAL_OPTIONS,
         has_identity=True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from trainables.augment.operator import WordOperator
-from trainables.augment.protect import SplitText
+from trainables.augment.protect import LATIN, NEGATIONS, SplitText
 from trainables.encoder import EncoderSettings
 
 MARKS = (".", ";", "?", ":", "!", ",")
@@ -14,8 +14,9 @@ MARKS = (".", ";", "?", ":", "!", ",")
 class Aeda(WordOperator):
     """Insert a random mark, as a token of its own, before random words.
 
-    The paper inserts between 1 and .3 * words marks; here the strength sets how many. No mark comes before a
-    protected word, so that values keep their units.
+    The paper inserts between 1 and .3 * words marks, anywhere; here the strength sets how many. No mark comes
+    before a protected word, so that values keep their units, nor after a numeral, a symbol (``AUC``), or a
+    negation, which belong to what follows, nor within ``in vitro``.
 
     Parameters
     ----------
@@ -29,9 +30,20 @@ class Aeda(WordOperator):
     def change(self, text: SplitText, rng: random.Random) -> str:
         """Insert marks into one text."""
         pieces = text.pieces.copy()
-        for position in rng.sample(text.open, min(self.n_changes(text), len(text.open))):
+        places = [i for i in text.open if i == 0 or not _holds_on(pieces[i - 2], text.word(i).core)]
+        for position in rng.sample(places, min(self.n_changes(text), len(places))):
             pieces[position] = f"{rng.choice(MARKS)} {pieces[position]}"
         return "".join(pieces)
+
+
+def _holds_on(before: str, word: str) -> bool:
+    """Return whether a token belongs together with the word after it."""
+    core = before.strip("([\"'“”,;:.)]")
+    if any(character.isdigit() for character in core) or core.lower() in NEGATIONS:
+        return True
+    if core not in ("A", "a", "I", "") and (len(core) == 1 or (core.isupper() and not word.isupper())):
+        return True
+    return core.lower() in ("in", "ex") and word.lower() in LATIN
 
 
 def build(strength: float, encoder: EncoderSettings) -> Aeda:

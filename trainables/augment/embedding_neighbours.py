@@ -27,8 +27,8 @@ class EmbeddingNeighbours(Substitution):
 
     Protected words (:mod:`trainables.augment.protect`) and words that the vocabulary does not hold as a whole are
     left alone; punctuation and casing survive. Where words with near neighbours do not reach the number asked
-    for, words follow that have only their own singular or plural, then those with farther neighbours, then
-    function words that may stand for each other.
+    for, function words follow that may stand for each other; from a strength of .3, words follow that have only
+    their own singular or plural, and those with farther neighbours.
 
     Parameters
     ----------

@@ -14,6 +14,12 @@ _DETACHMENTS = (
 )  # fmt: skip
 _VOWELS = "aeiou"
 _NEVER_INFLECTED = frozenset({"be", "have", "do"})
+_MASS = ("ness", "ics", "ity", "ism")  # of what is not counted as a rule
+
+
+def has_plural(lemma: str) -> bool:
+    """Return whether a noun may be counted, as far as its ending tells: not ``denseness`` and ``kinetics``."""
+    return not lemma.endswith(_MASS)
 
 
 def regular_bases(word: str) -> Iterator[tuple[str, str, str]]:
@@ -60,6 +66,8 @@ def inflected(lemma: str, part: str, form: str, irregular: Collection[str]) -> s
         listed = [one for one in irregular if not one.endswith(("s", "ing"))]
         if any(not one.endswith("ed") for one in listed):
             return None
+        if not listed and any(one.endswith(lemma[-1] * 2 + "ing") for one in irregular):
+            return None  # "hitting" is listed and no past tense, which is "hit" itself
     else:
         listed = [one for one in irregular if one.endswith(form)]
     if listed:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from trainables.augment.opposites import are_opposed
 from trainables.augment.protect import COARSE, NEVER_WRITTEN
-from trainables.augment.substitution import FAR_TIER, Substitutes
+from trainables.augment.substitution import INFLECTION_TIER, LAST_TIER, Substitutes
 from trainables.augment.word_forms import differ_in_number, ending, share_stem
 
 _CHUNK = 512  # words per matrix product
@@ -19,7 +19,6 @@ _CANDIDATES = 48  # nearest entries looked at per word; forms of the word itself
 _CALIBRATION_ROWS = 512
 _LOWEST_FLOOR = 0.3
 _BELOW_FLOOR = 0.08  # how far below the floor the last tier reaches: "severe" is .10 below it from "mild"
-_INFLECTIONS = 1  # their tier
 _TEMPERATURE = 0.2  # of the softmax over cosines: a cosine .2 higher is drawn e times as often
 
 
@@ -28,8 +27,8 @@ class NeighbourTable:
 
     A substitute is among the nearest entries above the floor, has the same ending (``-s``, ``-ed``, ``-ing``,
     ``-ly``, none), does not share its stem with the word and is not its opposite. These are tier 0. Where nothing
-    is left, the word's own singular or plural (``dose``, ``doses``) serves, in tier 1; else what lies a little
-    below the floor, in :data:`~trainables.augment.substitution.FAR_TIER`.
+    is left, the word's own singular or plural serves (``dose``, ``doses``); else what lies a little below the floor
+    (``patients``, ``hospitals``), in :data:`~trainables.augment.substitution.LAST_TIER`.
 
     Parameters
     ----------
@@ -118,15 +117,15 @@ class NeighbourTable:
         ]
         tiers = {
             0: [(other, cosine) for other, cosine in similar if cosine >= self.floor],
-            _INFLECTIONS: [(other, cosine) for other, cosine in reached if differ_in_number(word, other)],
-            FAR_TIER: similar,
+            INFLECTION_TIER: [(other, cosine) for other, cosine in reached if differ_in_number(word, other)],
+            LAST_TIER: similar,
         }
         tier = next((number for number, kept in tiers.items() if kept), None)
         if tier is None:
             return None
         words, cosines = zip(*tiers[tier][: self.top_k], strict=True)
         weights = [math.exp((cosine - cosines[0]) / _TEMPERATURE) for cosine in cosines]
-        return Substitutes(words, tuple(accumulate(weights)), tier, inflections=tier == _INFLECTIONS)
+        return Substitutes(words, tuple(accumulate(weights)), tier, inflections=tier == INFLECTION_TIER)
 
 
 def whole_words(vocabulary: Mapping[str, int], special: Iterable[str] = ()) -> dict[str, int]:

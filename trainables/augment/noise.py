@@ -61,16 +61,19 @@ class WordNoise(WordOperator):
                 if left == 0:
                     return "".join(pieces)
                 word = text.word(position)
-                if (noisy := self._noisy(word.core.lower(), rng)) is not None:
+                if (noisy := self._noisy(word.core, rng)) is not None:
                     pieces[position] = word.prefix + with_casing_of(word.core, noisy) + word.suffix
                     left -= 1
         return "".join(pieces)
 
-    def _noisy(self, word: str, rng: random.Random) -> str | None:
+    def _noisy(self, core: str, rng: random.Random) -> str | None:
+        word = core.lower()
         for _ in range(_DRAWS):
             noisy = self.misspell(word, rng)
             if noisy is None:
                 return None
+            if noisy[0] != word[0] and core[0].isupper():
+                continue  # a capital has another shape than its small letter
             if noisy != word and not is_word(noisy):
                 return noisy
         return None

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 
+from trainables.augment.false_friends import FALSE_FRIENDS
 from trainables.augment.word_forms import share_stem, stem
 from trainables.augment.words import word_set
 
@@ -112,7 +113,6 @@ _KINDS = (
     "black white red green blue yellow brown orange purple pink gray grey caucasian asian african hispanic oriental",
     "morning noon afternoon evening night midnight",
     "spring summer autumn winter",
-    "breakfast lunch dinner supper snack",
     "liver kidney heart lung brain stomach skin bladder pancreas bone muscle spleen breast nipple hepatitis",
     "glucose insulin protein proteins lipid fat cholesterol enzyme enzymes hormone",
     "proton electron neutron",
@@ -128,59 +128,11 @@ _KINDS = (
     "dose doses dosage concentration concentrations level levels exposure clearance volume weight amount density",
     "absorption distribution metabolism excretion elimination",
     "mild moderate severe",
+    "breakfast lunch dinner supper snack meal food nutrient diet",
+    "male males man men boy boys",
+    "female females woman women girl girls",
+    "child infant adolescent teenager teenage young youngster",
     "mildly moderately severely",
-)
-# Close in the packaged encoder or one in WordNet, in a sense that texts of science and trade do not mean.
-_FALSE_FRIENDS = (
-    "urine renal",
-    "urine kidney",
-    "urine bladder restroom water",
-    "oral dental mouth teeth dentist intravenous unwritten",
-    "absorption purification spectroscopy",
-    "metabolism biochemistry receptor inhibition",
-    "elimination cancellation",
-    "eliminated defeated abolished evicted",
-    "pediatric congenital medical",
-    "suspension ban expulsion",
-    "healthy wellness",
-    "higher increase",
-    "older aged aging age",
-    "cycling biking cyclist",
-    "relative cousin",
-    "adult mature",
-    "plasma ion ultraviolet",
-    "protein amino peptide",
-    "meal eat",
-    "subject theme topic",
-    "sensitive sensible",
-    "tablet pad",
-    "poor pathetic",
-    "caloric thermal",
-    "loading charging",
-    "inhibit conquer",
-    "proton ion",
-    "dose dot acid pane superman",
-    "dosing drugging",
-    "clear uncluttered",
-    "low miserable",
-    "active effective",
-    "administered operated overseeing",
-    "based headquartered",
-    "inhibit receptor",
-    "predict forecast",
-    "organic environmental ecological",
-    "geometric geographical geologic",
-    "systemic institutional societal regulatory",
-    "site website",
-    "state province nation",
-    "population universe",
-    "exposure vulnerability",
-    "level grade",
-    "known famous lived",
-    "including include admitting admit",
-    "fat obesity weight",
-    "interact communicate",
-    "introduced reintroduced",
 )
 
 
@@ -199,7 +151,7 @@ def _places(listings: Iterable[frozenset[str]]) -> dict[str, frozenset[int]]:
 
 
 _NOWHERE: frozenset[int] = frozenset()
-_APART = _places(_with_stems(listing) for listing in (*_KINDS, *_FALSE_FRIENDS))
+_APART = _places(_with_stems(listing) for listing in (*_KINDS, *FALSE_FRIENDS))
 _ONE_POLE = _places(_with_stems(one) for one, _ in _AXES)
 _OTHER_POLE = _places(_with_stems(other) for _, other in _AXES)
 _NEGATING_PREFIXES = word_set(

@@ -60,11 +60,14 @@ COARSE = (
     word_set("""pee piss pissed crap crappy shit shitty bullshit fuck fucked fucking damn damned bitch
     bastard ass asshole dick cock cunt whore slut tits piddle wee weewee turd poop dump dung""")
 )  # in the packaged encoder, and in WordNet, one is nearest to "urine"
+LATIN = word_set("vitro vivo situ")  # with the word before them they are one
 _COLLOQUIAL = word_set(
-    "gonna wanna gotta govt dept inc ltd llc corp nyc usa irs wwii olds combo mom dad kid kids oriental"
+    """gonna wanna gotta govt dept inc ltd llc corp nyc usa irs wwii olds combo mom dad kid kids oriental grownup
+    grownups teen teens info showcased"""
 )
 NEVER_WRITTEN = COARSE | _COLLOQUIAL | PROTECTED | FUNCTION_WORDS
 
+_SUBSCRIPTS = word_set("inf tau last ss lag obs int trough")
 _GREEK = re.compile("[\u0370-\u03ff\u00b5]")
 _ROMAN = re.compile(r"[IVXLC]+")
 _NUMBERED = word_set(
@@ -107,6 +110,7 @@ class _Token(NamedTuple):
     opens_bracket: str  # the closing bracket that it calls for, or nothing
     is_symbol: bool  # C, k, λ: the next word belongs to it
     in_capitals: bool
+    is_subscript: bool  # of a symbol in capitals: AUC inf
     is_capitalised: bool
     ends_sentence: bool
     is_numbered: bool  # Table, Phase: protected before a numeral
@@ -123,6 +127,7 @@ def _classify(token: str) -> _Token:
         {"[": "]", "(": ")"}.get(token[:1], ""),
         is_symbol=len(core) == 1 and core not in "aAI" and token.endswith(core),
         in_capitals=len(core) > 1 and core.isupper(),
+        is_subscript=core.lower() in _SUBSCRIPTS,
         is_capitalised=len(core) > 1 and core[0].isupper() and not core.isupper(),
         ends_sentence=ends_sentence(token),
         is_numbered=core.lower() in _NUMBERED,
@@ -146,9 +151,10 @@ def find_open_words(text: str) -> SplitText:
     """Split a text and find the words that an operator may change.
 
     Protected are, besides :data:`PROTECTED`: single letters and Greek symbols; the word after such a symbol
-    (``C max``, ``t lag``); words in capitals unless most of the text is (acronyms and brand names); words
-    with capitals inside; capitalised words within a sentence unless most of the text is (names); a word
-    that names a numbered thing (``Table 3``); and references in brackets (``[see Dosage (2.1)]``).
+    (``C max``, ``t lag``), and a subscript after a word in capitals (``AUC inf``); words in capitals unless most
+    of the text is (acronyms and brand names); words with capitals inside; capitalised words within a sentence
+    unless most of the text is (names); a word that names a numbered thing (``Table 3``); and references in
+    brackets (``[see Dosage (2.1)]``).
 
     Examples
     --------
@@ -162,9 +168,10 @@ def find_open_words(text: str) -> SplitText:
     shouting = 2 * sum(token.in_capitals for token in tokens) > n_long
     title = 2 * sum(token.is_capitalised for token in tokens) > n_long
     open_positions = []
-    after_symbol, closing, left, at_start = False, "", 0, True
+    after_symbol, after_capitals, closing, left, at_start = False, False, "", 0, True
     for position, token in zip(range(0, len(pieces), 2), tokens, strict=True):
-        was_after_symbol, after_symbol = after_symbol, token.is_symbol
+        was_after_symbol = after_symbol or (after_capitals and token.is_subscript)
+        after_symbol, after_capitals = token.is_symbol, token.in_capitals
         was_at_start, at_start = at_start, token.ends_sentence or (at_start and not token.has_alphanumeric)
         if token.opens_bracket and not closing and _is_reference(pieces, position):
             closing, left = token.opens_bracket, _REFERENCE_WORDS

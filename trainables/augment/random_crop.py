@@ -6,7 +6,7 @@ import random
 
 from trainables.augment.operator import WordOperator
 from trainables.augment.protect import SplitText
-from trainables.augment.word_order import delete_words, movable
+from trainables.augment.word_order import deletable, delete_words
 from trainables.encoder import EncoderSettings
 
 
@@ -30,7 +30,7 @@ class RandomCrop(WordOperator):
         """Cut runs out of one text."""
         pieces = text.pieces.copy()
         left = self.n_changes(text)
-        runs = _runs(movable(text))
+        runs = _runs(deletable(text))
         order: list[int] = []
         # Long runs come first more often: one span, where the text has one that is long enough.
         for run in sorted(runs, key=lambda run: rng.random() ** (1 / len(run)), reverse=True):

@@ -6,7 +6,7 @@ import random
 
 from trainables.augment.operator import WordOperator
 from trainables.augment.protect import SplitText
-from trainables.augment.word_order import delete_words, movable
+from trainables.augment.word_order import deletable, delete_words
 from trainables.encoder import EncoderSettings
 
 
@@ -25,7 +25,7 @@ class RandomDelete(WordOperator):
     def change(self, text: SplitText, rng: random.Random) -> str:
         """Delete words of one text."""
         pieces = text.pieces.copy()
-        candidates = movable(text)
+        candidates = deletable(text)
         delete_words(text, pieces, rng.sample(candidates, len(candidates)), self.n_changes(text))
         return "".join(pieces)
 

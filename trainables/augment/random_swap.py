@@ -1,4 +1,4 @@
-"""Swap words, neighbours first."""
+"""Swap words, the least harmful pairs first."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ _ROUNDS = 3  # of pairs farther apart, drawn anew among the words that no round 
 
 class RandomSwap(WordOperator):
     """Swap neighbouring words, and words farther apart where those do not suffice; a swap changes two words.
+
+    Content words side by side or around an ``and`` come first, see
+    :func:`trainables.augment.word_order.neighbouring_pairs`.
 
     nlpaug's ``RandomWordAug(action="swap")`` does the same to tokens of any kind: it moves numerals and negations,
     swaps at most ten words of a text however long, and re-joins tokens with other white space than it found.

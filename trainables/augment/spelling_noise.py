@@ -9,7 +9,7 @@ from functools import lru_cache
 from trainables.augment.noise import WordNoise, misspellings
 from trainables.encoder import EncoderSettings
 
-_MOST_LETTERS_APART = 2
+_MOST_ERRORS = 2  # the list also has other words: "mineral" for "minor"
 _DOUBLE = re.compile(r"(?<=.)([a-z])\1")
 _SINGLE_CONSONANT = re.compile(r"(?<=[aeiou])([bcdfglmnprst])(?=[aeiouy])")
 _VOWEL_MIX = re.compile(r"(?<=.)(ie|ei|ea|ai|a|e|i|o)(?=[a-z])")
@@ -19,8 +19,8 @@ _CONFUSED_VOWELS = {"ie": "ei", "ei": "ie", "ea": "ae", "ai": "ia", "a": "e", "e
 class SpellingNoise(WordNoise):
     """Misspell words as in nlpaug's list of observed misspellings, which its ``SpellingAug`` uses.
 
-    Of the list only what is written in lower-case letters, starts with the word's first letter and is about as
-    long is used. A word that it does not have gets a slip: a doubled letter dropped, a consonant doubled, a vowel
+    Of the list only what is written in lower-case letters, starts with the word's first letter and has at most two
+    errors is used. A word that it does not have gets a slip: a doubled letter dropped, a consonant doubled, a vowel
     confused, or two letters exchanged. The first letter always stays.
 
     Parameters
@@ -50,11 +50,25 @@ def _observed(word: str) -> tuple[str, ...]:
                 and written.isalpha()
                 and written.islower()
                 and written[0] == word[0]
-                and abs(len(written) - len(word)) <= _MOST_LETTERS_APART
+                and _errors(word, written) <= _MOST_ERRORS
                 and written not in known
             }
         )
     )
+
+
+def _errors(word: str, written: str) -> int:
+    """Return the fewest letters inserted, deleted, replaced, or exchanged with the next one (optimal alignment)."""
+    rows = [list(range(len(written) + 1))]
+    for i, letter in enumerate(word, start=1):
+        row = [i]
+        for j, other in enumerate(written, start=1):
+            cost = min(row[-1] + 1, rows[-1][j] + 1, rows[-1][j - 1] + (letter != other))
+            if i > 1 and j > 1 and letter == written[j - 2] and other == word[i - 2]:
+                cost = min(cost, rows[-2][j - 2] + 1)
+            row.append(cost)
+        rows.append(row)
+    return rows[-1][-1]
 
 
 @lru_cache(maxsize=1 << 16)

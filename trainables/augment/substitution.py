@@ -13,7 +13,8 @@ from trainables.augment.protect import FUNCTION_WORDS, SplitText
 from trainables.augment.word_forms import ending
 from trainables.augment.words import parse, with_casing_of, word_set
 
-FUNCTION_TIER, FAR_TIER, UNGRAMMATICAL_TIER = 2, 3, 4
+FUNCTION_TIER, UNSURE_TIER, INFLECTION_TIER, LAST_TIER = 1, 2, 3, 4
+_LAST_FROM = 0.3  # a lower strength falls short rather than use the last two tiers, which are often wrong
 _BARE_VERB_AFTER = word_set("to may might can could will would shall should must does do did not")
 _SINGULAR_AROUND = word_set(
     "a an one this that each every another single first second third is was has does itself"
@@ -38,7 +39,7 @@ class Substitutes:
         Cumulated weights of ``words``.
     tier
         0 for the safest; a word of a higher tier is changed only where those of lower ones do not reach the
-        number of changes that the strength asks for. Own inflections are 1.
+        number of changes that the strength asks for.
     inflections
         Whether ``words`` are the word itself in the other number.
     """
@@ -52,10 +53,11 @@ class Substitutes:
 class Substitution(WordOperator):
     """Base of operators that replace words one by one, the safest first.
 
-    Within a tier words are chosen at random. Before :data:`FAR_TIER` come function words that may stand for each
-    other (:mod:`trainables.augment.function_words`); last come inflections where they break the grammar. A
-    substitute agrees with the article before it and does not double a neighbouring word; casing and
-    punctuation are carried over.
+    Within a tier words are chosen at random. After the safest come function words that may stand for each other
+    (:mod:`trainables.augment.function_words`), then less sure substitutes. Then comes a noun's other number where
+    the words around it allow that, and in :data:`LAST_TIER` where they do not, beside far substitutes; strengths
+    below .3 reach for these only where nothing else can change. A substitute agrees with the article before it
+    and does not double a neighbouring word; casing and punctuation are carried over.
     """
 
     @abstractmethod
@@ -75,14 +77,14 @@ class Substitution(WordOperator):
                 others.append(position)
                 continue
             breaks = found.inflections and _breaks_grammar(text, position, found.words[0])
-            tiers.setdefault(UNGRAMMATICAL_TIER if breaks else found.tier, []).append((position, found))
+            tiers.setdefault(LAST_TIER if breaks else found.tier, []).append((position, found))
         pieces = text.pieces.copy()
         left = self.n_changes(text)
         for tier in sorted(tiers):
+            if tier >= INFLECTION_TIER and self.strength < _LAST_FROM:
+                left = min(left, 1) if pieces == text.pieces else 0
             options = _function_words(text, others) if tier == FUNCTION_TIER else tiers[tier]
             left -= _replace(text, pieces, options, left, rng)
-            if left == 0:
-                break
         return "".join(pieces)
 
 
@@ -117,6 +119,8 @@ def _function_words(text: SplitText, positions: list[int]) -> list[tuple[int, Su
         last = text.pieces[position - 2].lower() if position and not word.prefix else ""
         before = "" if last[-1:] in _CLAUSE_END else last
         after = [] if word.suffix else _clause(text.pieces[position + 2 : position + 7 : 2])
+        if word.core.lower() == "in" and after and after[0] in _FIXED_AFTER_IN:
+            continue
         if words := stand_ins(word.core.lower(), before, after):
             found.append((position, Substitutes(words, tuple(range(1, len(words) + 1)))))
     return found

@@ -11,10 +11,10 @@ from __future__ import annotations
 from functools import lru_cache
 from itertools import accumulate
 
-from trainables.augment.inflection import inflected, regular_bases
+from trainables.augment.inflection import has_plural, inflected, regular_bases
 from trainables.augment.opposites import are_opposed
 from trainables.augment.protect import NEVER_WRITTEN
-from trainables.augment.substitution import FAR_TIER, UNGRAMMATICAL_TIER, Substitutes, Substitution
+from trainables.augment.substitution import INFLECTION_TIER, LAST_TIER, UNSURE_TIER, Substitutes, Substitution
 from trainables.augment.wordnet import (
     ADJECTIVE,
     ADVERB,
@@ -64,19 +64,21 @@ class Synonyms:
         unsure |= part == VERB and not form and any(other[2] == NOUN for other in rivals)
         senses = self._wordnet.senses(lemma, part)
         mutual = self._synonyms(word, part, form, senses[0], mutual=True)
-        if mutual and not unsure:
-            return _weighted(mutual, 0)
-        options = (mutual, *(self._synonyms(word, part, form, sense, mutual=False) for sense in senses))
-        for found in options:
-            if found:
-                return _weighted(found, FAR_TIER)
+        if mutual:
+            return _weighted(mutual, UNSURE_TIER if unsure else 0)
+        for sense in senses:
+            if found := self._synonyms(word, part, form, sense, mutual=False):
+                return _weighted(found, LAST_TIER)
         return self._other_number(word, lemma, form) if part == NOUN else None
 
     def _other_number(self, word: str, lemma: str, form: str) -> Substitutes | None:
+        if not (form or has_plural(lemma)):
+            return None
         other = lemma if form else inflected(lemma, NOUN, "s", self._wordnet.irregular(lemma, NOUN))
         if other is None or other == word or not other.isalpha() or other in NEVER_WRITTEN:
             return None
-        return Substitutes((other,), (1.0,), UNGRAMMATICAL_TIER, inflections=True)
+        # WordNet does not say what is never counted: "urine", most drugs. A plural is counted.
+        return Substitutes((other,), (1.0,), INFLECTION_TIER if form else LAST_TIER, inflections=True)
 
     def _synonyms(self, word: str, part: str, form: str, sense: Sense, *, mutual: bool) -> dict[str, int]:
         """Return synonyms in a sense with their tag counts; mutual ones are used in this sense most often."""
@@ -117,6 +119,8 @@ class Synonyms:
     def _in_form(self, word: str, lemma: str, part: str, form: str) -> str | None:
         if not (lemma.isalpha() and lemma.islower()) or len(lemma) < _SHORTEST:
             return None  # names, and lemmas of several words
+        if part == NOUN and form and not has_plural(lemma):
+            return None
         substitute = inflected(lemma, part, form, self._wordnet.irregular(lemma, part))
         if substitute is None or substitute == word or {lemma, substitute} & NEVER_WRITTEN:
             return None
@@ -145,8 +149,9 @@ def _weighted(counts: dict[str, int], tier: int) -> Substitutes:
 class WordNetSynonyms(Substitution):
     """Replace a share of the words by synonyms in the same form.
 
-    Words with a sure synonym come first, then function words that may stand for each other, then words of a
-    doubtful part of speech and synonyms in rarer senses, and last nouns without synonyms in the other number.
+    Words with a sure synonym come first, then function words that may stand for each other, words of a doubtful
+    part of speech, and plurals without synonyms in the singular. Synonyms in rarer senses (*volume* as *mass*) and
+    plurals of singulars are left to strengths that nothing else reaches.
 
     Parameters
     ----------
