@@ -15,6 +15,8 @@ from trainables.dropout import MaskGenerator
 
 # The first pattern that fits an operation names its part of the step.
 PARTS = {
+    # Our compiled kernels run inside these functions, outside of any operation of PyTorch's.
+    "fused": r"_FeedForward|_AttentionBlock",
     "gemm": r"aten::(mm|addmm|bmm|baddbmm|linear|matmul|mkldnn_linear\w*)$",
     "dropout": r"dropout|bernoulli_|aten::ge$|masks",
     "optimizer": r"adamw?|_foreach|[Oo]ptimizer|aten::(dot|linalg_vector_norm|_amp\w*)$",
