@@ -232,9 +232,10 @@ def test_the_precision_is_in_the_key_where_a_model_writes(tmp_path, operator):
     else:
         options = {"model": str(write_masked_lm(tmp_path / "model"))}
     cache = ContentCache(tmp_path / "cache")
+    asked = {"operator": operator, "options": options, "recipe": "augmented_natural"}
+    asked |= {"texts": ["the drug was absorbed"], "labels": np.array([0]), "n_classes": 1}
     for precision in ("float32", "bfloat16", "float32"):
-        encoder = EncoderSettings(device="cpu", precision=precision)
-        cached(cache, operator=operator, encoder=encoder, options=options)
+        cached(cache, **asked, encoder=EncoderSettings(device="cpu", precision=precision))
     assert cache.misses == {"augmentation": 2} and cache.hits == {"augmentation": 1}
 
 
