@@ -15,11 +15,12 @@ from study.comparison import Comparison
 from study.folder import write_atomically
 from study.ledger import TrialRecord
 from study.stored_audits import audit_folder, load_audit
-from trainables.augment import make_operator, operator_identity
+from trainables.augment import OPERATORS, make_operator, operator_identity
 from trainables.augment.audit import Auditor
 from trainables.cache import ContentCache
 from trainables.corpora.corpus import Corpus
 from trainables.encoder import encoder_digest
+from trainables.errors import ConfigurationError, TrialFailed
 from trainables.prepared import PreparedCorpus, RunSettings
 from trainables.replicate import draw_rows
 from trainables.settings import SINGLE_STAGE_ARMS, TrialSettings, digest_of
@@ -38,7 +39,8 @@ def audit_leading(
     """Audit the augmentation of every ratio's leading trial, where that is not stored yet.
 
     Audited are at most 200 rows of the first replicate's draw; the classifiers that judge the labels learn from
-    all training rows.
+    all training rows. Operators whose answers are paid for are left to the command that audits on demand. An audit
+    that fails is told of and left out: the trials that it looks at are done.
 
     Parameters
     ----------
@@ -47,7 +49,7 @@ def audit_leading(
     corpus, prepared, run
         What the trials were run on.
     say
-        Takes a line before work that takes seconds.
+        Takes a line before work that takes seconds, and for each trial that gets no audit.
 
     Returns
     -------
@@ -62,11 +64,24 @@ def audit_leading(
         settings = _settings(record)
         if settings.arm in SINGLE_STAGE_ARMS or settings.stage1_data == "duplicated_balanced":
             continue  # nothing was augmented
-        key = _key(settings, prepared, run)
-        stored = load_audit(study, record.trial_id)
-        if stored is None or stored.get("key") != key:
-            say(f"Auditing the augmentations of {record.trial_id}.")
-            _store(study, record.trial_id, key, settings, group_of_text, prepared, run)
+        if OPERATORS[settings.operator].caches:
+            say(
+                f"The augmentations of {record.trial_id} are not audited, since every answer is paid for: "
+                f"`python -m study.augment {comparison.study['study']} --operator {settings.operator} "
+                f"--strength {settings.strength:g}`, with this launch's --data, does it."
+            )
+            continue
+        try:
+            key = _key(settings, prepared, run)
+            stored = load_audit(study, record.trial_id)
+            if stored is None or stored.get("key") != key:
+                say(f"Auditing the augmentations of {record.trial_id}.")
+                _store(study, record.trial_id, key, settings, group_of_text, prepared, run)
+        except (ConfigurationError, OSError, TrialFailed) as error:
+            say(
+                f"The augmentations of {record.trial_id} could not be audited ({error}); the next launch tries again."
+            )
+            continue
         audited.append(record.trial_id)
     return audited
 
@@ -115,7 +130,7 @@ def _store(
         settings.strength,
         run.encoder,
         run.operator_options.get(settings.operator),
-        ContentCache(Path(run.cache_dir)),
+        ContentCache(Path(run.cache_dir), run.cache_max_bytes),
     )
     audit, examples = auditor.audit(settings.operator, settings.strength, operator)
     figures, shown = audit.to_json(), [asdict(example) for example in examples[:EXAMPLES]]

@@ -214,7 +214,7 @@ def launch(args: argparse.Namespace) -> int:
             if not plan.complete:
                 with view.shown():
                     run_plan(plan, prepared, Execution(resources, folder.ray, run), view.tick)
-            say = partial(console.print, highlight=False)
+            say = partial(console.print, highlight=False, markup=False, soft_wrap=True)
             for trial_id in audit_leading(
                 build_comparison(ledger, facts, config.objective), corpus, prepared, run, say
             ):

@@ -14,6 +14,10 @@ from pathlib import Path
 DEFAULT_MAX_BYTES = 20 * 10**9
 # An entry that was written or read so short a time ago is in use: it is never evicted.
 GRACE_S = 900.0
+# A stage that still runs may write its next checkpoint after so long, and has but the one.
+CHECKPOINT_GRACE_S = 2 * 86_400.0
+CHECKPOINT = "checkpoint"
+PAID_ANSWER = "paraphrase"  # a few kB each: never evicted, since it costs more than time to have it again
 _ABANDONED_S = 86_400.0  # after which a half-written file belongs to no living process
 _SHARE_BETWEEN_SWEEPS = 0.02  # of the limit that a process writes before it looks at the whole folder again
 _DIGEST_BYTES = hashlib.sha256().digest_size
@@ -30,7 +34,8 @@ class ContentCache:
     that does not match its own checksum is removed and counts as missing.
 
     The folder is bounded: whoever writes removes the entries that were used longest ago, of whatever kind, until
-    the rest fits. Look-ups count as use. Several processes may do so at once; a reader whose entry is removed
+    the rest fits. Look-ups count as use. Kept whatever the size are paid answers, checkpoints of the last two days,
+    and what was used in the last 15 minutes. Several processes may do so at once; a reader whose entry is removed
     finds it missing, or reads it to the end where it had opened it.
 
     Attributes
@@ -119,7 +124,11 @@ class ContentCache:
             half_written = path.name.startswith(_WRITING)
             if total <= limit and not half_written:
                 continue
-            if newest - used < (_ABANDONED_S if half_written else GRACE_S):
+            kind = path.relative_to(self.root).parts[0]
+            if kind == PAID_ANSWER and not half_written:
+                continue
+            grace = CHECKPOINT_GRACE_S if kind == CHECKPOINT else GRACE_S
+            if newest - used < (_ABANDONED_S if half_written else grace):
                 continue
             with contextlib.suppress(FileNotFoundError):  # another process sweeps too
                 path.unlink()

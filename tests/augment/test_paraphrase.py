@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 from datetime import UTC, datetime, timedelta
@@ -16,8 +17,8 @@ from trainables.augment import make_operator, operator_identity, why_unavailable
 from trainables.augment.cached import cached_stage1_set
 from trainables.augment.chat_endpoint import ChatEndpoint, EndpointSettings, settings_of
 from trainables.augment.paraphrase import Paraphrase
-from trainables.augment.rate_limit import RateLimit
-from trainables.cache import ContentCache
+from trainables.augment.rate_limit import RateLimit, pace_file
+from trainables.cache import PAID_ANSWER, ContentCache
 from trainables.encoder import EncoderSettings
 from trainables.errors import ConfigurationError, TrialFailed
 
@@ -238,7 +239,8 @@ def test_a_killed_process_has_paid_for_what_was_under_way_at_most(server, tmp_pa
 
 
 @pytest.fixture
-def environment(monkeypatch, server):
+def environment(monkeypatch, server, tmp_path_factory):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("temporary")))
     for name in [name for name in os.environ if name.startswith("STUDY_PARAPHRASE_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("STUDY_PARAPHRASE_URL", server.url + "/")
@@ -272,6 +274,40 @@ def test_made_by_name_with_the_studys_cache(environment, server, tmp_path):
     environment.setenv("STUDY_PARAPHRASE_MODEL", "another")
     cached_stage1_set(ContentCache(tmp_path), **settings)
     assert len(server.requests) == n_asked + 6
+
+
+def test_without_a_studys_cache_answers_have_a_folder_of_their_own(environment, server, tmp_path):
+    """A cache bounds all of its folder, and the user's holds corpora as well."""
+    environment.setenv("XDG_CACHE_HOME", str(tmp_path))
+    corpus = tmp_path / "imbalance-study" / "openfda" / "labels.jsonl.gz"
+    corpus.parent.mkdir(parents=True)
+    corpus.write_bytes(b"a corpus")
+    os.utime(corpus, (0, 0))
+    environment.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 0}))
+    make_operator("paraphrase", 0.3, EncoderSettings()).augment_batch([TEXT], [0])
+    assert corpus.read_bytes() == b"a corpus"
+    again = make_operator("paraphrase", 0.3, EncoderSettings())
+    again.augment_batch([TEXT], [0])
+    assert again.calls == 0 and len(server.requests) == 1
+
+
+def test_answers_outlive_whatever_else_a_full_cache_holds(server, tmp_path):
+    made = operator(server, tmp_path).augment_batch([TEXT], [0])
+    cache = ContentCache(tmp_path, max_bytes=10)
+    for path in tmp_path.rglob("*"):
+        os.utime(path, (0, 0))
+    cache.put("stage1", "abc", b"x" * 1000)
+    again = Paraphrase(endpoint(server, tmp_path), cache, 0.3)
+    assert again.augment_batch([TEXT], [0]) == made and again.calls == 0
+    assert cache.hits == {PAID_ANSWER: 1}
+
+
+def test_the_pace_of_an_endpoint_is_kept_outside_the_cache(environment, server, tmp_path):
+    made = make_operator("paraphrase", 0.3, EncoderSettings(), cache=ContentCache(tmp_path))
+    made.augment_batch([TEXT], [0])
+    assert pace_file(f"127.0.0.1:{server.url.split(':')[-1].split('/')[0]}").is_file()
+    assert pace_file("elsewhere") != pace_file("elsewhere:80")
+    assert not list(tmp_path.rglob("pace*"))
 
 
 def test_the_identity_names_host_and_model_and_not_the_key(environment, server):

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import subprocess
 import sys
@@ -5,16 +6,22 @@ from collections import Counter
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.augment.tiny_masked_lm import write_masked_lm
+from tests.augment.tiny_translator import write_tiny_translator
 from tests.augment.toy import table, toy_text
+from tests.augment.toy_operator import FACTORY, NAME
+from trainables.augment import OPERATORS
+from trainables.augment import cached as cached_module
 from trainables.augment.cached import cached_stage1_set
 from trainables.augment.embedding_neighbours import EmbeddingNeighbours
 from trainables.augment.siblings import Siblings
 from trainables.augment.stage1_set import build_stage1_set
 from trainables.cache import ContentCache
-from trainables.encoder import EncoderSettings
+from trainables.encoder import EncoderSettings, encoder_digest
 from trainables.errors import ConfigurationError
 from trainables.settings import STAGE1_DATA
 
@@ -189,6 +196,47 @@ def test_what_does_not_matter_is_not_in_the_key(tmp_path):
     cached(cache, recipe="duplicated_balanced")
     cached(cache, recipe="duplicated_balanced", strength=0.5)
     assert cache.hits == {"augmentation": 2}
+
+
+def test_an_encoders_files_are_in_the_key_and_not_its_path(tmp_path, monkeypatch):
+    monkeypatch.setitem(OPERATORS, NAME, dataclasses.replace(FACTORY, uses_encoder=True))
+    cache = ContentCache(tmp_path / "cache")
+    folders = [tmp_path / name for name in ("one", "same")]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "model.safetensors").write_bytes(b"weights")
+        cached(cache, operator=NAME, encoder=EncoderSettings(name=str(folder)))
+    assert cache.hits == {"augmentation": 1}
+    (folders[0] / "model.safetensors").write_bytes(b"changed")
+    encoder_digest.cache_clear()  # as in another process
+    cached(cache, operator=NAME, encoder=EncoderSettings(name=str(folders[0])))
+    assert cache.hits == {"augmentation": 1}
+
+
+def test_the_kind_of_device_is_in_the_key_where_a_model_writes(tmp_path, monkeypatch):
+    encoder = EncoderSettings(precision="float32")
+    for computes in (True, False):
+        monkeypatch.setitem(OPERATORS, NAME, dataclasses.replace(FACTORY, computes=computes))
+        cache = ContentCache(tmp_path / str(computes))
+        for device in ("cpu", "cuda:0", "cuda:1"):
+            where = torch.device(device)
+            monkeypatch.setattr(cached_module, "resolve_device", lambda settings, where=where: where)
+            cached(cache, operator=NAME, encoder=encoder)
+        assert cache.hits == {"augmentation": 1 if computes else 2}
+
+
+@pytest.mark.parametrize("operator", ["contextual_insertion", "contextual_substitution", "back_translation"])
+def test_the_precision_is_in_the_key_where_a_model_writes(tmp_path, operator):
+    if operator == "back_translation":
+        options = {way: str(write_tiny_translator(tmp_path / way, 1)) for way in ("forward", "backward")}
+    else:
+        options = {"model": str(write_masked_lm(tmp_path / "model"))}
+    cache = ContentCache(tmp_path / "cache")
+    asked = {"operator": operator, "options": options, "recipe": "augmented_natural"}
+    asked |= {"texts": ["the drug was absorbed"], "labels": np.array([0]), "n_classes": 1}
+    for precision in ("float32", "bfloat16", "float32"):
+        cached(cache, **asked, encoder=EncoderSettings(device="cpu", precision=precision))
+    assert cache.misses == {"augmentation": 2} and cache.hits == {"augmentation": 1}
 
 
 def test_an_unknown_operator_is_a_configuration_fault(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 from tests.augment.contract import OperatorContract
 from tests.augment.toy import toy_text
 from tests.augment.wordnet_files import synonyms_of, write_wordnet
-from trainables.augment import make_operator, why_unavailable
+from trainables.augment import make_operator, operator_identity, why_unavailable
 from trainables.augment.changed import changed_words
 from trainables.augment.eda import Eda
 from trainables.augment.inflection import has_plural, inflected
@@ -106,6 +106,17 @@ def test_a_folder_without_wordnet_is_said_so(tmp_path):
         assert str(tmp_path) in str(why_unavailable(name, options))
         with pytest.raises(ConfigurationError, match="no WordNet database"):
             make_operator(name, 0.1, EncoderSettings(), options)
+
+
+@pytest.mark.parametrize("name", ["wordnet_synonyms", "eda"])
+def test_another_edition_of_wordnet_is_another_operator_to_caches(name, tmp_path):
+    one, same, other = (write_wordnet(tmp_path / edition) for edition in ("one", "same", "other"))
+    with (other / "noun.exc").open("a") as file:
+        file.write("geese goose\n")
+    identity = [operator_identity(name, {"directory": str(folder)}) for folder in (one, same, other)]
+    assert identity[0] == identity[1] != identity[2]
+    with pytest.raises(ConfigurationError, match="no WordNet database"):
+        operator_identity(name, {"directory": str(tmp_path)})
 
 
 def test_without_any_wordnet_the_ways_to_get_it_are_named(tmp_path, monkeypatch):

@@ -23,6 +23,7 @@ from tests.tiny_encoder import write_tiny_encoder
 from trainables.augment import OPERATORS
 from trainables.corpora.sample import generate_sample
 from trainables.encoder import EncoderSettings
+from trainables.errors import ConfigurationError, TrialFailed
 from trainables.prepared import RunSettings, prepare
 from trainables.replicate import draw_rows
 from trainables.settings import TrialSettings
@@ -91,6 +92,48 @@ def test_it_is_made_anew_when_it_no_longer_fits(tmp_path, make_study, data, spoi
 def test_duplicated_rows_have_no_augmentation_to_audit(tmp_path, make_study, data):
     comparison = study_of(tmp_path, make_study, stage1_data="duplicated_balanced")
     assert audit_leading(comparison, *data, print) == []
+
+
+def test_what_is_paid_for_is_never_asked_for_unasked(tmp_path, make_study, data, monkeypatch):
+    monkeypatch.setitem(OPERATORS, NAME, dataclasses.replace(FACTORY, caches=True))
+    monkeypatch.setattr(audits, "make_operator", None)
+    said = []
+    assert audit_leading(study_of(tmp_path, make_study), *data, said.append) == []
+    assert len(said) == 1 and f"study.augment adme --operator {NAME} --strength 0.3" in said[0]
+    assert load_audit(tmp_path / "adme", "search-a") is None
+
+
+@pytest.mark.parametrize(
+    "error", [TrialFailed("out of memory."), ConfigurationError("no endpoint."), OSError("disk full.")]
+)
+def test_one_that_fails_is_said_and_made_by_the_next_launch(tmp_path, make_study, data, monkeypatch, error):
+    comparison = study_of(tmp_path, make_study)
+    said = []
+
+    def fails(*arguments):
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(audits, "make_operator", fails)
+        assert audit_leading(comparison, *data, said.append) == []
+    assert f"search-a could not be audited ({error})" in said[-1]
+    assert load_audit(tmp_path / "adme", "search-a") is None
+    assert audit_leading(comparison, *data, said.append) == ["search-a"]
+
+
+def test_its_cache_keeps_to_the_studys_size(tmp_path, make_study, data, monkeypatch):
+    corpus, ready, run = data
+    sizes = []
+    make = audits.make_operator
+
+    def spy(*arguments):
+        sizes.append(arguments[-1].max_bytes)
+        return make(*arguments)
+
+    monkeypatch.setattr(audits, "make_operator", spy)
+    run = dataclasses.replace(run, cache_max_bytes=12_345)
+    audit_leading(study_of(tmp_path, make_study), corpus, ready, run, print)
+    assert sizes == [12_345]
 
 
 def test_the_report_shows_it_and_needs_no_corpus(tmp_path, make_study, data):

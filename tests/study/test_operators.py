@@ -74,6 +74,47 @@ def test_with_none_left_or_a_fixed_one_there_is_a_fault(without):
     assert "fixed" in fault and "get its dictionary." in fault
 
 
+CONTROL = "augment_single_stage"
+
+
+def tuned(arm_space, **changes):
+    """A study with a control that is tuned in a search space of its own."""
+    given = {"space": {**BOTH, "operator": ("embedding_neighbours",)}, "first": {}, "arm_trials": 2}
+    return small_config(arms=(CONTROL,), arm_spaces={CONTROL: arm_space}, **{**given, **changes})
+
+
+def test_what_only_a_controls_space_names_is_left_out_of_it(without):
+    without(toy_operator)
+    given = tuned(BOTH)
+    config, left_out = without_unavailable(given)
+    assert config == tuned({**BOTH, "operator": ("embedding_neighbours",)})
+    assert left_out == {NAME: "get its dictionary."}
+    alone = {**BOTH, "operator": (NAME,)}
+    assert without_unavailable(tuned(alone))[0] == config  # it takes those of the study's space
+    assert without_unavailable(tuned(alone, arm_trials=None))[1] == {}  # no trial would use it
+
+
+def test_a_control_with_no_operator_left_is_a_fault(without):
+    without(toy_operator)
+    space = {"strength": (0.1,)}
+    given = tuned({**BOTH, "operator": (NAME,)}, space=space)
+    assert without_unavailable(given) == (given, {})
+    [fault] = unavailable_faults(given)
+    assert f"arm_spaces['{CONTROL}']" in fault and "get its dictionary." in fault
+
+
+def test_a_resumed_study_keeps_a_controls_space_whether_or_not_it_is_tuned_now(tmp_path, without):
+    without(toy_operator)
+    started, left_out = without_unavailable(tuned(BOTH))
+    folder = resumed(tmp_path, started, left_out)
+    for trials in (None, 2):
+        config, again = without_unavailable(tuned(BOTH, arm_trials=trials), folder)
+        assert config.identity() == started.identity() and list(again) == [NAME]
+    resumed(tmp_path, tuned(BOTH), {})
+    with pytest.raises(ConfigurationError, match=f"searches the operator '{NAME}'"):
+        without_unavailable(tuned(BOTH), folder)
+
+
 def test_a_resumed_study_goes_on_without_what_it_was_started_without(tmp_path, without):
     given = small_config(space=BOTH, first=FIRST)
     started, _ = without_unavailable(given)

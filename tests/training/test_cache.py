@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from trainables import cache as module
-from trainables.cache import GRACE_S, ContentCache
+from trainables.cache import CHECKPOINT, GRACE_S, PAID_ANSWER, ContentCache
 
 
 @pytest.fixture
@@ -84,6 +84,26 @@ def test_what_was_just_written_or_read_is_kept_even_above_the_limit(cache):
         cache.put("stage1", f"new{i}", b"x" * 1000)
     assert len(cache.keys("stage1", "new")) == 20
     assert cache.keys("stage1", "key") == []
+
+
+def test_paid_answers_are_never_evicted(cache):
+    fill(cache, 3, kind=PAID_ANSWER, first_age=10_000 * GRACE_S)
+    fill(cache, 9)
+    cache.put("stage1", "new", b"x" * 1000)
+    assert cache.keys(PAID_ANSWER, "key") == ["key0", "key1", "key2"]
+    assert stored_bytes(cache) <= 10_000 and cache.keys("stage1", "key")[0] == "key4"
+
+
+def test_a_checkpoint_outlives_the_longest_pause_between_two_of_a_stage(cache):
+    day = 86_400
+    for key, days in (("long ago", 3), ("yesterday", 1)):
+        cache.put(CHECKPOINT, key, b"x" * 1000)
+        age(cache, CHECKPOINT, key, days * day)
+    fill(cache, 10)
+    cache.put("stage1", "new", b"x" * 1000)
+    assert not cache.path(CHECKPOINT, "long ago").exists()
+    assert cache.path(CHECKPOINT, "yesterday").exists()
+    assert cache.keys("stage1", "key")[0] == "key3"
 
 
 def test_a_half_written_file_is_left_until_its_writer_must_be_dead(cache):

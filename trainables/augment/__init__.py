@@ -41,6 +41,8 @@ class OperatorFactory:
     has_identity
         Whether the output depends on what options do not show (a folder's files, the environment): the module has
         ``identity(**options)``, which returns it for cache keys.
+    computes
+        Whether a model writes the texts, where and in the precision in which the encoder computes.
     """
 
     module: str
@@ -49,6 +51,7 @@ class OperatorFactory:
     options: tuple[str, ...] = ()
     caches: bool = False
     has_identity: bool = False
+    computes: bool = False
 
     def __call__(
         self,
@@ -68,9 +71,15 @@ _CONTEXTUAL_OPTIONS = ("model", "top_k", "temperature", "masked_at_once")
 OPERATORS: dict[str, OperatorFactory] = {
     "embedding_neighbours": OperatorFactory("trainables.augment.embedding_neighbours", 3, uses_encoder=True),
     "wordnet_synonyms": OperatorFactory(
-        "trainables.augment.wordnet_synonyms", 2, uses_encoder=False, options=("directory",)
+        "trainables.augment.wordnet_synonyms",
+        2,
+        uses_encoder=False,
+        options=("directory",),
+        has_identity=True,
     ),
-    "eda": OperatorFactory("trainables.augment.eda", 2, uses_encoder=False, options=("directory",)),
+    "eda": OperatorFactory(
+        "trainables.augment.eda", 2, uses_encoder=False, options=("directory",), has_identity=True
+    ),
     "aeda": OperatorFactory("trainables.augment.aeda", 2, uses_encoder=False),
     "random_swap": OperatorFactory("trainables.augment.random_swap", 2, uses_encoder=False),
     "random_delete": OperatorFactory("trainables.augment.random_delete", 2, uses_encoder=False),
@@ -84,6 +93,7 @@ OPERATORS: dict[str, OperatorFactory] = {
         uses_encoder=False,
         options=("forward", "backward", "temperature", "top_k"),
         has_identity=True,
+        computes=True,
     ),
     "contextual_insertion": OperatorFactory(
         "trainables.augment.contextual_insertion",
@@ -91,6 +101,7 @@ OPERATORS: dict[str, OperatorFactory] = {
         uses_encoder=True,
         options=_CONTEXTUAL_OPTIONS,
         has_identity=True,
+        computes=True,
     ),
     "contextual_substitution": OperatorFactory(
         "trainables.augment.contextual_substitution",
@@ -98,6 +109,7 @@ OPERATORS: dict[str, OperatorFactory] = {
         uses_encoder=True,
         options=_CONTEXTUAL_OPTIONS,
         has_identity=True,
+        computes=True,
     ),
     "paraphrase": OperatorFactory(
         "trainables.augment.paraphrase",

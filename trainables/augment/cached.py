@@ -14,11 +14,11 @@ import numpy.typing as npt
 from trainables.augment import OPERATORS, make_operator, operator_identity
 from trainables.augment.stage1_set import Stage1Set, build_stage1_set
 from trainables.cache import ContentCache
-from trainables.encoder import EncoderSettings
+from trainables.encoder import EncoderSettings, encoder_digest, resolve_device, resolve_precision
 from trainables.lease import lease
 from trainables.settings import digest_of
 
-_VERSION = 2  # raise when build_stage1_set's output or the layout of an entry changes
+_VERSION = 3  # raise when build_stage1_set's output or the layout of an entry changes
 _KIND = "augmentation"
 
 
@@ -44,7 +44,8 @@ def cached_stage1_set(
 
     The key covers the training rows themselves, so neither another order of the corpus nor another draw can
     be mistaken for this one. Where the recipe duplicates, operator and strength do not enter; where the operator
-    does not use the encoder, the encoder does not.
+    does not use the encoder, the encoder does not. Where a model writes the texts, the kind of device and the
+    precision that it computes in enter: another rounding may choose another word.
 
     Raises
     ------
@@ -61,9 +62,8 @@ def cached_stage1_set(
             "n_classes": n_classes,
             "recipe": recipe,
             "operator": [identity, strength, dict(options or {})] if augments else None,
-            "encoder": [encoder.name, encoder.revision]
-            if augments and OPERATORS[operator].uses_encoder
-            else None,
+            "encoder": encoder_digest(encoder) if augments and OPERATORS[operator].uses_encoder else None,
+            "computed": _numerics(encoder) if augments and OPERATORS[operator].computes else None,
             "copies": copies,
             "seed": seed,
         },
@@ -87,6 +87,10 @@ def cached_stage1_set(
         )
         cache.put(_KIND, key, _pack(made))
         return made
+
+
+def _numerics(encoder: EncoderSettings) -> list[str]:
+    return [resolve_device(encoder).type, str(resolve_precision(encoder))]
 
 
 def _rows_digest(texts: Sequence[str], labels: npt.NDArray[np.int64]) -> str:

@@ -14,7 +14,7 @@ from trainables.augment.word_order import (
     random_pairs,
     swap_words,
 )
-from trainables.augment.wordnet import why_no_wordnet
+from trainables.augment.wordnet import why_no_wordnet, wordnet_digest
 from trainables.augment.wordnet_synonyms import Synonyms, WordNetSynonyms, load_synonyms
 from trainables.augment.words import split
 from trainables.encoder import EncoderSettings
@@ -102,6 +102,11 @@ class Eda(WordOperator):
 def why_unavailable(directory: str | None = None) -> str | None:
     """Return why WordNet cannot be read, and how to get it; None where it can."""
     return why_no_wordnet(directory)
+
+
+def identity(directory: str | None = None) -> list[str]:
+    """Return the digest of WordNet's files, for cache keys."""
+    return [wordnet_digest(directory)]
 
 
 def build(strength: float, encoder: EncoderSettings, directory: str | None = None) -> Eda:

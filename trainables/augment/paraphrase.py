@@ -15,16 +15,15 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from trainables.augment.chat_endpoint import Answer, ChatEndpoint, settings_faults, settings_of
-from trainables.augment.rate_limit import RateLimit
+from trainables.augment.rate_limit import RateLimit, pace_file
 from trainables.augment.whole_text import WholeTextOperator, is_rewriting
-from trainables.cache import ContentCache
+from trainables.cache import PAID_ANSWER, ContentCache
 from trainables.corpora.download import cache_folder
 from trainables.encoder import EncoderSettings
 from trainables.settings import digest_of
 
 PROMPT_VERSION = 1  # raise when the prompt changes
 INSTRUCTION_WORDS = 120  # of the prompt, about, without the text
-_KIND = "paraphrase"
 _TRIES = 2
 _PROMPT = (
     "You rewrite sentences for a text-classification data set. Rewrite the user's text so that it says the same in "
@@ -123,7 +122,7 @@ class Paraphrase(WholeTextOperator):
             },
             length=40,
         )
-        stored = self._cache.get(_KIND, key)
+        stored = self._cache.get(PAID_ANSWER, key)
         if stored is not None:
             return Answer(**json.loads(stored))
         answer = self._endpoint.ask(
@@ -135,7 +134,9 @@ class Paraphrase(WholeTextOperator):
             seed=(seed * _TRIES + number) % 2**31,
             temperature=self.temperature,
         )
-        self._cache.put(_KIND, key, json.dumps({"text": answer.text, "finished": answer.finished}).encode())
+        self._cache.put(
+            PAID_ANSWER, key, json.dumps({"text": answer.text, "finished": answer.finished}).encode()
+        )
         with self._counting:
             self.calls += 1
         return answer
@@ -184,6 +185,7 @@ def build(
     """
     del encoder
     settings = settings_of(os.environ)
-    kept = cache or ContentCache(cache_folder())
-    limit = RateLimit(kept.root / _KIND / f"pace-{settings.host.replace(':', '-')}", settings.per_minute)
+    # A folder of its own: a cache evicts whatever else lies in its folder, and corpora lie beside this one.
+    kept = cache or ContentCache(cache_folder() / "answers")
+    limit = RateLimit(pace_file(settings.host), settings.per_minute)
     return Paraphrase(ChatEndpoint(settings, limit), kept, strength, temperature=temperature)

@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 import fcntl
+import os
+import tempfile
 import threading
 import time
 from pathlib import Path
+
+from trainables.settings import digest_of
+
+
+def pace_file(host: str) -> Path:
+    """Return where the processes of one user on this machine keep the pace of an endpoint.
+
+    It is in the machine's own temporary folder: not every network mount can lock a file, and a cache evicts.
+    """
+    return Path(tempfile.gettempdir()) / f"imbalance-study-{os.getuid()}" / f"pace-{digest_of(host)}"
 
 
 class RateLimit:

@@ -6,6 +6,7 @@ from the most frequent sense down, data files that synsets point into by byte, a
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Callable
 from functools import lru_cache
@@ -18,6 +19,7 @@ _DEBIAN = Path("/usr/share/wordnet")
 NOUN, VERB, ADJECTIVE, ADVERB = _PARTS = ("noun", "verb", "adj", "adv")
 _SENSE_TYPES = {"1": NOUN, "2": VERB, "3": ADJECTIVE, "4": ADVERB, "5": ADJECTIVE}
 _NEEDED = ("cntlist.rev", *(f"{kind}.{part}" for kind in ("index", "data") for part in _PARTS))
+_EXCEPTIONS = {NOUN: "noun.exc", VERB: "verb.exc"}
 
 
 class Sense(NamedTuple):
@@ -44,7 +46,7 @@ class WordNet:
             key, _, count = line.split()
             lemma, _, rest = key.partition("%")
             self._counts[lemma, _SENSE_TYPES[rest[0]]] += int(count)
-        self._bases = {part: _exceptions(read(f"{part}.exc")) for part in (NOUN, VERB)}
+        self._bases = {part: _exceptions(read(name)) for part, name in _EXCEPTIONS.items()}
         self._irregular: dict[tuple[str, str], list[str]] = defaultdict(list)
         for part, bases in self._bases.items():
             for form, lemmas in bases.items():
@@ -114,10 +116,30 @@ def load_wordnet(directory: str | None = None) -> WordNet:
     ConfigurationError
         It is in none of them.
     """
+    return WordNet(_readable(directory))
+
+
+@lru_cache(maxsize=1)
+def wordnet_digest(directory: str | None = None) -> str:
+    """Return a digest of the files that :func:`load_wordnet` reads: two editions make two sets of synonyms.
+
+    Raises
+    ------
+    ConfigurationError
+        As in :func:`load_wordnet`.
+    """
+    read = _readable(directory)
+    whole = hashlib.sha256()
+    for name in (*_NEEDED, *_EXCEPTIONS.values()):
+        whole.update(hashlib.sha256(read(name)).digest())
+    return whole.hexdigest()[:16]
+
+
+def _readable(directory: str | None) -> Callable[[str], bytes]:
     read = _reader(directory)
     if read is None:
         raise ConfigurationError(str(why_no_wordnet(directory)))
-    return WordNet(read)
+    return read
 
 
 def _reader(directory: str | None) -> Callable[[str], bytes] | None:

@@ -24,6 +24,7 @@ from trainables.augment.wordnet import (
     WordNet,
     load_wordnet,
     why_no_wordnet,
+    wordnet_digest,
 )
 from trainables.encoder import EncoderSettings
 
@@ -185,6 +186,11 @@ def load_synonyms(directory: str | None = None) -> Synonyms:
 def why_unavailable(directory: str | None = None) -> str | None:
     """Return why WordNet cannot be read, and how to get it; None where it can."""
     return why_no_wordnet(directory)
+
+
+def identity(directory: str | None = None) -> list[str]:
+    """Return the digest of WordNet's files, for cache keys."""
+    return [wordnet_digest(directory)]
 
 
 def build(strength: float, encoder: EncoderSettings, directory: str | None = None) -> WordNetSynonyms:
