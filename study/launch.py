@@ -77,7 +77,7 @@ def checked(
     uri = tracking_uri(folder.storage, args.tracking_uri)
     if not stored:
         faults += tracking_faults(uri)
-    encoder = preflight.encoder_settings(config)
+    encoder = preflight.trial_encoder(config)
     encoder_wrong = encoder_faults(encoder)
     faults += encoder_wrong
     corpus = preflight.collect(
@@ -159,7 +159,7 @@ def facts_of(
 
 def numerics_of(config: StudyConfig, connection: cluster.Connection | None) -> dict[str, str]:
     """Return what else decides a trial's numbers: gains pair runs of one encoder on one kind of device alone."""
-    encoder = preflight.encoder_settings(config)
+    encoder = preflight.trial_encoder(config)
     device = "cuda" if cluster.trains_on_gpus(config, connection) else "cpu"
     return {"encoder_digest": encoder_digest(encoder), "device": device}
 

@@ -5,8 +5,10 @@ import pytest
 from study import cluster
 from study.cluster import Connection, trains_on_gpus, trial_resources
 from study.launch import numerics_of
+from study.preflight import trial_encoder
 from tests.study.simulation import small_config
 from tests.tiny_encoder import write_tiny_encoder
+from trainables.encoder import resolve_device
 from trainables.errors import ConfigurationError
 
 HERE, JOINED = Connection(False, ""), Connection(True, "")
@@ -90,6 +92,15 @@ def test_the_device_of_a_joined_cluster_does_not_hang_on_its_nodes_of_this_momen
         for there in (0, 2):
             machine(cpus=4, gpus=there)
             assert numerics_of(config, JOINED)["device"] == device
+
+
+def test_a_trial_without_a_gpu_computes_on_the_cpu_of_a_machine_that_has_one(monkeypatch):
+    monkeypatch.setattr(cluster.torch.cuda, "is_available", lambda: True)
+    devices = {
+        gpus: resolve_device(trial_encoder(small_config(gpus_per_trial=gpus))).type
+        for gpus in (0.0, 0, 0.5, 1.0, None)
+    }
+    assert devices == {0: "cpu", 0.5: "cuda", 1.0: "cuda", None: "cuda"}
 
 
 def test_what_fits_nowhere_is_a_fault(machine, tiny):
