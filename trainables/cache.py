@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import os
 import shutil
 import tempfile
@@ -14,12 +15,15 @@ from pathlib import Path
 DEFAULT_MAX_BYTES = 20 * 10**9
 # An entry that was written or read so short a time ago is in use: it is never evicted.
 GRACE_S = 900.0
-_ABANDONED_S = 86_400.0  # after which a half-written file belongs to no living process
+_ABANDONED_S = 86_400.0  # after which a half-written file or a checkpoint belongs to no living process
+CHECKPOINT = "checkpoint"  # the kind that its writer needs for as long as it lives, however seldom it writes one
 _SHARE_BETWEEN_SWEEPS = 0.02  # of the limit that a process writes before it looks at the whole folder again
 _DIGEST_BYTES = hashlib.sha256().digest_size
 _WRITING = ".writing-"
 
+_log = logging.getLogger(__name__)
 _written_since_sweep: dict[Path, int] = {}
+_warned: set[Path] = set()
 
 
 @dataclass
@@ -31,7 +35,8 @@ class ContentCache:
 
     The folder is bounded: whoever writes removes the entries that were used longest ago, of whatever kind, until
     the rest fits. Look-ups count as use. Several processes may do so at once; a reader whose entry is removed
-    finds it missing, or reads it to the end where it had opened it.
+    finds it missing, or reads it to the end where it had opened it. What was used within :data:`GRACE_S` stays, and a
+    checkpoint for a day: the stage that wrote it has no other.
 
     Attributes
     ----------
@@ -46,6 +51,8 @@ class ContentCache:
         Damaged entries among the misses.
     evicted
         Entries that this object removed to make room.
+    unwritten
+        Entries that :meth:`offer` could not write.
     """
 
     root: Path
@@ -54,6 +61,7 @@ class ContentCache:
     misses: dict[str, int] = field(default_factory=dict)
     corrupt: dict[str, int] = field(default_factory=dict)
     evicted: int = 0
+    unwritten: int = 0
 
     def path(self, kind: str, key: str) -> Path:
         """Return where the entry of a kind (``"augmentation"``, ``"stage1"``, …) lies."""
@@ -98,9 +106,24 @@ class ContentCache:
             raise
         self._bound(len(content))
 
+    def offer(self, kind: str, key: str, content: bytes) -> None:
+        """Store bytes that can be computed again, or warn once that the folder takes none: a run needs no entry."""
+        try:
+            self.put(kind, key, content)
+        except OSError as error:
+            self.unwritten += 1
+            if self.root not in _warned:
+                _warned.add(self.root)
+                _log.warning(
+                    "the cache %s cannot be written (%s): training goes on, but what it finishes is not kept for "
+                    "other trials, and an interrupted stage begins anew",
+                    self.root, error,
+                )  # fmt: skip
+
     def remove(self, kind: str, key: str) -> None:
-        """Remove an entry, if it is there."""
-        self.path(kind, key).unlink(missing_ok=True)
+        """Remove an entry, if it is there and the folder allows it; one that stays is evicted in time."""
+        with contextlib.suppress(OSError):
+            self.path(kind, key).unlink(missing_ok=True)
 
     def _bound(self, written: int) -> None:
         """Sweep now and then: looking at every file of a network mount takes its time."""
@@ -117,9 +140,10 @@ class ContentCache:
         limit = min(self.max_bytes, (shutil.disk_usage(self.root).free + total) // 2)
         for used, size, path in entries:
             half_written = path.name.startswith(_WRITING)
+            lasting = half_written or path.relative_to(self.root).parts[0] == CHECKPOINT
             if total <= limit and not half_written:
                 continue
-            if newest - used < (_ABANDONED_S if half_written else GRACE_S):
+            if newest - used < (_ABANDONED_S if lasting else GRACE_S):
                 continue
             with contextlib.suppress(FileNotFoundError):  # another process sweeps too
                 path.unlink()

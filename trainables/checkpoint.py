@@ -14,14 +14,13 @@ from typing import Any
 import torch
 from safetensors.torch import load, save
 
-from trainables.cache import ContentCache
+from trainables.cache import CHECKPOINT, ContentCache
 from trainables.running_stage import RunningStage, StageState
 from trainables.stage import StageReport, train_stage
 from trainables.tokens import TokenisedTexts
 from trainables.world import World
 
 EVERY_S = 300.0
-_KIND = "checkpoint"
 _STEPS_PER_QUESTION = 20  # several workers must agree on when to write, and ask one another so often only
 
 
@@ -60,7 +59,7 @@ class StageCheckpoint:
     def load(self, world: World) -> StageState | None:
         """Return the state that this worker goes on from, or None where not every worker finds the same one."""
         self._written = time.monotonic()
-        content = self._cache.get(_KIND, self._key)
+        content = self._cache.get(CHECKPOINT, self._key)
         state = unpack_state(content, world) if content is not None else None
         steps = world.gather(state.step if state is not None else 0)
         return state if len(set(steps)) == 1 else None
@@ -74,13 +73,13 @@ class StageCheckpoint:
             return
         content = pack_state(stage.state(), world)
         if content is not None:
-            self._cache.put(_KIND, self._key, content)
+            self._cache.offer(CHECKPOINT, self._key, content)
         self._written = time.monotonic()
 
     def remove(self, world: World) -> None:
         """Remove the checkpoint of a finished stage."""
         if world.rank == 0:
-            self._cache.remove(_KIND, self._key)
+            self._cache.remove(CHECKPOINT, self._key)
 
     def _is_due(self) -> bool:
         return time.monotonic() - self._written >= self._every_s

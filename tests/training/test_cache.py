@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from concurrent.futures import ThreadPoolExecutor
 
@@ -84,6 +85,36 @@ def test_what_was_just_written_or_read_is_kept_even_above_the_limit(cache):
         cache.put("stage1", f"new{i}", b"x" * 1000)
     assert len(cache.keys("stage1", "new")) == 20
     assert cache.keys("stage1", "key") == []
+
+
+def test_a_checkpoint_lasts_as_long_as_its_stage_may_take_to_the_next_one(cache):
+    for key in ("dead", "live"):
+        cache.put("checkpoint", key, b"x" * 1000)
+        cache.put("stage1", key, b"x" * 1000)
+    for key, hours in (("dead", 30), ("live", 3)):
+        age(cache, "checkpoint", key, hours * 3600)
+        age(cache, "stage1", key, hours * 3600)
+    for i in range(9):
+        cache.put("augmentation", f"new{i}", b"x" * 1000)
+    assert cache.keys("stage1", "dead") == cache.keys("stage1", "live") == []
+    assert (cache.keys("checkpoint", "dead"), cache.keys("checkpoint", "live")) == ([], ["live"])
+
+
+def test_what_cannot_be_written_is_counted_and_told_once(cache, monkeypatch, caplog):
+    def full(source, target):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(module, "_warned", set())
+    cache.offer("stage1", "before", b"content")
+    monkeypatch.setattr(module.os, "replace", full)
+    for key in ("one", "two"):
+        cache.offer("stage1", key, b"content")
+        with pytest.raises(OSError, match="No space"):
+            cache.put("paraphrase", key, b"paid for")
+    assert cache.unwritten == 2
+    assert len(caplog.records) == 1 and "No space left on device" in caplog.text
+    assert cache.get("stage1", "before") == b"content"
+    assert [path.name for path in cache.root.rglob("*") if path.is_file()] == ["before"]
 
 
 def test_a_half_written_file_is_left_until_its_writer_must_be_dead(cache):
