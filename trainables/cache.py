@@ -16,7 +16,7 @@ DEFAULT_MAX_BYTES = 20 * 10**9
 # An entry that was written or read so short a time ago is in use: it is never evicted.
 GRACE_S = 900.0
 _ABANDONED_S = 86_400.0  # after which a half-written file or a checkpoint belongs to no living process
-CHECKPOINT = "checkpoint"  # the kind that its writer needs for as long as it lives, however seldom it writes one
+CHECKPOINT = "checkpoint"  # the kind whose writer has no other, however seldom it writes one
 _SHARE_BETWEEN_SWEEPS = 0.02  # of the limit that a process writes before it looks at the whole folder again
 _DIGEST_BYTES = hashlib.sha256().digest_size
 _WRITING = ".writing-"

@@ -156,7 +156,11 @@ def test_workers_that_look_at_their_losses_seldom_stop_after_the_same_step(
         taken.clear()
         with pytest.raises(TrialFailed) as failure:
             train_stage(
-                build_classifier(encoder, 3, seed=1), *toy, steps=steps, learning_rate=1e-3, world=Lonely(1, 2)
+                build_classifier(encoder, 3, seed=1),
+                *toy,
+                steps=steps,
+                learning_rate=1e-3,
+                world=Lonely(1, 2),
             )
         return str(failure.value), list(taken)
 
