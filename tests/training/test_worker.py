@@ -188,6 +188,47 @@ def train_workers():
                 continue
 
 
+class FailsOnTheSecond(PreparedCorpus):
+    """Rows that the second worker of a group cannot be given, as if its memory alone had run out."""
+
+    def __getattribute__(self, name):
+        if name == "validation_tokens" and World.from_distributed().rank == 1:
+            raise TrialFailed("the second worker's memory ran out")
+        return super().__getattribute__(name)
+
+
+@pytest.mark.slow
+def test_a_worker_that_fails_alone_leaves_no_other_waiting(encoder, prepared, tmp_path, monkeypatch):
+    """The first worker waits for it in the sum of a gradient, until the sum times out if nobody ends the group."""
+    import ray
+    from ray.train import UserCallback
+
+    class Recorder(UserCallback):
+        def after_report(self, run_context, metrics, checkpoint):
+            with (tmp_path / "reports").open("a") as file:
+                file.write(f"{metrics[0]['replicates']} {metrics[0]['failure']}\n")
+
+    monkeypatch.setattr(worker, "_COLLECTIVE_TIMEOUT_S", 60)
+    monkeypatch.setenv("RAY_TRAIN_V2_ENABLED", "1")
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    ray.init(address="local", num_cpus=2, include_dashboard=True, log_to_driver=False)
+    try:
+        run_in_worker_group(
+            job((0, 1), arm="vanilla", stage2_steps=20),
+            ray.put(FailsOnTheSecond(**vars(prepared))),
+            run_settings(encoder, tmp_path / "cache"),
+            2,
+            {"CPU": 0.5},
+            False,
+            str(tmp_path / "ray"),
+            "failing",
+            [Recorder()],
+        )
+    finally:
+        ray.shutdown()
+    assert (tmp_path / "reports").read_text() == "0 replicate 0: the second worker's memory ran out\n"
+
+
 @pytest.mark.slow
 def test_a_lost_worker_costs_the_steps_since_the_last_checkpoint(encoder, prepared, tmp_path, monkeypatch):
     import ray
