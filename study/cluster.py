@@ -47,7 +47,7 @@ class TrialResources:
     concurrency
         Trials at a time.
     sharing
-        A sentence that says how trials share GPUs, where an estimate decided it.
+        A sentence that says how trials share GPUs, or wait for them, where the study leaves it open.
     """
 
     workers: int
@@ -136,13 +136,14 @@ def has_gpus(connection: Connection | None) -> bool:
     return torch.cuda.is_available()
 
 
-def trains_on_gpus(config: StudyConfig) -> bool:
-    """Return whether a study's trials train on GPUs: as it says, or where it does not say, if there are any."""
+def trains_on_gpus(config: StudyConfig, connection: Connection | None) -> bool:
+    """Return whether a study's trials train on GPUs: as it says, or where it does not say, if there may be any.
+
+    On a joined cluster that does not hang on the GPU nodes of this moment: trials wait for those that come.
+    """
     if config.gpus_per_trial is not None:
         return config.gpus_per_trial > 0
-    if ray.is_initialized():
-        return bool(ray.cluster_resources().get("GPU", 0) > 0)
-    return torch.cuda.is_available()
+    return (connection is not None and connection.joined) or torch.cuda.is_available()
 
 
 def gpu_share(config: StudyConfig, gpu_bytes: int, cpus_per_gpu: float) -> tuple[float, str]:
@@ -192,9 +193,10 @@ def _gpus_of_a_worker(
         return config.gpus_per_trial, ""
     gpus = total.get("GPU", 0)
     if not gpus and connection.joined:
-        raise ConfigurationError(
-            "gpus_per_trial is not given, and the cluster has no GPU at this moment to fit it to. Wait until a GPU "
-            "node has joined, or give --set gpus_per_trial=1 (0 trains on CPUs)."
+        return 1.0, (
+            "The cluster has no GPU at this moment: every worker waits for one whole GPU, until the cluster starts "
+            "GPU nodes. Launched again once there is one, trials share it by its memory; --set gpus_per_trial=0 "
+            "trains on CPUs."
         )
     if not gpus:
         return 0.0, ""
@@ -217,7 +219,7 @@ def trial_resources(config: StudyConfig, connection: Connection) -> TrialResourc
     Raises
     ------
     ConfigurationError
-        Not even one trial fits on this machine, or GPUs are to be shared and there is none yet.
+        Not even one trial fits on this machine.
     """
     total = ray.cluster_resources()
     workers = config.workers_per_trial

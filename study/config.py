@@ -96,7 +96,8 @@ class StudyConfig:
         Seed of the study.
     workers_per_trial, cpus_per_trial, gpus_per_trial, concurrency
         Resources; ``concurrency`` None: as many trials as fit; ``gpus_per_trial`` None: as many trials share a GPU
-        as its memory holds by an estimate, and every one of several workers gets a whole GPU.
+        as its memory holds by an estimate, and every one of several workers gets a whole GPU, as does a trial on a
+        cluster that has no GPU yet.
     cache_gb
         Size in GB that the cache of augmentations, stages and checkpoints is kept to.
     checkpoint_every_s

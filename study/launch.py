@@ -51,9 +51,16 @@ VERSIONED = ("ray", "torch", "transformers", "optuna", "mlflow", "nlpaug", "pand
 
 
 def checked(
-    config: StudyConfig, args: argparse.Namespace
+    config: StudyConfig, args: argparse.Namespace, connection: cluster.Connection | None
 ) -> tuple[StudyFolder, Corpus, PreparedCorpus, RunSettings, str]:
     """Check everything that can be checked before anything is spent.
+
+    Parameters
+    ----------
+    config, args
+        The study, and how it was asked for.
+    connection
+        The cluster that was joined, None where there is none.
 
     Raises
     ------
@@ -70,7 +77,7 @@ def checked(
     uri = tracking_uri(folder.storage, args.tracking_uri)
     if not stored:
         faults += tracking_faults(uri)
-    encoder = preflight.encoder_settings(config)
+    encoder = preflight.trial_encoder(config)
     encoder_wrong = encoder_faults(encoder)
     faults += encoder_wrong
     corpus = preflight.collect(
@@ -90,7 +97,7 @@ def checked(
             ),
         )
     if corpus is not None and not stored and not encoder_wrong and not args.fresh:
-        faults += resume_faults(folder, config, corpus.digest, numerics_of(config))
+        faults += resume_faults(folder, config, corpus.digest, numerics_of(config, connection))
     if prepared is not None and config.n_max is not None:
         imposed = [ratio for ratio in config.imbalance_ratios if isinstance(ratio, float)]
         faults += count_faults(prepared, imposed, config.profile, config.n_max)
@@ -114,7 +121,12 @@ def checked(
 
 
 def facts_of(
-    config: StudyConfig, corpus: Corpus, folder: StudyFolder, identity: str, uri: str
+    config: StudyConfig,
+    corpus: Corpus,
+    folder: StudyFolder,
+    identity: str,
+    uri: str,
+    numerics: dict[str, str],
 ) -> dict[str, Any]:
     """Return what ``study.json`` says of a study."""
     return {
@@ -132,7 +144,7 @@ def facts_of(
             "is_sample": corpus.is_sample,
         },
         "encoder": config.encoder,
-        "numerics": numerics_of(config),
+        "numerics": numerics,
         "ratios": list(config.imbalance_ratios),
         "config": config.identity(),
         "mlflow": {"tracking_uri": uri, "experiment": config.name},
@@ -145,10 +157,10 @@ def facts_of(
     }
 
 
-def numerics_of(config: StudyConfig) -> dict[str, str]:
+def numerics_of(config: StudyConfig, connection: cluster.Connection | None) -> dict[str, str]:
     """Return what else decides a trial's numbers: gains pair runs of one encoder on one kind of device alone."""
-    encoder = preflight.encoder_settings(config)
-    device = "cuda" if cluster.trains_on_gpus(config) else "cpu"
+    encoder = preflight.trial_encoder(config)
+    device = "cuda" if cluster.trains_on_gpus(config, connection) else "cpu"
     return {"encoder_digest": encoder_digest(encoder), "device": device}
 
 
@@ -177,7 +189,7 @@ def launch(args: argparse.Namespace) -> int:
     given = load_study_file(args.name, preset, overrides)
     existing = None if args.fresh else StudyFolder(Path(args.storage).resolve(), given.name)
     config, left_out = without_unavailable(given, existing)
-    folder, corpus, prepared, run, uri = checked(config, args)
+    folder, corpus, prepared, run, uri = checked(config, args, connection)
     connection = connection or cluster.start_here(config)
     resources = cluster.trial_resources(config, connection)
     console.print(connection.sentence, highlight=False)
@@ -193,7 +205,8 @@ def launch(args: argparse.Namespace) -> int:
         if aside is not None:
             console.print(f"The earlier study lies in {aside}.", highlight=False, soft_wrap=True)
     with folder.locked():
-        facts = {**facts_of(config, corpus, folder, study_id(folder), uri), FACT: left_out}
+        numerics = numerics_of(config, connection)
+        facts = {**facts_of(config, corpus, folder, study_id(folder), uri, numerics), FACT: left_out}
         folder.write_facts(facts)
         ledger = Ledger(folder.ledger)
         announce_resumed(ledger, console)

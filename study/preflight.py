@@ -6,7 +6,7 @@ import importlib.metadata
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
@@ -215,3 +215,12 @@ def encoder_settings(config: StudyConfig) -> EncoderSettings:
         layers=config.encoder_layers,
         max_length=config.max_length,
     )
+
+
+def trial_encoder(config: StudyConfig) -> EncoderSettings:
+    """Return the encoder as a study's trials compute with it: on no GPU that Ray has not given them.
+
+    Ray hides the GPUs of the machine from nobody, so that ``auto`` would take one.
+    """
+    encoder = encoder_settings(config)
+    return replace(encoder, device="cpu") if config.gpus_per_trial == 0 else encoder

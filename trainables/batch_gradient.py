@@ -64,6 +64,11 @@ class BatchGradient:
         Data type that the model computes in.
     world
         The workers that share the batches.
+
+    Attributes
+    ----------
+    failure
+        Why this one of several workers computes no gradient any more; None as long as it does.
     """
 
     def __init__(
@@ -86,6 +91,7 @@ class BatchGradient:
         self._world = world
         self._cost = model_flops(model, backward=True)
         self._budget = token_budget("training", model, precision)
+        self.failure: str | None = None
 
     def of(self, batch: Rows, loss: Loss, progress: float) -> BatchWork:
         """Compute the gradient of the mean loss of a batch, over all workers.
@@ -100,7 +106,8 @@ class BatchGradient:
         Raises
         ------
         TrialFailed
-            Not even one row fits in memory.
+            Not even one row fits in memory. One of several workers keeps the reason in :attr:`failure` instead and
+            adds NaN to this sum and every further one, until all of them look at their losses after the same step.
         """
         rows = shard(batch, self._world.rank, self._world.size)
         before = self._random_state()
@@ -118,18 +125,22 @@ class BatchGradient:
             self._optimizer.discard()
             self._load_random_state(before)
 
-        try:
-            parts = self._budget.run(rows, self._lengths, backward, undo)
-        except TrialFailed:
-            self._optimizer.gradient.fill_(
-                torch.nan
-            )  # the other workers wait for this sum: it stops them too
-            self._world.all_reduce_mean(self._optimizer.gradient)
-            raise
-        if not parts:
+        parts: list[tuple[torch.Tensor, int]] = []
+        value = torch.zeros((), device=self._device)
+        if self.failure is None:
+            try:
+                parts = self._budget.run(rows, self._lengths, backward, undo)
+            except TrialFailed as error:
+                if self._world.size == 1:
+                    raise
+                self.failure = str(error)
+        if self.failure is not None:
+            # The other workers wait for this sum, and it stops them too.
+            self._optimizer.gradient.fill_(torch.nan)
+            value.fill_(torch.nan)
+        elif not parts:
             self._optimizer.collect()
         self._world.all_reduce_mean(self._optimizer.gradient)
-        value = torch.zeros((), device=self._device)
         for part_value, _ in parts:
             value = value + part_value
         lengths = self._lengths[rows]

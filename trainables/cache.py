@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import os
 import shutil
 import tempfile
@@ -23,7 +24,9 @@ _SHARE_BETWEEN_SWEEPS = 0.02  # of the limit that a process writes before it loo
 _DIGEST_BYTES = hashlib.sha256().digest_size
 _WRITING = ".writing-"
 
+_log = logging.getLogger(__name__)
 _written_since_sweep: dict[Path, int] = {}
+_warned: set[Path] = set()
 
 
 @dataclass
@@ -51,6 +54,8 @@ class ContentCache:
         Damaged entries among the misses.
     evicted
         Entries that this object removed to make room.
+    unwritten
+        Entries that :meth:`offer` could not write.
     """
 
     root: Path
@@ -59,6 +64,7 @@ class ContentCache:
     misses: dict[str, int] = field(default_factory=dict)
     corrupt: dict[str, int] = field(default_factory=dict)
     evicted: int = 0
+    unwritten: int = 0
 
     def path(self, kind: str, key: str) -> Path:
         """Return where the entry of a kind (``"augmentation"``, ``"stage1"``, …) lies."""
@@ -103,9 +109,24 @@ class ContentCache:
             raise
         self._bound(len(content))
 
+    def offer(self, kind: str, key: str, content: bytes) -> None:
+        """Store bytes that can be computed again, or warn once that the folder takes none: a run needs no entry."""
+        try:
+            self.put(kind, key, content)
+        except OSError as error:
+            self.unwritten += 1
+            if self.root not in _warned:
+                _warned.add(self.root)
+                _log.warning(
+                    "the cache %s cannot be written (%s): training goes on, but what it finishes is not kept for "
+                    "other trials, and an interrupted stage begins anew",
+                    self.root, error,
+                )  # fmt: skip
+
     def remove(self, kind: str, key: str) -> None:
-        """Remove an entry, if it is there."""
-        self.path(kind, key).unlink(missing_ok=True)
+        """Remove an entry, if it is there and the folder allows it; one that stays is evicted in time."""
+        with contextlib.suppress(OSError):
+            self.path(kind, key).unlink(missing_ok=True)
 
     def _bound(self, written: int) -> None:
         """Sweep now and then: looking at every file of a network mount takes its time."""

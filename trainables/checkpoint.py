@@ -73,7 +73,7 @@ class StageCheckpoint:
             return
         content = pack_state(stage.state(), world)
         if content is not None:
-            self._cache.put(CHECKPOINT, self._key, content)
+            self._cache.offer(CHECKPOINT, self._key, content)
         self._written = time.monotonic()
 
     def remove(self, world: World) -> None:

@@ -125,6 +125,7 @@ def run_replicate(
     diagnostics |= {
         "cache_corrupt": float(sum(cache.corrupt.values())),
         "cache_evicted": float(cache.evicted),
+        "cache_unwritten": float(cache.unwritten),
     }
     return ReplicateOutcome(replicate, metrics, posthoc, seconds, diagnostics)
 

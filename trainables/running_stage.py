@@ -43,13 +43,21 @@ class StageProgress:
 
     Losses are added up on the device.
 
+    Parameters
+    ----------
+    device
+        Where they are.
+    gradient
+        What computes them, and may know why it could not.
+
     Attributes
     ----------
     rows, real_tokens, padded_tokens, flops
         As in :class:`trainables.stage.StageReport`.
     """
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, gradient: BatchGradient) -> None:
+        self._gradient = gradient
         self.rows = self.real_tokens = self.padded_tokens = 0
         self.flops = 0.0
         self._started = time.perf_counter()
@@ -79,7 +87,8 @@ class StageProgress:
         """Raise :class:`~trainables.errors.TrialFailed` if anything was not finite."""
         if not bool(torch.isfinite(self._sum) & torch.isfinite(self._norm)):
             raise TrialFailed(
-                f"training diverged at step {self._steps} (learning rate {self._rate:.3g}): loss "
+                self._gradient.failure
+                or f"training diverged at step {self._steps} (learning rate {self._rate:.3g}): loss "
                 f"{self._last.item()}, gradient norm {self._norm.item()}; a smaller learning rate may help"
             )
 

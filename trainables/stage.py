@@ -168,7 +168,7 @@ def train_stage(
         )
         masks = stack.enter_context(_training_mode(model, derive_seed(seed, "dropout", world.rank)))
         gradient = BatchGradient(model, tokens, labels, optimizer, masks, precision, world)
-        stage = RunningStage(model, optimizer, gradient, StageProgress(device))
+        stage = RunningStage(model, optimizer, gradient, StageProgress(device, gradient))
         if resume is not None:
             stage.load_state(resume)
         first, progress = stage.step, stage.progress

@@ -173,12 +173,12 @@ class _Chain:
     def store(self, length: int, weights: Mapping[str, torch.Tensor]) -> None:
         if self.world.rank == 0 and not self.cache.path(_WEIGHTS, self.name(length)).exists():
             tensors = {name: tensor.cpu().contiguous() for name, tensor in weights.items()}
-            self.cache.put(_WEIGHTS, self.name(length), save(tensors))
+            self.cache.offer(_WEIGHTS, self.name(length), save(tensors))
 
     def store_state(self, state: StageState) -> None:
         content = pack_state(state, self.world)
         if content is not None:
-            self.cache.put(_STATE, self.name(state.step), content)
+            self.cache.offer(_STATE, self.name(state.step), content)
 
     def remove_state(self, length: int) -> None:
         if self.world.rank == 0:

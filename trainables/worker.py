@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from trainables.errors import TrialFailed
+from trainables.failure_notes import FailureNotes
 from trainables.memory import give_freed_memory_back
 from trainables.prepared import PreparedCorpus, RunSettings
 from trainables.replicate import run_replicate
@@ -70,7 +71,8 @@ def run_trial(
     A report holds ``replicates`` (how many are done), ``objective`` (mean gain where a reference is given, the
     mean metric else), ``value`` (the replicate's own objective), ``outcome`` (the new replicate, None for a known
     one) and ``failure`` (a message, or None). A trial that diverges reports its failure instead of raising, so that
-    its warm process lives on.
+    its warm process lives on. One of several workers raises it: a report waits for all of them, and the others may
+    wait for this one.
 
     Parameters
     ----------
@@ -83,6 +85,11 @@ def run_trial(
     reported
         The objective of its first replicates, which an earlier group of workers reported before it was lost: they
         are neither run nor reported again.
+
+    Raises
+    ------
+    TrialFailed
+        Where there are several workers: the replicate failed on this one.
     """
     use_threads(job.threads)
     values: list[float] = []
@@ -97,15 +104,9 @@ def run_trial(
                 finished = run_replicate(prepared, run, job.settings, replicate, world)
             except TrialFailed as error:
                 message = f"replicate {replicate}: {error}"
-                report(
-                    {
-                        "replicates": done - 1,
-                        "objective": float("nan"),
-                        "value": None,
-                        "outcome": None,
-                        "failure": message,
-                    }
-                )
+                if world.size > 1:
+                    raise TrialFailed(message) from error
+                report(_failed(done - 1, message))
                 return
             finally:
                 give_freed_memory_back()
@@ -123,8 +124,41 @@ def run_trial(
         )
 
 
+def _failed(replicates: int, message: str) -> dict[str, Any]:
+    return {
+        "replicates": replicates,
+        "objective": float("nan"),
+        "value": None,
+        "outcome": None,
+        "failure": message,
+    }
+
+
 def _gain(value: float, replicate: int, job: TrialJob) -> float:
     return value - job.reference[replicate] if job.reference else value
+
+
+def run_as_one_of_several(
+    job: TrialJob,
+    prepared: PreparedCorpus,
+    run: RunSettings,
+    report: Report,
+    world: World,
+    reported: Sequence[float],
+    notes: FailureNotes,
+) -> None:
+    """Run a trial as :func:`run_trial` does, or report why it failed the group of workers before this one.
+
+    Raises
+    ------
+    TrialFailed
+        The trial failed on this worker; ``notes`` say so to the next group.
+    """
+    if failure := notes.take():
+        report(_failed(len(reported), failure))
+        return
+    with notes.kept():
+        run_trial(job, prepared, run, report, world, reported)
 
 
 def run_locally(loop: Callable[[], None], storage: str) -> None:
@@ -162,6 +196,9 @@ def run_in_worker_group(
     When a worker is lost, Ray Train starts the group anew, up to :data:`GROUP_RESTARTS` times (as often as it takes
     where the node was preempted). The new group takes the replicates that were reported from Ray Train's checkpoint,
     which holds their values alone, and goes on with the stage at hand from the stage's own checkpoint.
+
+    When a worker raises that the trial failed, Ray Train ends the group likewise, whatever the others wait for. The
+    new group reports the reason and does nothing else.
     """
     import ray
     from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
@@ -171,7 +208,8 @@ def run_in_worker_group(
         world = World.from_distributed()
         reported = _reported_values()
         report = _remembering_report(list(reported), world)
-        run_trial(job, ray.get(prepared_reference), run, report, world, reported)
+        notes = FailureNotes(Path(storage, name, "failed"), world)
+        run_as_one_of_several(job, ray.get(prepared_reference), run, report, world, reported, notes)
 
     TorchTrainer(
         loop,

@@ -4,8 +4,11 @@ import pytest
 
 from study import cluster
 from study.cluster import Connection, trains_on_gpus, trial_resources
+from study.launch import numerics_of
+from study.preflight import trial_encoder
 from tests.study.simulation import small_config
 from tests.tiny_encoder import write_tiny_encoder
+from trainables.encoder import resolve_device
 from trainables.errors import ConfigurationError
 
 HERE, JOINED = Connection(False, ""), Connection(True, "")
@@ -66,15 +69,38 @@ def test_a_machine_without_gpus_trains_on_cpus(machine, tiny, monkeypatch):
     machine(cpus=2)
     assert trial_resources(small_config(encoder=tiny, gpus_per_trial=None), HERE).gpus == 0.0
     monkeypatch.setattr(cluster.torch.cuda, "is_available", lambda: False)
-    assert not trains_on_gpus(small_config(gpus_per_trial=None))
-    assert trains_on_gpus(small_config(gpus_per_trial=0.5))
-    assert not trains_on_gpus(small_config(gpus_per_trial=0.0))
+    for connection in (None, HERE):
+        assert not trains_on_gpus(small_config(gpus_per_trial=None), connection)
+        assert trains_on_gpus(small_config(gpus_per_trial=0.5), connection)
+        assert not trains_on_gpus(small_config(gpus_per_trial=0.0), connection)
 
 
-def test_a_cluster_whose_gpus_have_not_come_is_no_cpu_cluster(machine, tiny):
-    machine(cpus=4)
-    with pytest.raises(ConfigurationError, match="no GPU at this moment"):
-        trial_resources(small_config(encoder=tiny, gpus_per_trial=None), JOINED)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_on_a_cluster_whose_gpus_have_not_come_trials_wait_for_them(machine, tiny, workers):
+    machine(cpus=0)  # the head of cluster.yaml, which trains nothing
+    config = small_config(encoder=tiny, gpus_per_trial=None, workers_per_trial=workers, concurrency=32)
+    resources = trial_resources(config, JOINED)
+    assert (resources.gpus, resources.concurrency, resources.of_worker()["GPU"]) == (1.0, 32, 1.0)
+    assert "no GPU at this moment" in resources.sharing and "gpus_per_trial=0" in resources.sharing
+
+
+def test_the_device_of_a_joined_cluster_does_not_hang_on_its_nodes_of_this_moment(machine, tiny, monkeypatch):
+    """A study is the same one, whether its GPU nodes are there or not when it is launched again."""
+    monkeypatch.setattr(cluster.torch.cuda, "is_available", lambda: False)
+    for gpus, device in ((None, "cuda"), (0.5, "cuda"), (0.0, "cpu")):
+        config = small_config(encoder=tiny, gpus_per_trial=gpus)
+        for there in (0, 2):
+            machine(cpus=4, gpus=there)
+            assert numerics_of(config, JOINED)["device"] == device
+
+
+def test_a_trial_without_a_gpu_computes_on_the_cpu_of_a_machine_that_has_one(monkeypatch):
+    monkeypatch.setattr(cluster.torch.cuda, "is_available", lambda: True)
+    devices = {
+        gpus: resolve_device(trial_encoder(small_config(gpus_per_trial=gpus))).type
+        for gpus in (0.0, 0, 0.5, 1.0, None)
+    }
+    assert devices == {0: "cpu", 0.5: "cuda", 1.0: "cuda", None: "cuda"}
 
 
 def test_what_fits_nowhere_is_a_fault(machine, tiny):

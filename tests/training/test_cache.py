@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from concurrent.futures import ThreadPoolExecutor
 
@@ -104,6 +105,23 @@ def test_a_checkpoint_outlives_the_longest_pause_between_two_of_a_stage(cache):
     assert not cache.path(CHECKPOINT, "long ago").exists()
     assert cache.path(CHECKPOINT, "yesterday").exists()
     assert cache.keys("stage1", "key")[0] == "key3"
+
+
+def test_what_cannot_be_written_is_counted_and_told_once(cache, monkeypatch, caplog):
+    def full(source, target):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(module, "_warned", set())
+    cache.offer("stage1", "before", b"content")
+    monkeypatch.setattr(module.os, "replace", full)
+    for key in ("one", "two"):
+        cache.offer("stage1", key, b"content")
+        with pytest.raises(OSError, match="No space"):
+            cache.put("paraphrase", key, b"paid for")
+    assert cache.unwritten == 2
+    assert len(caplog.records) == 1 and "No space left on device" in caplog.text
+    assert cache.get("stage1", "before") == b"content"
+    assert [path.name for path in cache.root.rglob("*") if path.is_file()] == ["before"]
 
 
 def test_a_half_written_file_is_left_until_its_writer_must_be_dead(cache):

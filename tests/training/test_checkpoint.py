@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import signal
@@ -69,6 +70,16 @@ def test_a_finished_stage_leaves_no_checkpoint(encoder, toy, cache):
 def test_a_stage_shorter_than_the_period_writes_nothing(encoder, toy, cache, monkeypatch):
     monkeypatch.setattr(cache, "put", None)
     train(encoder, toy, Checkpoints(cache, "abcd", every_s=300.0).stage("stage2"))
+
+
+def test_a_checkpoint_that_cannot_be_written_costs_no_stage(encoder, toy, cache, monkeypatch):
+    def full(kind, key, content):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(cache, "put", full)
+    model, _ = train(encoder, toy, Checkpoints(cache, "abcd", every_s=0.0).stage("stage2"))
+    assert cache.unwritten == 24
+    assert states_equal(model, train(encoder, toy, None)[0])
 
 
 def test_every_stage_and_every_run_has_its_own(encoder, toy, cache):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 
 import numpy as np
@@ -62,6 +63,16 @@ def test_a_longer_stage_stores_the_shorter_lengths_of_the_grid(train, cache):
         assert report is None
         assert states_equal(reused, train(epochs=epochs)[0])
     assert cache.hits == {"stage1": 4}
+
+
+def test_what_cannot_be_stored_is_trained_all_the_same(train, cache, monkeypatch):
+    def full(kind, key, content):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(cache, "put", full)
+    model, report = train(cache, epochs=2, grid=(1, 2, 3))
+    assert (report.steps, cache.unwritten) == (8, 3)  # two lengths and the state for the third
+    assert states_equal(model, train(epochs=2)[0])
 
 
 def test_steps_and_epochs_of_one_length_share_an_entry(train, cache):

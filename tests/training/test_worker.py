@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,12 @@ import pytest
 import torch
 
 from tests.training.conftest import WORDS
+from trainables import worker
+from trainables.errors import TrialFailed
+from trainables.failure_notes import FailureNotes
 from trainables.prepared import PreparedCorpus, RunSettings
 from trainables.settings import TrialSettings
-from trainables.worker import TrialJob, run_in_worker_group, run_trial
+from trainables.worker import TrialJob, run_as_one_of_several, run_in_worker_group, run_trial
 from trainables.world import World
 
 
@@ -111,6 +115,62 @@ def test_threads_are_those_that_the_trial_owns(encoder, prepared, tmp_path, monk
         torch.set_num_threads(before)
 
 
+@dataclass(frozen=True)
+class OneOfTwo(World):
+    """A worker without a process group, which knows what the first worker says where that is not itself."""
+
+    said: str = ""
+
+    def gather(self, mine):
+        return [self.said if self.rank else mine, mine]
+
+
+@pytest.fixture
+def fails(monkeypatch):
+    def replicate(prepared, run, settings, replicate, world):
+        raise TrialFailed("out of memory")
+
+    monkeypatch.setattr(worker, "run_replicate", replicate)
+
+
+def test_a_trial_alone_reports_that_it_failed(encoder, prepared, tmp_path, fails):
+    reports = []
+    run_trial(job((4, 5)), prepared, run_settings(encoder, tmp_path), reports.append, World.single())
+    assert [report["failure"] for report in reports] == ["replicate 4: out of memory"]
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_one_worker_that_fails_reports_nothing_which_the_next_group_does(
+    encoder, prepared, tmp_path, fails, rank
+):
+    run, reports = run_settings(encoder, tmp_path), []
+
+    def start(world):
+        """Start a worker of a group after whose first replicate the trial was interrupted."""
+        notes = FailureNotes(tmp_path / "failed", world)
+        run_as_one_of_several(job((4, 5)), prepared, run, reports.append, world, [0.5], notes)
+
+    with pytest.raises(TrialFailed, match="replicate 5: out of memory"):
+        start(OneOfTwo(rank, 2))
+    assert reports == []  # a report would wait for the other worker
+    for world in (OneOfTwo(0, 2), OneOfTwo(1, 2, said="replicate 5: out of memory")):
+        start(world)
+    assert [(r["replicates"], r["failure"], r["value"]) for r in reports] == [
+        (1, "replicate 5: out of memory", None)
+    ] * 2
+    assert FailureNotes(tmp_path / "failed", OneOfTwo(0, 2)).take() == ""
+
+
+def test_the_reasons_of_several_workers_are_told_once_each(tmp_path):
+    for rank, reason in enumerate(("training diverged", "out of memory", "training diverged")):
+        with pytest.raises(TrialFailed), FailureNotes(tmp_path / "failed", World(rank, 3)).kept():
+            raise TrialFailed(reason)
+    assert FailureNotes(tmp_path / "failed", World.single()).take() == "training diverged; out of memory"
+    with pytest.raises(ZeroDivisionError), FailureNotes(tmp_path / "failed", World(0, 3)).kept():
+        raise ZeroDivisionError
+    assert FailureNotes(tmp_path / "failed", World.single()).take() == ""
+
+
 def train_workers():
     """Yield the process ids of this test's own Ray Train workers."""
     for folder in Path("/proc").iterdir():
@@ -126,6 +186,47 @@ def train_workers():
                     ancestor = status.split("PPid:")[1].split()[0]
             except OSError:  # it ended meanwhile
                 continue
+
+
+class FailsOnTheSecond(PreparedCorpus):
+    """Rows that the second worker of a group cannot be given, as if its memory alone had run out."""
+
+    def __getattribute__(self, name):
+        if name == "validation_tokens" and World.from_distributed().rank == 1:
+            raise TrialFailed("the second worker's memory ran out")
+        return super().__getattribute__(name)
+
+
+@pytest.mark.slow
+def test_a_worker_that_fails_alone_leaves_no_other_waiting(encoder, prepared, tmp_path, monkeypatch):
+    """The first worker waits for it in the sum of a gradient, until the sum times out if nobody ends the group."""
+    import ray
+    from ray.train import UserCallback
+
+    class Recorder(UserCallback):
+        def after_report(self, run_context, metrics, checkpoint):
+            with (tmp_path / "reports").open("a") as file:
+                file.write(f"{metrics[0]['replicates']} {metrics[0]['failure']}\n")
+
+    monkeypatch.setattr(worker, "_COLLECTIVE_TIMEOUT_S", 60)
+    monkeypatch.setenv("RAY_TRAIN_V2_ENABLED", "1")
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    ray.init(address="local", num_cpus=2, include_dashboard=True, log_to_driver=False)
+    try:
+        run_in_worker_group(
+            job((0, 1), arm="vanilla", stage2_steps=20),
+            ray.put(FailsOnTheSecond(**vars(prepared))),
+            run_settings(encoder, tmp_path / "cache"),
+            2,
+            {"CPU": 0.5},
+            False,
+            str(tmp_path / "ray"),
+            "failing",
+            [Recorder()],
+        )
+    finally:
+        ray.shutdown()
+    assert (tmp_path / "reports").read_text() == "0 replicate 0: the second worker's memory ran out\n"
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 
 from tests.training.conftest import without_dropout
-from trainables import batch_gradient, token_budget
+from trainables import batch_gradient, running_stage, token_budget
 from trainables.cache import ContentCache
 from trainables.checkpoint import Checkpoints, train_resumably
 from trainables.encoder import build_classifier
@@ -137,6 +137,52 @@ def test_one_worker_without_memory_stops_the_others(encoder, toy, monkeypatch, s
         )
     assert len(summed) == 1
     assert summed[0].isnan().all()
+
+
+@pytest.mark.parametrize(("steps", "sums"), [(30, 20), (7, 7)])
+def test_workers_that_look_at_their_losses_seldom_stop_after_the_same_step(
+    encoder, toy, monkeypatch, steps, sums
+):
+    """On GPUs they look every 20 steps and at the end; until then the one that failed may leave nobody waiting."""
+    taken = []
+
+    class Lonely(World):
+        def all_reduce_mean(self, tensor):
+            taken.append(tensor.isnan().all().item())
+            if len(taken) >= 4:
+                tensor.fill_(torch.nan)  # from the fourth step on another worker's sum
+
+    def stopped():
+        taken.clear()
+        with pytest.raises(TrialFailed) as failure:
+            train_stage(
+                build_classifier(encoder, 3, seed=1),
+                *toy,
+                steps=steps,
+                learning_rate=1e-3,
+                world=Lonely(1, 2),
+            )
+        return str(failure.value), list(taken)
+
+    def seldom(self, device, gradient):
+        made(self, device, gradient)
+        self._every = running_stage.STEPS_PER_CHECK_ON_GPU
+
+    def full_at_the_fourth_step(model, texts, masks=None):
+        if len(taken) >= 3:
+            raise torch.OutOfMemoryError
+        return computed(model, texts, masks)
+
+    made, computed = running_stage.StageProgress.__init__, batch_gradient.compute_logits
+    monkeypatch.setattr(running_stage.StageProgress, "__init__", seldom)
+    monkeypatch.setattr(token_budget, "_budgets", {})
+    reason, of_the_other = stopped()
+    assert "training diverged" in reason
+    monkeypatch.setattr(batch_gradient, "compute_logits", full_at_the_fourth_step)
+    reason, of_the_failed = stopped()
+    assert "out of memory" in reason
+    assert len(of_the_other) == len(of_the_failed) == sums
+    assert of_the_failed == [False] * 3 + [True] * (sums - 3)
 
 
 def test_without_a_process_group_there_is_one_worker():

@@ -85,7 +85,7 @@ def cached_stage1_set(
             copies=copies,
             seed=seed,
         )
-        cache.put(_KIND, key, _pack(made))
+        cache.offer(_KIND, key, _pack(made))
         return made
 
 
