@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from transformers import (
     TrainingArguments,
     default_data_collator,
 )
+from transformers.trainer_pt_utils import get_length_grouped_indices
 
 from trainables.tokens import TokenisedTexts
 
@@ -57,6 +59,18 @@ class _Clock(TrainerCallback):  # type: ignore[misc]
         self.ended = time.perf_counter()
         if state.global_step == 1:
             self.started = self.ended
+
+
+def trainers_batches(
+    lengths: npt.NDArray[np.int64], batch_size: int, steps: int, seed: int
+) -> Iterator[npt.NDArray[np.int64]]:
+    """Yield ``steps`` batches as Trainer groups them by length; in place of our own order of batches."""
+    randomness = torch.Generator().manual_seed(seed % 2**31)
+    while steps > 0:
+        order = np.array(get_length_grouped_indices(lengths.tolist(), batch_size, generator=randomness))
+        for start in range(0, min(len(order), steps * batch_size), batch_size):
+            yield order[start : start + batch_size]
+        steps -= -(-len(order) // batch_size)
 
 
 def train(

@@ -18,7 +18,8 @@ both programs get the same ones.
 ``ratio`` is naive over platform in wall-clock. For ``savings`` the platform runs again with one thing switched off
 at a time; a saving's share is what that adds to its wall-clock, over all that the platform saves against the naive
 program. Shares need not add up to one: savings overlap, and starting
-worker groups is saved too.
+worker groups is saved too. Without the stage tree every trial has a cache of its own, so its augmentations are
+made anew as well.
 """
 
 from __future__ import annotations

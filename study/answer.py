@@ -45,7 +45,8 @@ ARM_MEANINGS = {
     ),
     "prefinetune": "a first training stage on augmented data, then finetuning on the original imbalanced data",
     "prefinetune_duplicated": (
-        "pre-finetuning on duplicated rows instead of augmented ones: what is left of the gain is due to balancing"
+        "pre-finetuning on rows balanced by repetition instead of augmented ones: beside a leading trial whose "
+        "augmented rows are balanced as well, what is left of the gain is due to balancing"
     ),
     "augment_single_stage": (
         "one stage on original and augmented rows together, with the steps of both stages: what is left of the gain "

@@ -85,8 +85,10 @@ class Plan:
         self._ends = Counter((trial.arm, trial.imbalance_ratio, trial.state) for trial in self._searched())
         self.stopped: StudyStopped | None = None
         self._losses: dict[str, int] = {}
-        for trial in ledger.of_phase("reference_tuning", "reference"):
-            if trial.state == "failed":  # nothing can be told without it, so a new launch tries it again
+        for trial in ledger.of_phase("reference_tuning", "reference", "control"):
+            if (
+                trial.state == "failed"
+            ):  # it has but this one trial, and the cause may be gone: a new launch tries again
                 ledger.start_trial(
                     trial.trial_id, trial.phase, trial.arm, trial.imbalance_ratio, trial.config
                 )

@@ -1,5 +1,7 @@
 """Names of trained weights in the cache: a digest of everything that they depend on, and of nothing else.
 
+Left out is the number of processor threads, which may change the last bits of a sum.
+
 Keys form a chain. The first stands for the fresh model; each stage's is made from the key before it, the stage's
 rows, and the very arguments that it is trained with; its length comes last. So stage 1 is found again whatever stage 2
 will be, vanilla whatever follows it, and a value that a stage does not read cannot part two equal results.
@@ -30,7 +32,12 @@ def model_key(
     return digest_of(
         {
             "version": [_VERSION, torch.__version__],
-            "encoder": [encoder_digest(encoder), encoder.layers, str(resolve_device(encoder))],
+            "encoder": [
+                encoder_digest(encoder),
+                encoder.layers,
+                str(resolve_device(encoder)),
+                encoder.compile,
+            ],
             "kernels": "torch" if compiled_kernels() is None else "own",
             "n_classes": n_classes,
             "head_seed": head_seed,

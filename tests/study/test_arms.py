@@ -200,6 +200,9 @@ def test_a_failing_untuned_control_stops_nothing(tmp_path, rates):
     study = run_to_the_end(tmp_path, config, fails=lambda job: job.settings.arm == "focal")
     assert study.plan.complete and study.plan.stopped is None
     assert {t.state for t in of_arm(study, "focal", 0.1, "control")} == {"failed"}
+    again = run_to_the_end(tmp_path, config)
+    assert again.plan.complete
+    assert {t.state for t in of_arm(again, "focal", 0.1, "control")} == {"complete"}
 
 
 def test_controls_fill_the_places_that_wait_for_the_last_trials(tmp_path):

@@ -11,6 +11,7 @@ import torch
 
 from benchmarks import training, training_gpu
 from benchmarks.breakdown import PARTS
+from benchmarks.hf_trainer import trainers_batches
 from benchmarks.training_rows import LOG_MEAN, corpus_rows, generated_rows
 from trainables.corpora.sample import generate_sample
 
@@ -44,6 +45,17 @@ def test_every_program_trains_and_is_scored(small, program):
     found = training.train_and_score(program, *small, seed=0)
     assert found["rows_per_second"] > 0
     assert 0 < found["macro_f1"] <= 1
+    assert (program == "ours") == ("macro_f1_on_trainers_batches" in found)
+
+
+def test_trainers_batches_cover_every_row_once_an_epoch():
+    batches = list(trainers_batches(np.arange(1, 41), 16, 8, seed=3))
+    assert len(batches) == 8
+    for epoch in (batches[:3], batches[3:6]):
+        assert sorted(np.concatenate(epoch).tolist()) == list(range(40))
+    assert (
+        batches[0][0] == 39 and np.concatenate(batches[6:]).tolist() != np.concatenate(batches[:2]).tolist()
+    )
 
 
 @pytest.mark.parametrize("program", ["ours", "best"])
