@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Collection, Iterable
+from functools import lru_cache
 
 from trainables.augment.articles import article_agrees
 from trainables.augment.protect import FUNCTION_WORDS, LATIN, NEGATIONS, UNITS, SplitText
@@ -39,7 +40,7 @@ def movable(text: SplitText) -> list[int]:
     return [
         i
         for i in text.open
-        if text.word(i).core.lower() not in _ANCHORS and core_at(text.pieces, i + 2) not in LATIN
+        if _lower_core(text.pieces[i]) not in _ANCHORS and core_at(text.pieces, i + 2) not in LATIN
     ]
 
 
@@ -52,17 +53,16 @@ def deletable(text: SplitText) -> list[int]:
     return [
         i
         for i in movable(text)
-        if not (core_at(text.pieces, i + 2) in _BOUNDS and text.word(i).core.lower() == "at")
+        if not (_lower_core(text.pieces[i]) == "at" and core_at(text.pieces, i + 2) in _BOUNDS)
         and not _is_noun_of_value(text, i)
     ]
 
 
 def _is_noun_of_value(text: SplitText, i: int) -> bool:
     """Return whether a word ends a phrase such as ``in urine`` with a numeral near it."""
-    if text.word(i).core.lower() in FUNCTION_WORDS or core_at(text.pieces, i - 2) not in _PREPOSITIONS:
+    if core_at(text.pieces, i - 2) not in _PREPOSITIONS or _lower_core(text.pieces[i]) in FUNCTION_WORDS:
         return False
-    around = text.pieces[max(0, i - 2 * _NEAR - 2) : i + 2 * _NEAR + 1 : 2]
-    return any(character.isdigit() for token in around for character in token)
+    return any(map(_has_digit, text.pieces[max(0, i - 2 * _NEAR - 2) : i + 2 * _NEAR + 1 : 2]))
 
 
 def neighbouring_pairs(text: SplitText, rng: random.Random) -> list[tuple[int, int]]:
@@ -196,9 +196,7 @@ def _may_vanish(text: SplitText, i: int, deleted: set[int]) -> bool:
 def _binds_next(pieces: list[str], i: int) -> bool:
     """Return whether the token at a position is a numeral, a unit or a negation, which the next word belongs to."""
     core = core_at(pieces, i)
-    return i >= 0 and (
-        any(character.isdigit() for character in pieces[i]) or core in NEGATIONS or core in UNITS
-    )
+    return i >= 0 and (_has_digit(pieces[i]) or core in NEGATIONS or core in UNITS)
 
 
 def _leans_on_next(pieces: list[str], i: int) -> bool:
@@ -208,10 +206,7 @@ def _leans_on_next(pieces: list[str], i: int) -> bool:
 
 
 def _cannot_be_leant_on(token: str) -> bool:
-    word = parse(token)
-    return any(character.isdigit() for character in token) or (
-        word is not None and word.core.lower() in FUNCTION_WORDS
-    )
+    return _has_digit(token) or _lower_core(token) in FUNCTION_WORDS
 
 
 def _next_kept(text: SplitText, i: int, deleted: set[int]) -> int | None:
@@ -237,5 +232,15 @@ def _core_after(pieces: list[str], i: int) -> str:
 
 def core_at(pieces: list[str], i: int) -> str:
     """Return the lower-case word at position i, or an empty string where there is none."""
-    word = parse(pieces[i]) if 0 <= i < len(pieces) else None
+    return _lower_core(pieces[i]) if 0 <= i < len(pieces) else ""
+
+
+@lru_cache(maxsize=1 << 17)
+def _lower_core(token: str) -> str:
+    word = parse(token)
     return "" if word is None else word.core.lower()
+
+
+@lru_cache(maxsize=1 << 17)
+def _has_digit(token: str) -> bool:
+    return any(character.isdigit() for character in token)
