@@ -7,6 +7,7 @@ import functools
 import hashlib
 import importlib.util
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -171,6 +172,19 @@ def has_masked_lm_head(settings: EncoderSettings) -> bool:
     return any(name.endswith(heads) for name in getattr(config, "architectures", None) or ())
 
 
+@contextmanager
+def quiet_loading() -> Iterator[None]:
+    """Keep transformers' progress bars and its tables of unused and missing weights off the terminal for a while."""
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        logging.enable_progress_bar()
+
+
 @functools.cache
 def load_tokenizer(settings: EncoderSettings) -> Any:
     """Return the encoder's fast tokenizer, loaded once per process."""
@@ -185,16 +199,10 @@ def _pretrained(
     config = AutoConfig.from_pretrained(source, revision=revision, num_labels=n_classes)
     if layers is not None:
         config.num_hidden_layers = layers
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()  # its table of unused and fresh weights is what we ask for here
-    logging.disable_progress_bar()
-    try:
+    with quiet_loading():
         model, info = AutoModelForSequenceClassification.from_pretrained(
             source, revision=revision, config=config, dtype=torch.float32, output_loading_info=True
         )
-    finally:
-        logging.set_verbosity(verbosity)
-        logging.enable_progress_bar()
     if model.config.pad_token_id is None:
         model.config.pad_token_id = 0
     return model.eval(), sorted(info["missing_keys"])

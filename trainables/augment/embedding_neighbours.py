@@ -14,12 +14,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from transformers import AutoModel
-from transformers.utils import logging
 
 from trainables.augment.neighbours import NeighbourTable, whole_words
 from trainables.augment.protect import SplitText
 from trainables.augment.substitution import Substitutes, Substitution
-from trainables.encoder import EncoderSettings, load_tokenizer
+from trainables.encoder import EncoderSettings, load_tokenizer, quiet_loading
 
 
 class EmbeddingNeighbours(Substitution):
@@ -53,14 +52,8 @@ class EmbeddingNeighbours(Substitution):
 
 def load_input_embeddings(encoder: EncoderSettings) -> npt.NDArray[np.float32]:
     """Return the encoder's pretrained input embeddings, (V, d) float32."""
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()  # its table of unused weights says nothing about the embeddings
-    logging.disable_progress_bar()
-    try:
+    with quiet_loading():
         model = AutoModel.from_pretrained(encoder.source, revision=encoder.revision, dtype=torch.float32)
-    finally:
-        logging.set_verbosity(verbosity)
-        logging.enable_progress_bar()
     weights: npt.NDArray[np.float32] = model.get_input_embeddings().weight.detach().numpy().copy()
     return weights
 

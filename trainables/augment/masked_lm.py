@@ -21,11 +21,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from transformers import AutoModelForMaskedLM, AutoTokenizer
-from transformers.utils import logging
 
 from trainables.augment.encoder_and_head import EncoderAndHead
 from trainables.augment.model_source import ModelSource
 from trainables.augment.neighbours import whole_words
+from trainables.encoder import quiet_loading
 from trainables.errors import ConfigurationError
 
 _LENGTHS = (16, 32, 48, 64, 96, 128, 192, 256)  # of windows, special tokens included
@@ -247,23 +247,18 @@ def load_masked_lm(source: ModelSource, device: torch.device, precision: torch.d
     ConfigurationError
         It cannot be loaded, or its checkpoint holds no masked-language-model head.
     """
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()  # its table of missing weights is what is read below
-    logging.disable_progress_bar()
     try:
-        model, info = AutoModelForMaskedLM.from_pretrained(
-            source.name, revision=source.revision, dtype=torch.float32, output_loading_info=True
-        )
-        tokenizer = AutoTokenizer.from_pretrained(source.name, revision=source.revision)
+        with quiet_loading():
+            model, info = AutoModelForMaskedLM.from_pretrained(
+                source.name, revision=source.revision, dtype=torch.float32, output_loading_info=True
+            )
+            tokenizer = AutoTokenizer.from_pretrained(source.name, revision=source.revision)
     except (OSError, ValueError, KeyError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ConfigurationError(
             f"masked language model {source.name!r} cannot be loaded ({reason}): check name, revision and network, or "
             "give a folder with config.json, model.safetensors and the tokenizer's files"
         ) from error
-    finally:
-        logging.set_verbosity(verbosity)
-        logging.enable_progress_bar()
     if info["missing_keys"]:
         raise ConfigurationError(
             f"{source.name!r} is no masked language model: its checkpoint lacks "

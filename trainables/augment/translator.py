@@ -17,10 +17,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, LogitsProcessor, LogitsProcessorList
-from transformers.utils import logging
 
 from trainables.augment.gumbel import gumbel, hashes
 from trainables.augment.model_source import ModelSource
+from trainables.encoder import quiet_loading
 from trainables.errors import ConfigurationError
 
 _LENGTHS = (16, 32, 64, 128, 256, 512)  # of sources in tokens
@@ -149,14 +149,12 @@ def load_translator(
     ConfigurationError
         It cannot be loaded, or its checkpoint lacks weights.
     """
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()  # its table of missing weights is what is read below
-    logging.disable_progress_bar()
     try:
-        model, info = AutoModelForSeq2SeqLM.from_pretrained(
-            source.name, revision=source.revision, dtype=torch.float32, output_loading_info=True
-        )
-        tokenizer = AutoTokenizer.from_pretrained(source.name, revision=source.revision)
+        with quiet_loading():
+            model, info = AutoModelForSeq2SeqLM.from_pretrained(
+                source.name, revision=source.revision, dtype=torch.float32, output_loading_info=True
+            )
+            tokenizer = AutoTokenizer.from_pretrained(source.name, revision=source.revision)
     except (OSError, ValueError, KeyError, ImportError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ConfigurationError(
@@ -164,9 +162,6 @@ def load_translator(
             "a folder with config.json, model.safetensors and the tokenizer's files; Marian's tokenizer needs the "
             "packages sentencepiece and sacremoses"
         ) from error
-    finally:
-        logging.set_verbosity(verbosity)
-        logging.enable_progress_bar()
     if info["missing_keys"]:
         raise ConfigurationError(
             f"translation model {source.name!r} lacks weights: {', '.join(sorted(info['missing_keys'])[:3])}"
