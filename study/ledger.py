@@ -61,6 +61,8 @@ class TrialRecord:
         Replicate index to record.
     error
         What went wrong, for a failed trial.
+    can_pass
+        Whether that may be gone at a later launch.
     """
 
     trial_id: str
@@ -71,6 +73,7 @@ class TrialRecord:
     state: str = "running"
     replicates: dict[int, ReplicateRecord] = field(default_factory=dict)
     error: str | None = None
+    can_pass: bool = False
     started: float = 0.0
     finished: float | None = None
 
@@ -126,7 +129,7 @@ class Ledger:
                     started=event["time"],
                 )
             else:
-                known.state, known.error, known.finished = "running", None, None
+                known.state, known.error, known.finished, known.can_pass = "running", None, None, False
         elif kind == "replicate":
             self.trials[event["trial_id"]].replicates[event["replicate"]] = ReplicateRecord(
                 event["replicate"],
@@ -138,6 +141,7 @@ class Ledger:
         elif kind == "trial_finished":
             trial = self.trials[event["trial_id"]]
             trial.state, trial.error, trial.finished = event["state"], event.get("error"), event["time"]
+            trial.can_pass = event.get("can_pass", False)
         elif kind == "note":
             self.notes[event["key"]] = event["value"]
 
@@ -182,9 +186,11 @@ class Ledger:
             posthoc=record.posthoc,
         )
 
-    def finish_trial(self, trial_id: str, state: str, error: str | None = None) -> None:
+    def finish_trial(
+        self, trial_id: str, state: str, error: str | None = None, can_pass: bool = False
+    ) -> None:
         """Record the end of a trial; ``state`` is one of :data:`FINISHED`."""
-        self.append("trial_finished", trial_id=trial_id, state=state, error=error)
+        self.append("trial_finished", trial_id=trial_id, state=state, error=error, can_pass=can_pass)
 
     def note(self, key: str, value: Any) -> None:
         """Keep one fact about the study, e.g. the tuned reference of a ratio."""

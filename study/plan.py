@@ -17,7 +17,7 @@ from study.ledger import FINISHED, SEARCH_PHASES, Ledger, ReplicateRecord, Trial
 from study.owed import Owed, Planned
 from study.search import GainSearch
 from study.tracks import Track, first_values, tracks_of, trial_settings
-from trainables.errors import StudyStopped
+from trainables.errors import StudyStopped, TrialFailed
 from trainables.settings import POSTHOC_ARM, TrialSettings, digest_of
 
 LOSSES_THAT_FAIL = 2  # times that a trial's process may die before the trial counts as failed
@@ -49,6 +49,17 @@ class Job:
     replicates: tuple[int, ...]
     reference: Mapping[int, float]
     known: Mapping[int, float]
+
+
+def reopen_failed(ledger: Ledger) -> None:
+    """Start those failed trials of an earlier launch again that may fare better now.
+
+    Of a search they are those whose cause can pass: a diverged trial is an answer. Any other trial is the only one of
+    its kind.
+    """
+    for trial in ledger.trials.values():
+        if trial.state == "failed" and (trial.can_pass or trial.phase not in SEARCH_PHASES):
+            ledger.start_trial(trial.trial_id, trial.phase, trial.arm, trial.imbalance_ratio, trial.config)
 
 
 class Plan:
@@ -85,13 +96,6 @@ class Plan:
         self._ends = Counter((trial.arm, trial.imbalance_ratio, trial.state) for trial in self._searched())
         self.stopped: StudyStopped | None = None
         self._losses: dict[str, int] = {}
-        for trial in ledger.of_phase("reference_tuning", "reference", "control"):
-            if (
-                trial.state == "failed"
-            ):  # it has but this one trial, and the cause may be gone: a new launch tries again
-                ledger.start_trial(
-                    trial.trial_id, trial.phase, trial.arm, trial.imbalance_ratio, trial.config
-                )
         self._take_up_what_a_kill_left()
 
     def _take_up_what_a_kill_left(self) -> None:
@@ -276,7 +280,7 @@ class Plan:
         )
         self._add_replicate(job.trial_id, record)
 
-    def on_end(self, job: Job, failure: str | None) -> None:
+    def on_end(self, job: Job, failure: TrialFailed | None) -> None:
         """Take in the end of a job: done, stopped by its race, or failed."""
         self._running -= {(job.trial_id, replicate) for replicate in job.replicates}
         trial = self.ledger.trials[job.trial_id]
@@ -296,9 +300,9 @@ class Plan:
         """Take in that a job's process died: what it did not finish is handed out again, a few times."""
         self._losses[job.trial_id] = self._losses.get(job.trial_id, 0) + 1
         if self._losses[job.trial_id] > LOSSES_THAT_FAIL:
-            self.on_end(
-                job, f"its process died {self._losses[job.trial_id]} times, the last time with: {message}"
-            )
+            times = self._losses[job.trial_id]
+            lost = f"its process died {times} times, the last time with: {message}"
+            self.on_end(job, TrialFailed(lost, can_pass=True))
             return
         self._running -= {(job.trial_id, replicate) for replicate in job.replicates}
         if job.phase in SEARCH_PHASES:
@@ -330,13 +334,16 @@ class Plan:
         if trial.state == "running" and len(trial.replicates) >= wanted:
             self._finish(trial, "complete")
 
-    def _finish(self, trial: TrialRecord, state: str, error: str | None = None) -> None:
-        self.ledger.finish_trial(trial.trial_id, state, error)
+    def _finish(self, trial: TrialRecord, state: str, failure: TrialFailed | None = None) -> None:
+        if failure is None:
+            self.ledger.finish_trial(trial.trial_id, state)
+        else:
+            self.ledger.finish_trial(trial.trial_id, state, str(failure), failure.can_pass)
         if trial.phase in SEARCH_PHASES:
             self._ends[trial.arm, trial.imbalance_ratio, state] += 1
         self._notify(trial)
 
-    def _fail(self, trial: TrialRecord, failure: str) -> None:
+    def _fail(self, trial: TrialRecord, failure: TrialFailed) -> None:
         if trial.state == "running":
             self._finish(trial, "failed", failure)
         if trial.phase in SEARCH_PHASES:
@@ -345,7 +352,12 @@ class Plan:
         if trial.phase == "search" and self._all_failed(*rivals):
             self.stopped = StudyStopped(
                 f"The first {FAILURES_THAT_STOP} trials of the search all failed, the last one with: {failure}. "
-                "Mend the cause; --fresh starts over, --trials with a larger number goes on."
+                "Mend the cause and give the same command again, "
+                + (
+                    "which tries what failed anew."
+                    if failure.can_pass
+                    else "with a larger --trials, or with --fresh to start over."
+                )
             )
         elif trial.phase == "reference" or (
             trial.phase == "reference_tuning" and self._all_tuning_failed(trial)

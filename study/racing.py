@@ -41,24 +41,24 @@ class RatioRacing(FIFOScheduler):  # type: ignore[misc]
         for record in ledger.of_phase(*SEARCH_PHASES):
             if record.state == "running":
                 continue
-            stand_in = SimpleNamespace(trial_id=record.trial_id)
+            racer = SimpleNamespace(trial_id=record.trial_id)
             race = self._race_of((record.arm, record.imbalance_ratio))
-            race.on_trial_add(None, stand_in)
+            race.on_trial_add(None, racer)
             for result in _running_means(list(gains_of(ledger, record, objective).values())):
-                race.on_trial_result(None, stand_in, result)
+                race.on_trial_result(None, racer, result)
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
         """Enter a search trial into its race."""
         race = self._race(trial)
         if race is not None:
-            race.on_trial_add(tune_controller, trial)
+            race.on_trial_add(tune_controller, _racer(trial))
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Decide whether a search trial goes on after a replicate."""
         race = self._race(trial)
         if race is None or result["failure"] is not None:
             return str(TrialScheduler.CONTINUE)
-        return str(race.on_trial_result(tune_controller, trial, result))
+        return str(race.on_trial_result(tune_controller, _racer(trial), result))
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
         """Leave the rungs as they are: every result was raced when it came."""
@@ -83,6 +83,11 @@ class RatioRacing(FIFOScheduler):  # type: ignore[misc]
                 reduction_factor=self._config.reduction_factor,
             )
         return self._races[key]
+
+
+def _racer(trial: Any) -> SimpleNamespace:
+    """Return a trial under its name in the ledger: where its process was lost, Tune's next trial goes on with it."""
+    return SimpleNamespace(trial_id=trial.config["trial_id"])
 
 
 def _running_means(gains: Sequence[float]) -> list[dict[str, Any]]:

@@ -21,9 +21,9 @@ from study.cluster import TrialResources
 from study.config import StudyConfig
 from study.plan import Job, Plan
 from study.racing import RatioRacing
-from trainables.errors import StudyStopped
+from trainables.errors import ConfigurationError, StudyStopped, TrialFailed
 from trainables.prepared import PreparedCorpus, RunSettings
-from trainables.worker import TrialJob, run_in_process, run_in_worker_group
+from trainables.worker import TrialJob, report_of_failure, run_in_process, run_in_worker_group
 
 
 class PlanSearcher(Searcher):  # type: ignore[misc]
@@ -33,7 +33,7 @@ class PlanSearcher(Searcher):  # type: ignore[misc]
         super().__init__(metric="objective", mode="max")
         self._plan = plan
         self.jobs: dict[str, Job] = {}
-        self.failures: dict[str, str] = {}
+        self.failures: dict[str, TrialFailed] = {}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """Return the next job as a Tune configuration, None to wait, or that all is done."""
@@ -44,6 +44,7 @@ class PlanSearcher(Searcher):  # type: ignore[misc]
         config = self._plan.config
         return {
             "phase": job.phase,
+            "trial_id": job.trial_id,
             "job": TrialJob(
                 settings=job.settings,
                 replicates=job.replicates,
@@ -131,19 +132,19 @@ class PlanCallback(tune.Callback):  # type: ignore[misc]
         if result["outcome"] is not None:
             self._plan.on_outcome(self._searcher.jobs[trial.trial_id], result["outcome"])
         if result["failure"] is not None:
-            self._searcher.failures[trial.trial_id] = self._with_traceback(trial, result)
+            self._searcher.failures[trial.trial_id] = self._failure(trial, result)
 
-    def _with_traceback(self, trial: Any, result: dict[str, Any]) -> str:
-        """Keep the whole traceback beside the ledger, and name the file in the message."""
-        failure = str(result["failure"])
+    def _failure(self, trial: Any, result: dict[str, Any]) -> TrialFailed:
+        """Keep the whole traceback, if there is one, beside the ledger, and name the file in the message."""
+        message, can_pass = str(result["failure"]), bool(result["can_pass"])
         if "traceback" not in result:
-            return failure
+            return TrialFailed(message, can_pass=can_pass)
         path = (
             self._plan.ledger.path.parent / "failures" / f"{self._searcher.jobs[trial.trial_id].trial_id}.txt"
         )
         path.parent.mkdir(exist_ok=True)
         path.write_text(result["traceback"], encoding="utf-8")
-        return f"{failure} (traceback: {path})"
+        return TrialFailed(f"{message} (traceback: {path})", can_pass=can_pass)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Hand a job whose process died (a lost node, no memory left) back to the plan."""
@@ -290,16 +291,16 @@ def _trial_in_worker_group(config: dict[str, Any], *, prepared_reference: Any, e
 
 
 def _report_failure(error: Exception) -> None:
-    """Report instead of raising: a trial that raises takes its warm process with it, and would be retried."""
-    tune.report(
-        {
-            "replicates": 0,
-            "objective": float("nan"),
-            "outcome": None,
-            "failure": f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}",
-            "traceback": "".join(traceback.format_exception(error)),
-        }
+    """Report instead of raising: a trial that raises takes its warm process with it, and would be retried.
+
+    What the system refuses (a full disk, a server that is away) and what the user can set right can pass.
+    """
+    first_line = next(iter(str(error).strip().splitlines()), "")
+    failure = TrialFailed(
+        f"{type(error).__name__}: {first_line}", can_pass=isinstance(error, (OSError, ConfigurationError))
     )
+    trace = "".join(traceback.format_exception(error))
+    tune.report({**report_of_failure(failure), "traceback": trace})
 
 
 def default_config_faults(config: StudyConfig) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 
 class StudyError(Exception):
@@ -27,7 +27,22 @@ class ConfigurationError(StudyError):
 
 
 class TrialFailed(StudyError):
-    """One trial failed; the study goes on."""
+    """One trial failed; the study goes on.
+
+    Parameters
+    ----------
+    message
+        What went wrong.
+    can_pass
+        Whether the cause may be gone later (a server that is away); a new launch tries such a trial again.
+    """
+
+    def __init__(self, message: str, *, can_pass: bool = False) -> None:
+        self.can_pass = can_pass
+        super().__init__(message)
+
+    def __reduce__(self) -> tuple[Callable[..., TrialFailed], tuple[str], dict[str, bool]]:
+        return type(self), (str(self),), {"can_pass": self.can_pass}
 
 
 class StudyStopped(StudyError):

@@ -6,6 +6,7 @@ the middle of a sum. So it raises, which ends the whole group, and leaves its re
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,14 +40,22 @@ class FailureNotes:
             self.folder.mkdir(parents=True, exist_ok=True)
             # The group may be ended at any moment, but nothing half-written is ever read.
             writing = self.folder / f".{self.world.rank}"
-            writing.write_text(str(error), encoding="utf-8")
-            writing.replace(self.folder / f"{self.world.rank}.txt")
+            note = {"message": str(error), "can_pass": error.can_pass}
+            writing.write_text(json.dumps(note), encoding="utf-8")
+            writing.replace(self.folder / f"{self.world.rank}.json")
             raise
 
-    def take(self) -> str:
-        """Return what the workers before wrote down, the same to all workers, and remove it; else an empty text."""
-        notes = sorted(self.folder.glob("*.txt")) if self.world.rank == 0 else []
-        found = dict.fromkeys(note.read_text(encoding="utf-8") for note in notes)
-        for note in notes:
-            note.unlink()
-        return str(self.world.gather("; ".join(found))[0])
+    def take(self) -> TrialFailed | None:
+        """Return why the workers before failed, the same to all workers, and remove their notes; None without any.
+
+        Where several failed, a cause that stays counts before one that can pass.
+        """
+        files = sorted(self.folder.glob("*.json")) if self.world.rank == 0 else []
+        notes = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+        for file in files:
+            file.unlink()
+        notes = self.world.gather(notes)[0]
+        if not notes:
+            return None
+        messages = dict.fromkeys(note["message"] for note in notes)
+        return TrialFailed("; ".join(messages), can_pass=all(note["can_pass"] for note in notes))

@@ -70,9 +70,9 @@ def run_trial(
 
     A report holds ``replicates`` (how many are done), ``objective`` (mean gain where a reference is given, the
     mean metric else), ``value`` (the replicate's own objective), ``outcome`` (the new replicate, None for a known
-    one) and ``failure`` (a message, or None). A trial that diverges reports its failure instead of raising, so that
-    its warm process lives on. One of several workers raises it: a report waits for all of them, and the others may
-    wait for this one.
+    one) and ``failure`` (a message, or None); beside a message also ``can_pass``, see :class:`TrialFailed`. A trial
+    that diverges reports its failure instead of raising, so that its warm process lives on. One of several workers
+    raises it: a report waits for all of them, and the others may wait for this one.
 
     Parameters
     ----------
@@ -103,10 +103,10 @@ def run_trial(
             try:
                 finished = run_replicate(prepared, run, job.settings, replicate, world)
             except TrialFailed as error:
-                message = f"replicate {replicate}: {error}"
+                failure = TrialFailed(f"replicate {replicate}: {error}", can_pass=error.can_pass)
                 if world.size > 1:
-                    raise TrialFailed(message) from error
-                report(_failed(done - 1, message))
+                    raise failure from error
+                report(report_of_failure(failure, done - 1))
                 return
             finally:
                 give_freed_memory_back()
@@ -124,13 +124,15 @@ def run_trial(
         )
 
 
-def _failed(replicates: int, message: str) -> dict[str, Any]:
+def report_of_failure(failure: TrialFailed, replicates: int = 0) -> dict[str, Any]:
+    """Return the report of a trial that failed after so many replicates."""
     return {
         "replicates": replicates,
         "objective": float("nan"),
         "value": None,
         "outcome": None,
-        "failure": message,
+        "failure": str(failure),
+        "can_pass": failure.can_pass,
     }
 
 
@@ -155,7 +157,7 @@ def run_as_one_of_several(
         The trial failed on this worker; ``notes`` say so to the next group.
     """
     if failure := notes.take():
-        report(_failed(len(reported), failure))
+        report(report_of_failure(failure, len(reported)))
         return
     with notes.kept():
         run_trial(job, prepared, run, report, world, reported)

@@ -9,9 +9,10 @@ from typing import Any
 
 from study.config import StudyConfig
 from study.ledger import Ledger
-from study.plan import Job, Plan
+from study.plan import Job, Plan, reopen_failed
 from study.racing import RatioRacing
 from study.search import GainSearch
+from trainables.errors import TrialFailed
 from trainables.seeds import generator
 from trainables.settings import TrialSettings
 
@@ -71,10 +72,12 @@ class SimulatedStudy:
         kill_after: int | None = None,
         die_after_events: int | None = None,
         fails: Callable[[Job], bool] = lambda job: False,
+        failures_can_pass: bool = False,
     ) -> None:
         self.config = config
         path = folder / "ledger.jsonl"
         self.ledger = Ledger(path) if die_after_events is None else MortalLedger(path, die_after_events)
+        reopen_failed(self.ledger)
         self.search = GainSearch(config, folder / "optuna.db")
         self.search.replay(self.ledger)
         self.racing = RatioRacing(config)
@@ -83,6 +86,8 @@ class SimulatedStudy:
         self.computed: list[tuple[str, int]] = []
         self._kill_after = kill_after
         self._fails = fails
+        self._can_pass = failures_can_pass
+        self.jobs: list[Job] = []
 
     def run(self) -> None:
         while (job := self.plan.next_job()) is not None:
@@ -90,11 +95,17 @@ class SimulatedStudy:
 
     def _run_job(self, job: Job) -> None:
         trial = SimpleNamespace(
-            trial_id=job.trial_id, config={"phase": job.phase, "job": SimpleNamespace(settings=job.settings)}
+            trial_id=f"tune-{len(self.jobs)}",
+            config={
+                "phase": job.phase,
+                "trial_id": job.trial_id,
+                "job": SimpleNamespace(settings=job.settings),
+            },
         )
+        self.jobs.append(job)
         self.racing.on_trial_add(None, trial)
         if self._fails(job):
-            self.plan.on_end(job, "made to fail")
+            self.plan.on_end(job, TrialFailed("made to fail", can_pass=self._can_pass))
             return
         values = []
         for done, replicate in enumerate(job.replicates, start=1):

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
+from types import SimpleNamespace
 
 import optuna
 import pytest
@@ -247,6 +249,63 @@ def test_one_failed_trial_does_not_stop_the_study(tmp_path):
     assert study.plan.complete
     states = [t.state for t in study.ledger.of_phase("search")]
     assert states.count("failed") == 1 and len(states) == 6
+
+
+def test_the_next_launch_tries_again_what_failed_for_a_cause_that_can_pass(tmp_path):
+    def fails(job):
+        return job.phase == "search" and job.settings.strength == 0.05
+
+    for can_pass in (False, True):
+        folder = tmp_path / str(can_pass)
+        study = run_to_the_end(folder, small_config(), fails=fails, failures_can_pass=can_pass)
+        failed = {t.trial_id for t in study.ledger.of_phase("search") if t.state == "failed"}
+        assert failed
+        again = run_to_the_end(folder, small_config())
+        assert again.plan.complete
+        assert {name for name, _ in again.computed if name.startswith("search")} == (
+            failed if can_pass else set()
+        )
+        states = Counter(again.ledger.trials[name].state == "failed" for name in failed)
+        assert states == {not can_pass: len(failed)}
+        stored = optuna.load_study(study_name="toy", storage=f"sqlite:///{folder / 'optuna.db'}")
+        assert len(stored.trials) == len(again.ledger.of_phase("search"))
+        assert run_to_the_end(folder, small_config()).computed == []
+
+
+def test_a_stop_for_a_cause_that_can_pass_is_mended_by_the_same_command(tmp_path):
+    study = SimulatedStudy(
+        tmp_path, small_config(), fails=lambda job: job.phase == "search", failures_can_pass=True
+    )
+    study.run()
+    assert "same command again, which tries what failed anew" in str(study.plan.stopped)
+    again = run_to_the_end(tmp_path, small_config())
+    assert again.plan.complete
+    assert all(trial.state != "failed" for trial in again.ledger.trials.values())
+
+
+def test_a_trial_that_lost_its_process_stands_once_in_its_race(tmp_path):
+    config = small_config(replicates=4, grace_replicates=1)
+    study = SimulatedStudy(tmp_path, config)
+    while (job := study.plan.next_job()).phase != "search":
+        study._run_job(job)
+    for name in ("first process", "second process"):
+        trial = SimpleNamespace(
+            trial_id=name,
+            config={
+                "phase": job.phase,
+                "trial_id": job.trial_id,
+                "job": SimpleNamespace(settings=job.settings),
+            },
+        )
+        study.racing.on_trial_add(None, trial)
+        study.racing.on_trial_result(
+            None,
+            trial,
+            {"replicates": 1, "objective": 0.1, "failure": None, "training_iteration": 1},
+        )
+    race = study.racing._race_of((job.settings.arm, job.settings.imbalance_ratio))
+    on_rungs = [recorded for _, recorded in race._brackets[0]._rungs if recorded]
+    assert on_rungs == [{job.trial_id: 0.1}]
 
 
 def test_racing_stops_the_worse_half_and_never_compares_ratios(tmp_path):

@@ -119,7 +119,7 @@ def test_threads_are_those_that_the_trial_owns(encoder, prepared, tmp_path, monk
 class OneOfTwo(World):
     """A worker without a process group, which knows what the first worker says where that is not itself."""
 
-    said: str = ""
+    said: tuple[dict[str, object], ...] = ()
 
     def gather(self, mine):
         return [self.said if self.rank else mine, mine]
@@ -153,22 +153,27 @@ def test_one_worker_that_fails_reports_nothing_which_the_next_group_does(
     with pytest.raises(TrialFailed, match="replicate 5: out of memory"):
         start(OneOfTwo(rank, 2))
     assert reports == []  # a report would wait for the other worker
-    for world in (OneOfTwo(0, 2), OneOfTwo(1, 2, said="replicate 5: out of memory")):
+    said = ({"message": "replicate 5: out of memory", "can_pass": False},)
+    for world in (OneOfTwo(0, 2), OneOfTwo(1, 2, said=said)):
         start(world)
     assert [(r["replicates"], r["failure"], r["value"]) for r in reports] == [
         (1, "replicate 5: out of memory", None)
     ] * 2
-    assert FailureNotes(tmp_path / "failed", OneOfTwo(0, 2)).take() == ""
+    assert FailureNotes(tmp_path / "failed", OneOfTwo(0, 2)).take() is None
 
 
 def test_the_reasons_of_several_workers_are_told_once_each(tmp_path):
     for rank, reason in enumerate(("training diverged", "out of memory", "training diverged")):
         with pytest.raises(TrialFailed), FailureNotes(tmp_path / "failed", World(rank, 3)).kept():
             raise TrialFailed(reason)
-    assert FailureNotes(tmp_path / "failed", World.single()).take() == "training diverged; out of memory"
+    taken = FailureNotes(tmp_path / "failed", World.single()).take()
+    assert str(taken) == "training diverged; out of memory" and not taken.can_pass
+    with pytest.raises(TrialFailed), FailureNotes(tmp_path / "failed", World.single()).kept():
+        raise TrialFailed("server away", can_pass=True)
+    assert FailureNotes(tmp_path / "failed", World.single()).take().can_pass
     with pytest.raises(ZeroDivisionError), FailureNotes(tmp_path / "failed", World(0, 3)).kept():
         raise ZeroDivisionError
-    assert FailureNotes(tmp_path / "failed", World.single()).take() == ""
+    assert FailureNotes(tmp_path / "failed", World.single()).take() is None
 
 
 def train_workers():

@@ -188,7 +188,8 @@ class ChatEndpoint:
             self._limit.wait(self.stopped)
             if self.stopped.is_set():
                 raise TrialFailed(
-                    f"paraphrase endpoint {self.settings.host}: stopped while it was waited for"
+                    f"paraphrase endpoint {self.settings.host}: stopped while it was waited for",
+                    can_pass=True,
                 )
             try:
                 response = self._session().post(
@@ -214,7 +215,8 @@ class ChatEndpoint:
                 self._pause(attempt, pause)
         raise TrialFailed(
             f"paraphrase endpoint {self.settings.host}: {reason} on the last of {self.settings.attempts} attempts; the "
-            "answers so far are kept, so the same study goes on from here"
+            "answers so far are kept, so the same command goes on from here",
+            can_pass=True,
         )
 
     def _session(self) -> requests.Session:
