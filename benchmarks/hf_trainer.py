@@ -50,7 +50,7 @@ class _Rows(torch.utils.data.Dataset[dict[str, Any]]):
 
 
 class _Clock(TrainerCallback):  # type: ignore[misc]
-    """Times the steps after the first one, and stops after ``last_step`` where that is given."""
+    """Times the steps after the first one."""
 
     def __init__(self) -> None:
         self.started = self.ended = 0.0

@@ -75,7 +75,8 @@ def resident_after_each_trial(args: argparse.Namespace, folder: Path) -> list[fl
     trainable = tune.with_parameters(
         _measured_trial, prepared=work.prepared, run=run, storage=str(folder / "ray")
     )
-    _, trials = run_search(replace(work, config=config), folder, trainable)
+    _, ledger = run_search(replace(work, config=config), folder, trainable)
+    trials = ledger.of_phase("search")
     last = [trial.replicates[max(trial.replicates)].diagnostics for trial in trials]
     processes = {diagnostics["process"] for diagnostics in last}
     if len(processes) > 1:

@@ -3,13 +3,14 @@
 Every configuration is a Tune trial that starts a ``TorchTrainer`` with one worker. That worker loads the encoder
 anew for every run, makes the augmentations anew, and trains stage 1, stage 2 and a vanilla of its own with
 ``transformers.Trainer`` as its text-classification example does: padded to the greatest length, in float32. Rows,
-lengths, learning rates, schedules and batch are the platform's, as are the operators and the metrics; the seeds of the
-head, the batches and dropout are its own. It gets the corpus tokenised and never writes a checkpoint, which a user's
-program would do.
+lengths, batch and the learning rate of every step are the platform's, as are the operators and the metrics; the seeds
+of the head, the batches and dropout are its own. It gets the corpus tokenised and never writes a checkpoint, which a
+user's program would do.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +23,12 @@ from ray import tune
 from trainables.batching import steps_of, steps_per_epoch
 from trainables.prepared import PreparedCorpus, RunSettings
 from trainables.settings import TrialSettings
+from trainables.stage import learning_rate_at
 from trainables.tokens import TokenisedTexts, tokenise
 
 METRIC = "macro_f1"
+# Settings that it leaves as they are by default.
+_UNKNOWN = ("stage1_trainable", "head", "layer_decay", "dropout")
 
 
 @dataclass(frozen=True)
@@ -45,10 +49,14 @@ class Machine:
 
 @dataclass(frozen=True)
 class NaiveScores:
-    """Validation macro-F1 of one configuration and of its own vanilla, per replicate."""
+    """Validation macro-F1 of one configuration and of its own vanilla, per replicate.
+
+    ``working_s`` are the seconds that augmentation, training and scoring took: all but the start of its worker.
+    """
 
     prefinetune: tuple[float, ...]
     vanilla: tuple[float, ...]
+    working_s: float
 
 
 def run_naive(
@@ -59,8 +67,12 @@ def run_naive(
     replicates: int,
     machine: Machine,
     folder: Path,
-) -> list[NaiveScores]:
+) -> tuple[float, list[NaiveScores]]:
     """Run every configuration on its own, in a Ray session that is there.
+
+    Returns
+    -------
+    The time, on the clock of ``time.perf_counter``, at which the last one reported, and what they scored.
 
     Parameters
     ----------
@@ -83,13 +95,15 @@ def run_naive(
         A configuration did not finish.
     """
     found: dict[int, NaiveScores] = {}
+    ends: list[float] = []
 
     class Scores(tune.Callback):  # type: ignore[misc]
         def on_trial_result(
             self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
         ) -> None:
-            scores = NaiveScores(tuple(result["prefinetune"]), tuple(result["vanilla"]))
+            scores = NaiveScores(tuple(result["prefinetune"]), tuple(result["vanilla"]), result["working_s"])
             found[trial.config["index"]] = scores
+            ends.append(time.perf_counter())
 
     trial = tune.with_parameters(
         _trial,
@@ -110,7 +124,7 @@ def run_naive(
     ).fit()
     if len(found) < len(configurations):
         raise RuntimeError(f"{len(configurations) - len(found)} configurations of the naive program failed")
-    return [found[index] for index in range(len(configurations))]
+    return ends[-1], [found[index] for index in range(len(configurations))]
 
 
 def _trial(
@@ -135,11 +149,14 @@ def _trial(
         import torch
 
         torch.set_num_threads(machine.threads)
+        started = time.perf_counter()
         pairs = [
-            _replicate(settings, own_vanilla, prepared, run, replicate) for replicate in range(replicates)
+            naive_replicate(settings, own_vanilla, prepared, run, replicate)
+            for replicate in range(replicates)
         ]
+        working_s = time.perf_counter() - started
         ours, theirs = zip(*pairs, strict=True)
-        report({"prefinetune": list(ours), "vanilla": list(theirs)})
+        report({"prefinetune": list(ours), "vanilla": list(theirs), "working_s": working_s})
 
     TorchTrainer(
         loop,
@@ -150,14 +167,22 @@ def _trial(
     ).fit()
 
 
-def _replicate(
+def naive_replicate(
     settings: TrialSettings,
     vanilla: TrialSettings,
     prepared: PreparedCorpus,
     run: RunSettings,
     replicate: int,
 ) -> tuple[float, float]:
-    """Return the score of the configuration and of vanilla on one replicate."""
+    """Return the score of the configuration and of vanilla on one replicate.
+
+    Raises
+    ------
+    ValueError
+        The configuration has a setting that the naive program does not know.
+    """
+    for asked in (settings, vanilla):
+        _check_known(asked)
     from trainables.augment import make_operator
     from trainables.augment.stage1_set import build_stage1_set
     from trainables.encoder import load_tokenizer
@@ -192,6 +217,15 @@ def _replicate(
     return ours, _score(_train(model, stage2, vanilla, "stage2", seed + 1), validation, prepared)
 
 
+def _check_known(settings: TrialSettings) -> None:
+    default = TrialSettings()
+    unknown = [name for name in _UNKNOWN if getattr(settings, name) != getattr(default, name)]
+    if unknown or settings.arm not in ("prefinetune", "vanilla"):
+        raise ValueError(
+            f"the naive program trains {settings.arm} without {', '.join(unknown) or 'its loss'}"
+        )
+
+
 def padded_rows(
     tokens: TokenisedTexts, labels: npt.NDArray[np.int64], length: int, pad_id: int
 ) -> list[dict[str, Any]]:
@@ -220,19 +254,30 @@ def _train(model: Any, rows: list[dict[str, Any]], settings: TrialSettings, stag
     """Train one stage in place and return its Trainer."""
     from tempfile import mkdtemp
 
+    import torch
     from transformers import Trainer, TrainingArguments
 
     config = settings.to_config()
     schedule = config[f"{stage}_schedule"]
     steps = config[f"{stage}_steps"] or steps_of(len(rows), settings.batch_size, config[f"{stage}_epochs"])
     risen_over = steps if schedule == "linear" else steps_per_epoch(len(rows), settings.batch_size)
+    warmup_steps = round(settings.warmup * risen_over)
+
+    class PlatformsRates(Trainer):  # type: ignore[misc]
+        """Trainer's own schedules would spend the first step of a warm-up at a rate of 0."""
+
+        def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+            self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(
+                optimizer or self.optimizer,
+                lambda step: learning_rate_at(step, steps, 1.0, schedule, warmup_steps),
+            )
+            return self.lr_scheduler
+
     arguments = TrainingArguments(
         output_dir=mkdtemp(prefix="naive-"),
         max_steps=steps,
         per_device_train_batch_size=settings.batch_size,
         learning_rate=config[f"{stage}_learning_rate"],
-        lr_scheduler_type="constant_with_warmup" if schedule == "constant" else "linear",
-        warmup_steps=round(settings.warmup * risen_over),
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.max_grad_norm,
         seed=seed % 2**32,
@@ -242,7 +287,7 @@ def _train(model: Any, rows: list[dict[str, Any]], settings: TrialSettings, stag
         save_strategy="no",
         disable_tqdm=True,
     )
-    trainer = Trainer(model=model, args=arguments, train_dataset=rows)
+    trainer = PlatformsRates(model=model, args=arguments, train_dataset=rows)
     trainer.train()
     return trainer
 

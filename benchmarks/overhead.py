@@ -6,14 +6,15 @@ Command::
 
 Both run empty trials on this machine in one Ray session, ours first. Ours go through everything that a real trial
 goes through (plan, ledger, Optuna, MLflow, Tune, a warm process, Ray Train's local mode) but for the training itself;
-``untracked_s`` is the same without MLflow. The reference writes to no tracker. Start-up is left out on both sides: the
-clock runs from the end of the first trials, which a study pays once.
+``untracked_s`` is the same without MLflow. The reference writes to no tracker. Both run ``--at-a-time`` trials side by
+side. Start-up is left out on both sides: the clock runs from the end of the first trials, which a study pays once.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 import time
@@ -57,7 +58,7 @@ def _empty_trial(config: dict[str, Any], *, storage: str) -> None:
     run_locally(lambda: report_nothing(config["job"], tune.report), storage)
 
 
-def ours(trials: int, folder: Path, tracked: bool) -> float:
+def ours(trials: int, at_a_time: int, folder: Path, tracked: bool) -> float:
     """Return seconds a trial of an empty study, the first trial of each process left out."""
     config = StudyConfig(
         name="overhead",
@@ -67,6 +68,7 @@ def ours(trials: int, folder: Path, tracked: bool) -> float:
         space={"strength": tuple((i + 1) / 1000 for i in range(4 * trials))},
         trials=trials,
         replicates=1,
+        concurrency=at_a_time,
         reference_space={"stage2_epochs": (1.0,)},
     )
     resources = cluster.trial_resources(config, cluster.Connection(False, ""))
@@ -101,8 +103,8 @@ def _reference_trial(config: dict[str, Any], *, storage: str) -> None:
     ).fit()
 
 
-def reference(trials: int, folder: Path) -> float:
-    """Return seconds of as many empty trials, each with a worker group of its own."""
+def reference(trials: int, at_a_time: int, folder: Path) -> float:
+    """Return seconds a trial of empty trials with a worker group each, the first ones left out."""
     marks: list[float] = []
 
     class Marks(tune.Callback):  # type: ignore[misc]
@@ -110,12 +112,13 @@ def reference(trials: int, folder: Path) -> float:
             marks.append(time.perf_counter())
 
     tuner = tune.Tuner(
-        tune.with_resources(tune.with_parameters(_reference_trial, storage=str(folder)), {"CPU": 0.01}),
-        tune_config=tune.TuneConfig(num_samples=trials + 1, max_concurrent_trials=1),
+        # The trial itself only waits: a share of a CPU would keep the last worker from starting.
+        tune.with_resources(tune.with_parameters(_reference_trial, storage=str(folder)), {"memory": 2.0**20}),
+        tune_config=tune.TuneConfig(num_samples=trials + at_a_time, max_concurrent_trials=at_a_time),
         run_config=tune.RunConfig(name="reference", storage_path=str(folder), verbose=0, callbacks=[Marks()]),
     )
     tuner.fit()
-    return marks[-1] - marks[0]
+    return (marks[-1] - marks[at_a_time - 1]) / trials
 
 
 def measure(args: argparse.Namespace) -> int:
@@ -126,9 +129,9 @@ def measure(args: argparse.Namespace) -> int:
     try:
         # Ray's own warnings go to standard error.
         with tempfile.TemporaryDirectory() as folder, redirect_stdout(sys.stderr):
-            untracked_s = ours(args.trials, Path(folder) / "untracked", tracked=False)
-            ours_s = ours(args.trials, Path(folder) / "tracked", tracked=True)
-            reference_s = reference(args.reference_trials, Path(folder) / "reference") / args.reference_trials
+            untracked_s = ours(args.trials, args.at_a_time, Path(folder) / "untracked", tracked=False)
+            ours_s = ours(args.trials, args.at_a_time, Path(folder) / "tracked", tracked=True)
+            reference_s = reference(args.reference_trials, args.at_a_time, Path(folder) / "reference")
     finally:
         ray.shutdown()
     figures = {"ours_s": ours_s, "untracked_s": untracked_s, "reference_s": reference_s}
@@ -144,6 +147,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--trials", type=int, default=50, help="empty trials of ours (default: %(default)s)")
     parser.add_argument(
         "--reference-trials", type=int, default=4, help="empty trials of the reference (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--at-a-time",
+        type=int,
+        default=os.cpu_count() or 1,
+        help="trials side by side (default: all processors)",
     )
     return run_command(measure, parser, argv)
 

@@ -134,12 +134,12 @@ def launch_of(config: StudyConfig) -> Launch:
 
 def run_search(
     work: Work, folder: Path, trainable: Callable[..., None], reuse_processes: bool = True
-) -> tuple[float, list[TrialRecord]]:
+) -> tuple[float, Ledger]:
     """Run reference vanilla and search as a launch does, in a Ray session of their own.
 
     Returns
     -------
-    Seconds from the start of Ray to the end of the last search trial, and the trials of the search.
+    Seconds from the start of Ray to the end of the last search trial, and the ledger.
 
     Raises
     ------
@@ -167,11 +167,11 @@ def run_search(
         tracker.close()
     finally:
         ray.shutdown()
-    trials = ledger.of_phase("search")
-    if not ends or any(len(trial.replicates) < config.replicates for trial in trials):
+    searched = ledger.of_phase("search")
+    if not ends or any(len(trial.replicates) < config.replicates for trial in searched):
         errors = {trial.error for trial in ledger.trials.values() if trial.error}
         raise RuntimeError(f"the search did not finish: {errors or plan.stopped}")
-    return ends[0] - started, trials
+    return ends[0] - started, ledger
 
 
 def add_sizes(parser: argparse.ArgumentParser, **defaults: int | None) -> None:

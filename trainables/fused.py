@@ -1,7 +1,7 @@
 """One encoder layer of BERT in bfloat16 on the compiled kernels: two autograd functions, written out by hand.
 
-Between matrix products every tensor is read and written once, and nothing is kept for the backward pass that it does
-not read.
+The weights of normalisations are float32, all others bfloat16. Between matrix products every tensor is read and
+written once, and nothing is kept for the backward pass that it does not read.
 """
 
 from __future__ import annotations
@@ -83,9 +83,9 @@ class _FeedForward(Function):
         for_parameters: Gradients = (None,) * 6
         if any(ctx.needs_input_grad[2:]):
             weights = weight_gradient(x, for_hidden), weight_gradient(active, for_inner)
-            biases = (hidden_sums.to(x.dtype), *sums.to(x.dtype))
-            for_norm, for_norm_bias, for_down_bias = biases[1:]
-            for_parameters = (*weights, for_norm, biases[0], for_down_bias, for_norm_bias)
+            for_norm, for_norm_bias, for_down_bias = sums
+            biases = hidden_sums.to(x.dtype), for_down_bias.to(x.dtype)
+            for_parameters = (*weights, for_norm, *biases, for_norm_bias)
         return (for_x.addmm_(for_hidden, up) if ctx.needs_input_grad[0] else None, None, *for_parameters)
 
 
@@ -171,7 +171,7 @@ class _AttentionBlock(Function):
                 torch.cat(weights).chunk(3) if first_only else weights[0].chunk(3)
             )
             query_bias, key_bias, value_bias = torch.cat(biases).chunk(3)
-            for_norm, for_norm_bias, for_out_bias = sums.to(x.dtype)
+            for_norm, for_norm_bias, for_out_bias = sums
             for_parameters = (
                 *(
                     query_weight.mul_(ctx.scale),
@@ -180,6 +180,6 @@ class _AttentionBlock(Function):
                     weight_gradient(context, for_inner),
                     for_norm,
                 ),
-                *(query_bias.mul_(ctx.scale), key_bias, value_bias, for_out_bias, for_norm_bias),
+                *(query_bias.mul_(ctx.scale), key_bias, value_bias, for_out_bias.to(x.dtype), for_norm_bias),
             )
         return (for_x, None, *for_parameters)

@@ -137,7 +137,7 @@ void gelu_backward(bf16 *gradient, const bf16 *x, float *sums, int64_t rows, int
 
 // sum = x + dropout(inner), y = layer norm of sum; all (rows, width). stats: (rows, 2) mean and 1 / deviation.
 void residual(
-    const bf16 *x, const bf16 *inner, const bf16 *weight, const bf16 *bias, bf16 *sum, bf16 *y, float *stats,
+    const bf16 *x, const bf16 *inner, const float *weight, const float *bias, bf16 *sum, bf16 *y, float *stats,
     int64_t rows, int64_t width, float eps, const Dropout *dropout, int threads
 ) {
     const Dropout d = *dropout;
@@ -156,7 +156,7 @@ void residual(
         }
         const float inverse = 1.0f / sqrtf(sum_of(squares) / (float)width + eps);
         for (int64_t j = 0; j < width; j += LANES)
-            store(y + at + j, (load(sum + at + j) - mean) * inverse * load(weight + j) + load(bias + j));
+            store(y + at + j, (load(sum + at + j) - mean) * inverse * read(weight + j) + read(bias + j));
         stats[2 * row] = mean;
         stats[2 * row + 1] = inverse;
     }
@@ -165,7 +165,7 @@ void residual(
 // From the gradient of y: that of x, and that of inner. Column sums are added to `sums` (3, width): the gradients of
 // weight and bias, and the sums of inner's, which are the bias gradient of the linear map before it.
 void residual_backward(
-    const bf16 *gradient, const bf16 *sum, const float *stats, const bf16 *weight, bf16 *for_x, bf16 *for_inner,
+    const bf16 *gradient, const bf16 *sum, const float *stats, const float *weight, bf16 *for_x, bf16 *for_inner,
     float *sums, int64_t rows, int64_t width, const Dropout *dropout, int threads
 ) {
     const Dropout d = *dropout;
@@ -182,14 +182,14 @@ void residual_backward(
                 Floats g = load(gradient + at + j), normed = (load(sum + at + j) - mean) * inverse;
                 add(own + j, g * normed);
                 add(own + width + j, g);
-                g *= load(weight + j);
+                g *= read(weight + j);
                 totals += g;
                 products += g * normed;
             }
             const float total = sum_of(totals) / (float)width, product = sum_of(products) / (float)width;
             for (int64_t j = 0; j < width; j += LANES) {
                 Floats normed = (load(sum + at + j) - mean) * inverse;
-                Floats g = (load(gradient + at + j) * load(weight + j) - total - normed * product) * inverse;
+                Floats g = (load(gradient + at + j) * read(weight + j) - total - normed * product) * inverse;
                 Floats kept = dropped(g, d, (uint32_t)(at + j));
                 store(for_x + at + j, g);
                 store(for_inner + at + j, kept);

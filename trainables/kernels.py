@@ -66,19 +66,26 @@ class Kernels:
     def residual(
         self, x: Tensor, inner: Tensor, weight: Tensor, bias: Tensor, eps: float, key: DropoutKey
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return (t, h) x + dropout(inner), its layer norm, and the latter's (t, 2) float32 statistics."""
+        """Return (t, h) x + dropout(inner), its layer norm, and the latter's (t, 2) float32 statistics.
+
+        The norm's (h,) weight and bias are used in float32.
+        """
         total, y, stats = torch.empty_like(x), torch.empty_like(x), torch.empty(len(x), 2)
-        self._call("residual", x, inner, weight, bias, total, y, stats, *x.shape, eps, key)
+        self._call("residual", x, inner, weight.float(), bias.float(), total, y, stats, *x.shape, eps, key)
         return total, y, stats
 
     def residual_backward(
         self, gradient: Tensor, total: Tensor, stats: Tensor, weight: Tensor, key: DropoutKey
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the gradients of x, of inner, and (3, h) float32: of weight, of bias, column sums of inner's."""
+        """Return the gradients of x, of inner, and (3, h) float32: of weight, of bias, column sums of inner's.
+
+        The norm's (h,) weight is used in float32.
+        """
         for_x, for_inner = torch.empty_like(total), torch.empty_like(total)
         sums = torch.zeros(3, total.shape[1])
         self._call(
-            *("residual_backward", gradient, total, stats, weight, for_x, for_inner, sums, *total.shape, key)
+            "residual_backward",
+            *(gradient, total, stats, weight.float(), for_x, for_inner, sums, *total.shape, key),
         )
         return for_x, for_inner, sums
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -60,16 +59,10 @@ class StageProgress:
         self._gradient = gradient
         self.rows = self.real_tokens = self.padded_tokens = 0
         self.flops = 0.0
-        self._started = time.perf_counter()
         self._every = 1 if device.type == "cpu" else STEPS_PER_CHECK_ON_GPU
         self._sum = torch.zeros((), device=device, dtype=torch.float64)
         self._last = self._norm = torch.zeros((), device=device)
         self._steps, self._rate = 0, 0.0
-
-    @property
-    def seconds(self) -> float:
-        """Time since this object was made."""
-        return time.perf_counter() - self._started
 
     def add(self, work: BatchWork, norm: torch.Tensor, rate: float) -> None:
         """Add a step: its batch, its gradient's norm, its learning rate."""

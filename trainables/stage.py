@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ class StageReport:
     steps, rows
         Optimizer steps, and rows that they saw over all workers.
     seconds
-        Wall time of the stage, of what was done here alone where it went on from an earlier state.
+        Wall time of the stage with its set-up, of what was done here alone where it went on from an earlier state.
     real_tokens, padded_tokens
         Tokens of this worker's batches without and with padding; done here, as ``seconds`` and ``flops`` are.
     mean_loss, last_loss
@@ -155,6 +156,7 @@ def train_stage(
         raise ValueError("give either epochs or steps")
     if len(tokens) == 0:
         raise ValueError("a stage needs at least one row")
+    started = time.perf_counter()
     world = world or World.single()
     total = stage_steps(len(tokens), batch_size, epochs, steps)
     warmup_steps = round(
@@ -185,7 +187,7 @@ def train_stage(
     return StageReport(
         total,
         progress.rows,
-        progress.seconds,
+        time.perf_counter() - started,
         progress.real_tokens,
         progress.padded_tokens,
         progress.mean(),

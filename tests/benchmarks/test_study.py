@@ -6,11 +6,12 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks import memory, overhead, study
+from benchmarks import memory, naive, overhead, study, study_scores
 from benchmarks.naive import NaiveScores, padded_rows
 from benchmarks.workload import prepare_work
 from study.ledger import ReplicateRecord, TrialRecord
 from tests.tiny_encoder import write_tiny_encoder
+from trainables.settings import TrialSettings
 from trainables.tokens import TokenisedTexts
 
 TOKENS = TokenisedTexts(np.array([5, 6, 7, 8, 9], np.int32), np.array([0, 2, 5]))
@@ -63,15 +64,12 @@ def recorded(settings, scores):
     return trial
 
 
-def test_scores_are_compared_configuration_by_configuration(work):
+def test_timed_scores_are_of_the_same_configurations(work):
     configurations = work.configurations()
     trials = [recorded(settings, (0.5, 0.7)) for settings in reversed(configurations)]
-    naive = [NaiveScores((level, level), (0.1, 0.1)) for level in (0.5, 0.6, 0.4)]
-    found = study.compare_scores(trials, configurations, naive)
-    assert found["ours"] == pytest.approx(0.6) and found["naive"] == pytest.approx(0.5)
-    assert found["difference"] == pytest.approx(0.1)
-    assert found["ci_low"] < 0.1 < found["ci_high"]
-    assert found["by_replicate"] == pytest.approx([0.0, 0.2])
+    naive = [NaiveScores((level, level), (0.1, 0.1), 1.0) for level in (0.5, 0.6, 0.4)]
+    found = study.timed_scores(trials, configurations, naive)
+    assert found == {"ours": pytest.approx(0.6), "naive": pytest.approx(0.5)}
 
 
 def test_other_configurations_are_not_compared(work):
@@ -79,16 +77,45 @@ def test_other_configurations_are_not_compared(work):
     other = dataclasses.replace(configurations[0], strength=0.77)
     trials = [recorded(settings, (0.5,)) for settings in (other, *configurations[1:])]
     with pytest.raises(RuntimeError, match="other configurations"):
-        study.compare_scores(trials, configurations, [NaiveScores((0.5,), (0.5,))] * 3)
+        study.timed_scores(trials, configurations, [NaiveScores((0.5,), (0.5,), 1.0)] * 3)
+
+
+@pytest.mark.parametrize(("naive", "shown"), [((0.4, 0.62, 0.5), False), ((0.31, 0.40, 0.37), True)])
+def test_a_difference_of_scores_is_shown_where_its_interval_leaves_out_0(naive, shown):
+    found = study_scores._compared(list(zip((0.5, 0.6, 0.55), naive, strict=True)))
+    assert found["difference"] == pytest.approx(0.55 - np.mean(naive))
+    assert found["ci_low"] < found["difference"] < found["ci_high"]
+    assert found["difference_shown"] is shown
+
+
+def test_cache_hits_are_counted_by_replicate(work):
+    trial = recorded(work.configurations()[0], (0.5, 0.7))
+    hits = {"augmentation_cache_hits": 2.0, "stage1_cache_hits": 0.0, "stage1_resumed_at": 4.0}
+    trial.replicates[0].diagnostics = hits
+    trial.replicates[1].diagnostics = {"augmentation_cache_hits": 0.0, "stage1_cache_hits": 1.0}
+    assert study.cache_hits([trial]) == {
+        "augmentations": 1,
+        "stage1": 1,
+        "stage1_continued": 1,
+        "replicates": 2,
+    }
+
+
+@pytest.mark.parametrize("change", [{"layer_decay": 0.9}, {"head": "fresh"}, {"arm": "focal"}])
+def test_the_naive_program_refuses_what_it_does_not_train(change):
+    with pytest.raises(ValueError, match="naive program"):
+        naive._check_known(dataclasses.replace(TrialSettings(), **change))
 
 
 @pytest.mark.slow
 def test_the_benchmark_of_a_study(sizes, capsys):
-    assert study.main(sizes) == 0
+    assert study.main([*sizes, "--scored", "2"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["ratio"] > 1 and found["ratio"] == pytest.approx(found["naive_s"] / found["ours_s"])
     assert set(found["savings"]) == set(study.SAVINGS) == set(found["without_s"])
-    assert found["macro_f1"]["ci_low"] <= found["macro_f1"]["difference"] <= found["macro_f1"]["ci_high"]
+    assert set(found["macro_f1"]) == {"rows", "pairs", "prefinetune", "vanilla", "gain"}
+    assert found["working_s"]["naive"] > found["working_s"]["ours"] > 0
+    assert found["cache_hits"]["replicates"] == 6
     assert found["configurations"] == 3 and found["replicates"] == 2
 
 
