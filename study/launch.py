@@ -32,7 +32,7 @@ from study.operators import (
     unavailable_faults,
     without_unavailable,
 )
-from study.plan import Plan, reopen_failed
+from study.plan import Plan, reopen_searched
 from study.progress import ProgressView
 from study.report import write_report
 from study.search import GainSearch
@@ -210,7 +210,7 @@ def launch(args: argparse.Namespace) -> int:
         folder.write_facts(facts)
         ledger = Ledger(folder.ledger)
         announce_resumed(ledger, console)
-        reopen_failed(ledger)
+        reopen_searched(config, ledger)
         tracker = Tracker(
             uri, launch_of(facts, config, folder), ledger, partial(console.print, highlight=False)
         )

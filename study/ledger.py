@@ -174,6 +174,10 @@ class Ledger:
             config=dict(config),
         )
 
+    def restart_trial(self, trial: TrialRecord) -> None:
+        """Record that a trial which had ended starts again; it keeps its replicates."""
+        self.start_trial(trial.trial_id, trial.phase, trial.arm, trial.imbalance_ratio, trial.config)
+
     def add_replicate(self, trial_id: str, record: ReplicateRecord) -> None:
         """Record one finished replicate."""
         self.append(

@@ -51,15 +51,15 @@ class Job:
     known: Mapping[int, float]
 
 
-def reopen_failed(ledger: Ledger) -> None:
-    """Start those failed trials of an earlier launch again that may fare better now.
+def reopen_searched(config: StudyConfig, ledger: Ledger) -> None:
+    """Start those failed trials of an earlier launch's searches again whose cause can pass.
 
-    Of a search they are those whose cause can pass: a diverged trial is an answer. Any other trial is the only one of
-    its kind.
+    A diverged trial is an answer, and stays. For the search's replay this has to be done before it.
     """
-    for trial in ledger.trials.values():
-        if trial.state == "failed" and (trial.can_pass or trial.phase not in SEARCH_PHASES):
-            ledger.start_trial(trial.trial_id, trial.phase, trial.arm, trial.imbalance_ratio, trial.config)
+    tracks = {track.key for track in tracks_of(config)}
+    for trial in ledger.of_phase(*SEARCH_PHASES):
+        if trial.state == "failed" and trial.can_pass and (trial.arm, trial.imbalance_ratio) in tracks:
+            ledger.restart_trial(trial)
 
 
 class Plan:
@@ -96,7 +96,27 @@ class Plan:
         self._ends = Counter((trial.arm, trial.imbalance_ratio, trial.state) for trial in self._searched())
         self.stopped: StudyStopped | None = None
         self._losses: dict[str, int] = {}
+        self._reopen_what_is_owed()
         self._take_up_what_a_kill_left()
+        if self.complete:
+            self._close_superseded()
+
+    def _reopen_what_is_owed(self) -> None:
+        """Start failed trials of an earlier launch again that are the only ones of their kind.
+
+        A candidate of the reference's tuning is one of several, and comes too late where the reference is known.
+        """
+        for phase in ("reference_tuning", "reference", "control"):
+            for planned in self._owed.of_phase(phase):
+                trial = self.ledger.trials.get(planned.trial_id)
+                has_reference = self.ledger.reference(planned.settings.imbalance_ratio) is not None
+                if (
+                    trial is None
+                    or trial.state != "failed"
+                    or (phase == "reference_tuning" and has_reference)
+                ):
+                    continue
+                self.ledger.restart_trial(trial)
 
     def _take_up_what_a_kill_left(self) -> None:
         """Do what follows from recorded replicates, where a driver died between the one and the other."""
@@ -106,6 +126,7 @@ class Plan:
                 if trial is None:
                     continue
                 if planned.phase == "reference":
+                    self._adopt_tuning(planned)
                     known = self._posthoc_trial(trial).replicates
                     for record in list(trial.replicates.values()):
                         if record.replicate not in known:
@@ -128,8 +149,18 @@ class Plan:
         if job is None:
             job, _ = self._replicate_job(self._owed.controls())
         if job is None and settled:
-            job, _ = self._replicate_job(self._owed.matched())
+            job, settled = self._replicate_job(self._owed.matched())
+            if settled and not self._running:
+                self._close_superseded()
         return job
+
+    def _close_superseded(self) -> None:
+        """End controls that an earlier launch began and nobody asks for any more."""
+        owed = {planned.trial_id for planned in self._owed.of_phase("control")}
+        for trial in self.ledger.of_phase("control"):
+            if trial.state == "running" and trial.trial_id not in owed:
+                reason = "begun by an earlier launch; neither the arms nor the leading trials of this one ask for it"
+                self._finish(trial, "failed", TrialFailed(reason, can_pass=True))
 
     @property
     def finished(self) -> bool:
@@ -196,8 +227,9 @@ class Plan:
     def _adopt_tuning(self, planned: Planned) -> None:
         """Take over the replicates that the reference's settings already ran in their tuning."""
         tuned = self.ledger.trials.get(Planned("reference_tuning", planned.settings, 0).trial_id)
+        known = self.ledger.trials[planned.trial_id].replicates
         for record in tuned.replicates.values() if tuned is not None else ():
-            if record.replicate < planned.replicates:
+            if record.replicate < planned.replicates and record.replicate not in known:
                 # Its seconds were spent, and are counted, in the tuning.
                 self._add_replicate(planned.trial_id, replace(record, seconds=0.0))
 

@@ -66,13 +66,20 @@ class GainSearch:
     def replay(self, ledger: Ledger) -> None:
         """Take in every trial of a search that the ledger knows; those without an end stay open.
 
-        Trials of a control that this launch no longer tunes are left alone.
+        Trials are opened in the order in which they started and told in the order in which they ended, as in the
+        launch that ran them: what is proposed next depends on both. Trials of a control that this launch no
+        longer tunes are left alone.
         """
-        for trial in ledger.of_phase(*SEARCH_PHASES):
-            if (trial.arm, trial.imbalance_ratio) in self._samplers:
-                self.opened(trial)
-                if trial.state != "running":
-                    self.tell(trial, mean_of(gains_of(ledger, trial, self._config.objective)))
+        known = [
+            trial
+            for trial in ledger.of_phase(*SEARCH_PHASES)
+            if (trial.arm, trial.imbalance_ratio) in self._samplers
+        ]
+        for trial in known:
+            self.opened(trial)
+        ended = [(trial.finished, trial) for trial in known if trial.finished is not None]
+        for _, trial in sorted(ended, key=lambda pair: pair[0]):
+            self.tell(trial, mean_of(gains_of(ledger, trial, self._config.objective)))
 
     def propose(self, key: TrackKey, first: Mapping[str, Any]) -> dict[str, Any]:
         """Return the next values of a track that is not exhausted.

@@ -7,7 +7,8 @@ reference vanilla, the search and the controls alike.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,6 +27,18 @@ from trainables.prepared import PreparedCorpus, RunSettings
 from trainables.worker import TrialJob, report_of_failure, run_in_process, run_in_worker_group
 
 
+@contextmanager
+def stopped_by_the_folder(plan: Plan) -> Iterator[None]:
+    """Stop the study where its folder cannot be written: Tune would blame the trial, or end with a traceback."""
+    try:
+        yield
+    except OSError as fault:
+        plan.stopped = StudyStopped(
+            f"The study's folder {plan.ledger.path.parent} cannot be written: {fault}. Nothing that was recorded is "
+            "lost: make room or mend the folder, and give the same command again."
+        )
+
+
 class PlanSearcher(Searcher):  # type: ignore[misc]
     """Tune's view of a plan: asks it for jobs and tells it their ends."""
 
@@ -37,7 +50,9 @@ class PlanSearcher(Searcher):  # type: ignore[misc]
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """Return the next job as a Tune configuration, None to wait, or that all is done."""
-        job = self._plan.next_job()
+        job = None
+        with stopped_by_the_folder(self._plan):
+            job = self._plan.next_job()
         if job is None:
             return str(Searcher.FINISHED) if self._plan.finished else None
         self.jobs[trial_id] = job
@@ -61,10 +76,8 @@ class PlanSearcher(Searcher):  # type: ignore[misc]
         """Tell the plan that a job ended; Tune's own errors come through :class:`PlanCallback`."""
         if error:
             return
-        try:
+        with stopped_by_the_folder(self._plan):
             self._plan.on_end(self.jobs.pop(trial_id), self.failures.pop(trial_id, None))
-        except OSError as fault:  # Tune would take it for a fault of the trial, and run that again
-            self._plan.stopped = StudyStopped(f"The study's folder cannot be written: {fault}.")
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Do nothing: Tune leaves out the last result here, :class:`PlanCallback` gets every one."""
@@ -129,10 +142,11 @@ class PlanCallback(tune.Callback):  # type: ignore[misc]
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
         """Record a finished replicate, or a failure that the trial reported itself."""
-        if result["outcome"] is not None:
-            self._plan.on_outcome(self._searcher.jobs[trial.trial_id], result["outcome"])
-        if result["failure"] is not None:
-            self._searcher.failures[trial.trial_id] = self._failure(trial, result)
+        with stopped_by_the_folder(self._plan):
+            if result["outcome"] is not None:
+                self._plan.on_outcome(self._searcher.jobs[trial.trial_id], result["outcome"])
+            if result["failure"] is not None:
+                self._searcher.failures[trial.trial_id] = self._failure(trial, result)
 
     def _failure(self, trial: Any, result: dict[str, Any]) -> TrialFailed:
         """Keep the whole traceback, if there is one, beside the ledger, and name the file in the message."""
@@ -151,7 +165,8 @@ class PlanCallback(tune.Callback):  # type: ignore[misc]
         error = trial.get_error()
         last_line = str(error).strip().splitlines()[-1] if error is not None else "no message"
         self._searcher.failures.pop(trial.trial_id, None)
-        self._plan.on_lost(self._searcher.jobs.pop(trial.trial_id), last_line)
+        with stopped_by_the_folder(self._plan):
+            self._plan.on_lost(self._searcher.jobs.pop(trial.trial_id), last_line)
 
 
 @dataclass(frozen=True)
@@ -290,15 +305,31 @@ def _trial_in_worker_group(config: dict[str, Any], *, prepared_reference: Any, e
         _report_failure(error)
 
 
+def can_pass(error: Exception) -> bool:
+    """Return whether a later launch may fare better.
+
+    That is so of what the system refuses (a full disk, a server that is away), what the user can set right, and
+    workers that were lost.
+    """
+    from ray.train import TrainingFailedError, WorkerGroupError
+
+    if isinstance(error, TrialFailed):
+        return error.can_pass
+    if isinstance(error, WorkerGroupError):
+        # Ray wraps what a worker raised itself; a lost worker has an exception of Ray's own.
+        raised = [getattr(fault, "_base_exc", None) for fault in error.worker_failures.values()]
+        return all(fault is None or can_pass(fault) for fault in raised)
+    return isinstance(error, (OSError, ConfigurationError, TrainingFailedError))
+
+
 def _report_failure(error: Exception) -> None:
     """Report instead of raising: a trial that raises takes its warm process with it, and would be retried.
 
-    What the system refuses (a full disk, a server that is away) and what the user can set right can pass.
+    A trial that failed on a group of workers keeps its own words.
     """
     first_line = next(iter(str(error).strip().splitlines()), "")
-    failure = TrialFailed(
-        f"{type(error).__name__}: {first_line}", can_pass=isinstance(error, (OSError, ConfigurationError))
-    )
+    message = str(error) if isinstance(error, TrialFailed) else f"{type(error).__name__}: {first_line}"
+    failure = TrialFailed(message, can_pass=can_pass(error))
     trace = "".join(traceback.format_exception(error))
     tune.report({**report_of_failure(failure), "traceback": trace})
 

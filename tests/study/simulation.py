@@ -9,7 +9,7 @@ from typing import Any
 
 from study.config import StudyConfig
 from study.ledger import Ledger
-from study.plan import Job, Plan, reopen_failed
+from study.plan import Job, Plan, reopen_searched
 from study.racing import RatioRacing
 from study.search import GainSearch
 from trainables.errors import TrialFailed
@@ -77,7 +77,7 @@ class SimulatedStudy:
         self.config = config
         path = folder / "ledger.jsonl"
         self.ledger = Ledger(path) if die_after_events is None else MortalLedger(path, die_after_events)
-        reopen_failed(self.ledger)
+        reopen_searched(config, self.ledger)
         self.search = GainSearch(config, folder / "optuna.db")
         self.search.replay(self.ledger)
         self.racing = RatioRacing(config)

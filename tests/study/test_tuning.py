@@ -14,8 +14,9 @@ from study import cluster
 from study.ledger import Ledger
 from study.plan import Plan
 from study.search import GainSearch
-from study.tuning import WarmRacing, run_trials
-from tests.study.simulation import small_config
+from study.tuning import PlanCallback, PlanSearcher, WarmRacing, can_pass, run_trials
+from tests.study.simulation import SimulatedStudy, small_config
+from trainables.errors import ConfigurationError, TrialFailed
 
 
 class CountingCache:
@@ -43,6 +44,56 @@ def test_tune_is_told_once_to_keep_as_many_processes_as_trials_run_at_a_time():
 
 def test_a_tune_without_such_a_cache_runs_all_the_same():
     WarmRacing(small_config(), processes=3).on_trial_add(SimpleNamespace(), trial(0))
+
+
+def test_what_the_system_refuses_and_lost_workers_can_pass():
+    from ray.train import ControllerError, WorkerGroupError
+    from ray.train.v2._internal.exceptions import (
+        UserExceptionWithTraceback,
+        WorkerHealthCheckFailedError,
+    )
+
+    def group(*faults):
+        return WorkerGroupError("failed", dict(enumerate(faults)))
+
+    full, bug = (UserExceptionWithTraceback(error, "") for error in (OSError("disk full"), ValueError("bug")))
+    lost = WorkerHealthCheckFailedError("lost", failure=RuntimeError())
+    passing = [
+        OSError("disk full"),
+        ConfigurationError("no key"),
+        TrialFailed("server away", can_pass=True),
+        ControllerError(RuntimeError("node gone")),
+        group(lost),
+        group(full, lost),
+    ]
+    staying = [TrialFailed("diverged"), ValueError("bug"), group(bug), group(lost, bug)]
+    assert all(map(can_pass, passing)) and not any(map(can_pass, staying))
+
+
+def test_a_folder_that_cannot_be_written_stops_the_study_with_advice(tmp_path):
+    study = SimulatedStudy(tmp_path, small_config())
+    searcher = PlanSearcher(study.plan)
+    config = searcher.suggest("a")
+    callback = PlanCallback(study.plan, searcher, lambda: None)
+
+    def full(*args, **values):
+        raise OSError(28, "No space left on device")
+
+    study.ledger.append = full
+    outcome = {
+        "replicate": 0,
+        "metrics": {"val/macro_f1": 0.5},
+        "seconds": 1.0,
+        "diagnostics": {},
+        "posthoc_metrics": {},
+    }
+    callback.on_trial_result(
+        0, [], SimpleNamespace(trial_id="a", config=config), {"outcome": outcome, "failure": None}
+    )
+    assert "No space left" in str(study.plan.stopped) and "same command again" in str(study.plan.stopped)
+    assert str(tmp_path) in str(study.plan.stopped)
+    searcher.on_trial_complete("a", {})
+    assert searcher.suggest("b") == "FINISHED"
 
 
 @pytest.fixture(scope="module")
