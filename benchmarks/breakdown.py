@@ -29,12 +29,28 @@ PARTS = {
 }
 
 
-def breakdown(train: Callable[[], Any]) -> dict[str, float]:
-    """Return the share of wall time of each part, the rest being ``python``: whatever lies outside of operations."""
-    with _named_masks(), profile(activities=[ProfilerActivity.CPU]) as profiler:
-        started = time.perf_counter()
-        train()
+def breakdown(train: Callable[[Callable[[], None]], Any]) -> dict[str, float]:
+    """Return the share of wall time of each part, the rest being ``python``: whatever lies outside of operations.
+
+    Parameters
+    ----------
+    train
+        Trains, and calls what it is given after each step: the first one, with the set-up before it, is left out.
+    """
+    profiler = profile(activities=[ProfilerActivity.CPU])
+    started = None
+
+    def after_step() -> None:
+        nonlocal started
+        if started is None:
+            profiler.start()
+            started = time.perf_counter()
+
+    with _named_masks():
+        train(after_step)
+        assert started is not None
         wall = time.perf_counter() - started
+        profiler.stop()
     seconds = dict.fromkeys(PARTS, 0.0)
     for event in profiler.key_averages():
         part = next((name for name, pattern in PARTS.items() if re.search(pattern, event.key)), None)

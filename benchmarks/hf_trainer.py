@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -52,13 +52,15 @@ class _Rows(torch.utils.data.Dataset[dict[str, Any]]):
 class _Clock(TrainerCallback):  # type: ignore[misc]
     """Times the steps after the first one."""
 
-    def __init__(self) -> None:
+    def __init__(self, after_step: Callable[[], None]) -> None:
+        self._after_step = after_step
         self.started = self.ended = 0.0
 
     def on_step_end(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
         self.ended = time.perf_counter()
         if state.global_step == 1:
             self.started = self.ended
+        self._after_step()
 
 
 def trainers_batches(
@@ -85,6 +87,7 @@ def train(
     batch_size: int,
     max_length: int,
     seed: int,
+    after_step: Callable[[], None] = lambda: None,
 ) -> float:
     """Train a classifier in place and return rows a second, the first step left out.
 
@@ -93,11 +96,13 @@ def train(
     program
         ``example``: as the text classification example of transformers does it; ``best``: with dynamic padding, groups
         of like length and bfloat16 autocast.
+    after_step
+        Called after each step.
     """
     settings = SETTINGS[program]
     fixed = settings["padding"] == "max_length"
     rows = _Rows(tokens, labels, max_length if fixed else None, tokenizer.pad_token_id)
-    clock = _Clock()
+    clock = _Clock(after_step)
     device = next(model.parameters()).device
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(

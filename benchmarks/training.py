@@ -37,8 +37,9 @@ import multiprocessing
 import os
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -141,9 +142,8 @@ def parts(program: str, run: Run, rows: Rows) -> dict[str, float]:
     """Return the breakdown of a few steps of a program."""
     few = dataclasses.replace(run, epochs=_PROFILED_STEPS * BATCH_SIZE / len(rows.labels))
     model = build_classifier(run.encoder, len(rows.classes), 0)
-    if program == "ours":
-        return breakdown(lambda: _ours(model, few, rows, 0))
-    return breakdown(lambda: _trainer(program, model, few, rows, 0))
+    run_program = partial(_ours if program == "ours" else partial(_trainer, program), model, few, rows, 0)
+    return breakdown(lambda after_step: run_program(after_step=after_step))
 
 
 def peak(encoder: EncoderSettings) -> float | None:
@@ -151,7 +151,9 @@ def peak(encoder: EncoderSettings) -> float | None:
     return peak_flops(torch.device("cpu"), resolve_precision(encoder))
 
 
-def _ours(model: Any, run: Run, rows: Rows, seed: int) -> StageReport:
+def _ours(
+    model: Any, run: Run, rows: Rows, seed: int, after_step: Callable[[], None] | None = None
+) -> StageReport:
     return train_stage(
         model,
         rows.tokens,
@@ -162,10 +164,18 @@ def _ours(model: Any, run: Run, rows: Rows, seed: int) -> StageReport:
         batch_size=BATCH_SIZE,
         seed=seed,
         precision=resolve_precision(run.encoder),
+        after_step=None if after_step is None else lambda stage: after_step(),
     )
 
 
-def _trainer(program: str, model: Any, run: Run, rows: Rows, seed: int) -> float:
+def _trainer(
+    program: str,
+    model: Any,
+    run: Run,
+    rows: Rows,
+    seed: int,
+    after_step: Callable[[], None] = lambda: None,
+) -> float:
     return train(
         program,
         model,
@@ -177,6 +187,7 @@ def _trainer(program: str, model: Any, run: Run, rows: Rows, seed: int) -> float
         batch_size=BATCH_SIZE,
         max_length=run.encoder.max_length,
         seed=seed,
+        after_step=after_step,
     )
 
 

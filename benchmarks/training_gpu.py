@@ -11,6 +11,7 @@ import statistics
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ SHAPES: dict[str, dict[str, int]] = {
 BATCH_SIZES = (16, 64, 256)
 TRIALS_TOGETHER = (1, 2, 4, 8)
 STEPS, WARM_UP_STEPS, REPEATS = 60, 20, 3
-TRIAL_STEPS = 200
+TRIAL_STEPS, TRIALS_EACH = 200, 2
 
 
 def write_encoder(folder: Path, shape: dict[str, int]) -> EncoderSettings:
@@ -95,15 +96,20 @@ def speed(encoder: EncoderSettings, batch_size: int, steps: int = STEPS) -> dict
 def trials_per_hour(encoder: EncoderSettings, together: int, steps: int = TRIAL_STEPS) -> float:
     """Return trials an hour with so many processes on the GPU; texts of 10 to 128 tokens, batches of 16."""
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(together, context) as pool:
-        list(pool.map(train, *_arguments(encoder, together, WARM_UP_STEPS)))  # every process is up and warm
+    with ExitStack() as stack:
+        # A pool of its own for each process, so that each one warms up.
+        pools = [stack.enter_context(ProcessPoolExecutor(1, context)) for _ in range(together)]
+
+        def run(trials_each: int, steps: int) -> None:
+            for running in [
+                pool.submit(train, encoder, 16, steps, 10) for _ in range(trials_each) for pool in pools
+            ]:
+                running.result()
+
+        run(1, WARM_UP_STEPS)
         started = time.perf_counter()
-        list(pool.map(train, *_arguments(encoder, 2 * together, steps)))
-        return 2 * together * 3600.0 / (time.perf_counter() - started)
-
-
-def _arguments(encoder: EncoderSettings, n: int, steps: int) -> tuple[list[Any], ...]:
-    return [encoder] * n, [16] * n, [steps] * n, [10] * n
+        run(TRIALS_EACH, steps)
+        return TRIALS_EACH * together * 3600.0 / (time.perf_counter() - started)
 
 
 def measure() -> dict[str, Any]:

@@ -6,6 +6,7 @@ import csv
 import os
 import re
 import shlex
+import socket
 import subprocess
 import sys
 import time
@@ -142,6 +143,36 @@ def test_rays_own_schema_accepts_the_cluster_and_the_readmes_commands_fit_it():
             program, study, *options = shlex.split(argv[3])
             assert f"/usr/local/bin/{program}" in text and study == "adme"
             assert options[options.index("--storage") + 1] in text
+
+
+def test_every_node_of_the_cluster_names_its_image_and_the_head_can_start_workers():
+    """By default Ray takes an image whose Python is too old, and its AWS code needs boto3, which it does not bring."""
+    config = yaml.safe_load((ROOT / "cluster.yaml").read_text(encoding="utf-8"))
+    images = {node["node_config"]["ImageId"] for node in config["available_node_types"].values()}
+    assert len(images) == 1 and images.pop().startswith("ami-")
+    assert any("pip install --quiet boto3" in command for command in config["head_setup_commands"])
+
+
+def test_a_server_that_does_not_answer_is_started(tmp_path):
+    """What runs on the head is tried with a made-up `mlflow`, on a port where nothing listens."""
+    config = yaml.safe_load((ROOT / "cluster.yaml").read_text(encoding="utf-8"))
+    (command,) = [c for c in config["head_start_ray_commands"] if "mlflow server" in c]
+    program = tmp_path / "venv" / "bin" / "mlflow"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\necho started $1\n")
+    program.chmod(0o755)
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    subprocess.run(
+        ["bash", "-c", command.replace("5000", str(port))],
+        env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]},
+        check=True,
+    )
+    output, deadline = tmp_path / "mlflow-server.out", time.monotonic() + 10
+    while not (output.exists() and output.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert output.read_text() == "started server\n"
 
 
 def test_the_cluster_installs_the_pinned_versions():
