@@ -114,7 +114,7 @@ def prepare_work(args: argparse.Namespace) -> Work:
         n_max=shared_n_max(prepared, config.imbalance_ratios, config.profile, config.max_train_rows),
         max_train_rows=config.max_train_rows,
         cache_dir="",
-        stage1_grid=tuple(config.space["stage1_epochs"]),
+        stage1_grid=config.stage1_grid(),
     )
     return Work(config, prepared, run, time.perf_counter() - started)
 

@@ -12,7 +12,8 @@ from study.arms import ALWAYS, CONTROLS, settings_of
 from study.setting_values import is_number, is_whole, length_faults, unknown, value_faults
 from trainables import settings as vocabulary
 from trainables.augment import option_faults
-from trainables.settings import ARMS, NATURAL, digest_of
+from trainables.settings import ARMS, NATURAL, TWO_STAGE_ARMS, TrialSettings, digest_of
+from trainables.stage_lengths import StageLengths
 
 SAME = "same"
 _WHOLE = (
@@ -99,7 +100,8 @@ class StudyConfig:
         as its memory holds by an estimate, and every one of several workers gets a whole GPU, as does a trial on a
         cluster that has no GPU yet.
     cache_gb
-        Size in GB that the cache of augmentations, stages and checkpoints is kept to.
+        Size in GB that the cache of augmentations and stages is kept to. Checkpoints of unfinished stages and paid
+        answers come on top of it, see :class:`trainables.cache.ContentCache`.
     checkpoint_every_s
         Seconds between two checkpoints within a stage; a stage shorter than that writes none.
     """
@@ -161,6 +163,19 @@ class StudyConfig:
     def tuned_arms(self) -> tuple[str, ...]:
         """Return the chosen controls that get a search of their own."""
         return tuple(arm for arm in self.arms if self.arm_trials and arm in CONTROLS)
+
+    def stage1_grid(self) -> StageLengths:
+        """Return the lengths of stage 1 that any search of this study may propose.
+
+        The stages of different arms can be one and the same, so they share one grid.
+        """
+        tuned = (self.arm_spaces.get(arm, {}) for arm in self.tuned_arms() if arm in TWO_STAGE_ARMS)
+        spaces = (self.space, *tuned)
+        epochs = {float(length) for space in spaces for length in space.get("stage1_epochs", ())}
+        steps = {length for space in spaces for length in space.get("stage1_steps", ())}
+        if None in steps:  # of the lengths in steps, none means the default in epochs
+            epochs.add(TrialSettings.stage1_epochs)
+        return StageLengths(tuple(sorted(epochs)), tuple(sorted(steps - {None})))
 
     def faults(self) -> list[str]:
         """Return every fault of these values; an empty list means that they can work."""

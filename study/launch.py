@@ -112,7 +112,7 @@ def checked(
         max_train_rows=row_bound,
         cache_dir=str(folder.cache),
         operator_options=config.operator_options,
-        stage1_grid=tuple(config.space.get("stage1_epochs", ())),
+        stage1_grid=config.stage1_grid(),
         cache_max_bytes=int(config.cache_gb * 10**9),
         checkpoint_every_s=config.checkpoint_every_s,
         share_vanilla=any(arm in HEAD_ARMS for arm in config.arms),

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from study.arms import CONTROLS
+from study.cache_size import cache_sentence
 from study.cluster import TrialResources
 from study.config import StudyConfig
 from study.paraphrase_cost import paraphrase_sentence
@@ -23,6 +24,7 @@ from study.tracks import tracks_of
 from trainables.encoder import EncoderSettings, build_classifier, resolve_precision
 from trainables.errors import ConfigurationError
 from trainables.forward import predict
+from trainables.memory_estimate import shape_of
 from trainables.prepared import PreparedCorpus, RunSettings
 from trainables.replicate import draw_rows
 from trainables.settings import HEAD_ARMS, NATURAL, POSTHOC_ARM, TWO_STAGE_ARMS, TrialSettings
@@ -180,6 +182,8 @@ def print_plan(
         highlight=False,
         soft_wrap=True,
     )
+    disk = cache_sentence(config, shape_of(run.encoder).parameters, resources.concurrency)
+    console.print(disk, highlight=False, soft_wrap=True)
     balanced = (
         _stage1_rows(prepared, run, ratio, len(draw_rows(prepared, run, ratio, 0)))
         for ratio in config.imbalance_ratios

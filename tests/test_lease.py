@@ -156,3 +156,33 @@ def test_without_a_lease_everybody_makes_the_entry(tmp_path, monkeypatch, error)
     with lease(tmp_path / "entry") as mine:
         assert mine
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dead_holders_lease_that_cannot_be_removed_is_not_waited_for(tmp_path, monkeypatch):
+    entry = tmp_path / "entry"
+    lease_file(entry).write_text('{"machine": "elsewhere", "process": 1, "token": "a", "beats": 3}')
+
+    def refuse(path, missing_ok=False):
+        raise PermissionError
+
+    with monkeypatch.context() as refused:
+        refused.setattr("pathlib.Path.unlink", refuse)
+        with lease(entry, stale_s=0.1) as mine:
+            assert mine
+    assert "elsewhere" in lease_file(entry).read_text()
+
+
+def test_a_lease_that_cannot_be_read_is_waited_for_no_longer_than_a_dead_holder(tmp_path, monkeypatch):
+    entry = tmp_path / "entry"
+    lease_file(entry).write_text('{"machine": "elsewhere", "process": 1, "token": "a", "beats": 3}')
+
+    def refuse(path, **how):
+        raise PermissionError
+
+    started = time.monotonic()
+    with monkeypatch.context() as refused:
+        refused.setattr("pathlib.Path.read_text", refuse)
+        with lease(entry, stale_s=0.3) as mine:
+            assert mine
+    assert 0.3 <= time.monotonic() - started < 5
+    assert lease_file(entry).exists()

@@ -7,10 +7,12 @@ import hashlib
 import logging
 import os
 import shutil
-import tempfile
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from trainables.lease import is_made
 
 DEFAULT_MAX_BYTES = 20 * 10**9
 # An entry that was written or read so short a time ago is in use: it is never evicted.
@@ -26,7 +28,7 @@ _WRITING = ".writing-"
 
 _log = logging.getLogger(__name__)
 _written_since_sweep: dict[Path, int] = {}
-_warned: set[Path] = set()
+_warned: set[tuple[Path, str]] = set()
 
 
 @dataclass
@@ -37,17 +39,21 @@ class ContentCache:
     that does not match its own checksum is removed and counts as missing.
 
     The folder is bounded: whoever writes removes the entries that were used longest ago, of whatever kind, until
-    the rest fits. Look-ups count as use. Kept whatever the size are paid answers, checkpoints of the last two days,
-    and what was used in the last 15 minutes. Several processes may do so at once; a reader whose entry is removed
-    finds it missing, or reads it to the end where it had opened it.
+    the rest fits. Look-ups count as use. What was used in the last 15 minutes is kept whatever the size. Several
+    processes may do so at once; a reader whose entry is removed finds it missing, or reads it to the end where it
+    had opened it.
+
+    Paid answers, checkpoints of the last two days and files that are being written are kept too, and come on top of
+    the bound: else they would push out all that the trials share. So the disk must hold ``max_bytes`` and, for every
+    running trial and every one that was cut off in the last two days, one checkpoint: 12 bytes a parameter.
 
     Attributes
     ----------
     root
         Folder; created when something is first stored.
     max_bytes
-        Size that the folder is kept to, within 2 % for each process that writes, and never more than half of the
-        disk that would be free without it.
+        Size that all other entries are kept to, within 2 % for each process that writes, and never more than half
+        of the disk that would be free without them.
     hits, misses
         Look-ups since this object was made, per kind of entry.
     corrupt
@@ -56,6 +62,8 @@ class ContentCache:
         Entries that this object removed to make room.
     unwritten
         Entries that :meth:`offer` could not write.
+    unread
+        Look-ups among the misses that the folder refused.
     """
 
     root: Path
@@ -65,6 +73,7 @@ class ContentCache:
     corrupt: dict[str, int] = field(default_factory=dict)
     evicted: int = 0
     unwritten: int = 0
+    unread: int = 0
 
     def path(self, kind: str, key: str) -> Path:
         """Return where the entry of a kind (``"augmentation"``, ``"stage1"``, …) lies."""
@@ -72,19 +81,42 @@ class ContentCache:
 
     def keys(self, kind: str, prefix: str) -> list[str]:
         """Return the keys of a kind that begin with a prefix of two letters or more."""
-        return sorted(path.name for path in self.path(kind, prefix).parent.glob(f"{prefix}*"))
+        try:
+            names = [path.name for path in self.path(kind, prefix).parent.iterdir()]
+        except OSError:  # nothing is stored there, or nobody can tell
+            return []
+        return sorted(name for name in names if name.startswith(prefix))
+
+    def holds(self, kind: str, key: str) -> bool:
+        """Return whether an entry is there, which is not looked into; False where the folder does not tell."""
+        return is_made(self.path(kind, key))
 
     def get(self, kind: str, key: str) -> bytes | None:
-        """Return the stored bytes, or None where they are missing or damaged."""
+        """Return the stored bytes, or None where they are missing, damaged or, with one warning, cannot be read.
+
+        Raises
+        ------
+        OSError
+            A paid answer cannot be read: what costs money to have again is not taken for missing.
+        """
         path = self.path(kind, key)
         try:
             stored = path.read_bytes()
         except FileNotFoundError:
             _count(self.misses, kind)
             return None
+        except OSError as error:
+            if kind == PAID_ANSWER:
+                raise
+            _count(self.misses, kind)
+            self.unread += 1
+            self._warn_once(
+                "the cache %s cannot be read (%s): what it holds is computed again", self.root, error
+            )
+            return None
         content = stored[_DIGEST_BYTES:]
         if len(stored) < _DIGEST_BYTES or hashlib.sha256(content).digest() != stored[:_DIGEST_BYTES]:
-            path.unlink(missing_ok=True)
+            self.remove(kind, key)
             _count(self.misses, kind)
             _count(self.corrupt, kind)
             return None
@@ -97,15 +129,16 @@ class ContentCache:
         """Store bytes under a key; nothing half-written is ever visible."""
         path = self.path(kind, key)
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=_WRITING)
+        temporary = path.parent / f"{_WRITING}{uuid.uuid4().hex}"
         try:
-            with os.fdopen(handle, "wb") as file:
+            # Unlike tempfile, this leaves the mode to the umask: other users of the folder are to read the entry.
+            with temporary.open("xb") as file:
                 file.write(hashlib.sha256(content).digest())
                 file.write(content)
             os.replace(temporary, path)
         except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary)
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
             raise
         self._bound(len(content))
 
@@ -115,18 +148,22 @@ class ContentCache:
             self.put(kind, key, content)
         except OSError as error:
             self.unwritten += 1
-            if self.root not in _warned:
-                _warned.add(self.root)
-                _log.warning(
-                    "the cache %s cannot be written (%s): training goes on, but what it finishes is not kept for "
-                    "other trials, and an interrupted stage begins anew",
-                    self.root, error,
-                )  # fmt: skip
+            self._warn_once(
+                "the cache %s cannot be written (%s): training goes on, but what it finishes is not kept for other "
+                "trials, and an interrupted stage begins anew",
+                self.root,
+                error,
+            )
 
     def remove(self, kind: str, key: str) -> None:
         """Remove an entry, if it is there and the folder allows it; one that stays is evicted in time."""
         with contextlib.suppress(OSError):
             self.path(kind, key).unlink(missing_ok=True)
+
+    def _warn_once(self, message: str, *details: object) -> None:
+        if (self.root, message) not in _warned:
+            _warned.add((self.root, message))
+            _log.warning(message, *details)
 
     def _bound(self, written: int) -> None:
         """Sweep now and then: looking at every file of a network mount takes its time."""
@@ -137,24 +174,33 @@ class ContentCache:
         _written_since_sweep[self.root] = pending
 
     def _sweep(self) -> None:
-        entries = sorted(self._files())
-        newest = entries[-1][0] if entries else 0.0  # the folder's own clock, whatever this node's says
+        files = sorted(self._files())
+        newest = files[-1][0] if files else 0.0  # the folder's own clock, whatever this node's says
+        entries = []
+        for used, size, path in files:
+            if path.name.startswith(_WRITING):
+                if newest - used >= _ABANDONED_S:
+                    with contextlib.suppress(OSError):
+                        path.unlink(missing_ok=True)
+            elif not self._is_protected(path, newest - used):
+                entries.append((used, size, path))
         total = sum(size for _, size, _ in entries)
         limit = min(self.max_bytes, (shutil.disk_usage(self.root).free + total) // 2)
         for used, size, path in entries:
-            half_written = path.name.startswith(_WRITING)
-            if total <= limit and not half_written:
-                continue
-            kind = path.relative_to(self.root).parts[0]
-            if kind == PAID_ANSWER and not half_written:
-                continue
-            grace = CHECKPOINT_GRACE_S if kind == CHECKPOINT else GRACE_S
-            if newest - used < (_ABANDONED_S if half_written else grace):
-                continue
-            with contextlib.suppress(FileNotFoundError):  # another process sweeps too
+            if total <= limit or newest - used < GRACE_S:
+                break
+            try:
                 path.unlink()
-                self.evicted += not half_written
+                self.evicted += 1
+            except FileNotFoundError:
+                pass  # another process sweeps too
+            except OSError:
+                continue  # another user's: it stays, and counts
             total -= size
+
+    def _is_protected(self, path: Path, unused_s: float) -> bool:
+        kind = path.relative_to(self.root).parts[0]
+        return kind == PAID_ANSWER or (kind == CHECKPOINT and unused_s < CHECKPOINT_GRACE_S)
 
     def _files(self) -> Iterator[tuple[float, int, Path]]:
         """Yield time of last use, size and path of every entry and every file that is being written."""
@@ -162,7 +208,7 @@ class ContentCache:
             for name in names:
                 if name.startswith(".") and not name.startswith(_WRITING):
                     continue
-                with contextlib.suppress(FileNotFoundError):
+                with contextlib.suppress(OSError):
                     path = Path(folder, name)
                     status = path.stat()
                     yield status.st_mtime, status.st_size, path

@@ -30,7 +30,8 @@ def lease(entry: Path, *, stale_s: float = STALE_S, heartbeat_s: float = HEARTBE
 
     The lease of a holder that was killed is taken over: at once where it ran on this machine, else after
     ``stale_s`` without a heartbeat. A holder that ends without an entry (it raised) hands over to a waiter. Where
-    the file system refuses the lease's file there is no lease, and every caller makes the entry itself.
+    the file system refuses the lease's file, or a dead holder's cannot be read or removed because it is another
+    user's, there is no lease, and every caller makes the entry itself.
 
     Parameters
     ----------
@@ -59,13 +60,13 @@ def lease(entry: Path, *, stale_s: float = STALE_S, heartbeat_s: float = HEARTBE
     """
     held = _acquire(entry, stale_s)
     if held is None:
-        yield not entry.exists()
+        yield not is_made(entry)
         return
     file, descriptor, token = held
     stop = threading.Event()
     beating = threading.Thread(target=_beat, args=(descriptor, token, heartbeat_s, stop), daemon=True)
     try:
-        if entry.exists():  # made between the caller's look-up and this lease
+        if is_made(entry):  # made between the caller's look-up and this lease
             yield False
         else:
             beating.start()
@@ -78,6 +79,14 @@ def lease(entry: Path, *, stale_s: float = STALE_S, heartbeat_s: float = HEARTBE
         if token in (_content(file) or ""):  # it was not taken over meanwhile
             with contextlib.suppress(OSError):
                 file.unlink()
+
+
+def is_made(entry: Path) -> bool:
+    """Return whether an entry is there; False where the folder does not tell."""
+    try:
+        return entry.exists()
+    except OSError:
+        return False
 
 
 def lease_file(entry: Path) -> Path:
@@ -96,7 +105,7 @@ def _acquire(entry: Path, stale_s: float) -> tuple[Path, int, str] | None:
             file.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
         except FileExistsError:
-            if entry.exists():
+            if is_made(entry):
                 return None
         except OSError:
             return None
@@ -108,18 +117,25 @@ def _acquire(entry: Path, stale_s: float) -> tuple[Path, int, str] | None:
         content = _content(file)
         if content != seen:
             seen, seen_at = content, time.monotonic()
-        if content is not None and (_is_dead(content) or time.monotonic() - seen_at > stale_s):
-            _remove(file, content)
+        is_stale = time.monotonic() - seen_at > stale_s
+        if content is None and is_stale:
+            return None  # it cannot be read, so that nobody can tell whether its holder lives
+        if content is not None and (is_stale or _is_dead(content)):
+            if not _remove(file, content):
+                return None
             continue
         time.sleep(pause)
         pause = min(2 * pause, _LONGEST_POLL_S)
 
 
-def _remove(file: Path, content: str) -> None:
-    """Remove a dead holder's lease, unless another waiter has just replaced it by its own."""
-    if _content(file) == content:
-        with contextlib.suppress(OSError):
-            file.unlink()
+def _remove(file: Path, content: str) -> bool:
+    """Remove a dead holder's lease, unless another waiter has just replaced it by its own; False where it stays."""
+    try:
+        if _content(file) == content:
+            file.unlink(missing_ok=True)
+    except OSError:  # another user's
+        return False
+    return True
 
 
 def _content(file: Path) -> str | None:

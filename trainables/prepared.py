@@ -18,6 +18,7 @@ from trainables.encoder import EncoderSettings, load_tokenizer
 from trainables.errors import ConfigurationError
 from trainables.seeds import derive_seed, generator
 from trainables.settings import NATURAL
+from trainables.stage_lengths import NO_LENGTHS, StageLengths
 from trainables.tokens import TokenisedTexts, tokenise
 
 
@@ -73,7 +74,7 @@ class RunSettings:
     share_vanilla
         Keep vanilla's weights in the cache, for arms that begin with them (``crt``, ``feature_smote``).
     stage1_grid
-        Lengths of stage 1, in epochs, that the search may propose: those that a longer stage 1 stores on its way.
+        Lengths of stage 1 that a search may propose: those that a longer stage 1 stores on its way.
     cache_max_bytes
         Size that the cache is kept to.
     checkpoint_every_s
@@ -88,7 +89,7 @@ class RunSettings:
     cache_dir: str
     operator_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     share_vanilla: bool = False
-    stage1_grid: tuple[float, ...] = ()
+    stage1_grid: StageLengths = NO_LENGTHS
     cache_max_bytes: int = DEFAULT_MAX_BYTES
     checkpoint_every_s: float = EVERY_S
 

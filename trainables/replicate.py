@@ -126,6 +126,7 @@ def run_replicate(
         "cache_corrupt": float(sum(cache.corrupt.values())),
         "cache_evicted": float(cache.evicted),
         "cache_unwritten": float(cache.unwritten),
+        "cache_unread": float(cache.unread),
     }
     return ReplicateOutcome(replicate, metrics, posthoc, seconds, diagnostics)
 

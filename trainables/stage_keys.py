@@ -1,6 +1,7 @@
 """Names of trained weights in the cache: a digest of everything that they depend on, and of nothing else.
 
-Left out is the number of processor threads, which may change the last bits of a sum.
+Left out are the number of processor threads, which may change the last bits of a sum, and whether memory ran out: a
+run that had to compute its batches in parts draws other dropout masks, and its weights stand under the same key.
 
 Keys form a chain. The first stands for the fresh model; each stage's is made from the key before it, the stage's
 rows, and the very arguments that it is trained with; its length comes last. So stage 1 is found again whatever stage 2
@@ -10,6 +11,7 @@ will be, vanilla whatever follows it, and a value that a stage does not read can
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,6 +34,8 @@ def model_key(
     return digest_of(
         {
             "version": [_VERSION, torch.__version__],
+            # They draw heads, compute other architectures' passes, and make batches and masks.
+            "libraries": [importlib.metadata.version("transformers"), np.__version__],
             "encoder": [
                 encoder_digest(encoder),
                 encoder.layers,

@@ -6,13 +6,13 @@ that was stored. Both give the same result as training each length on its own, b
 
 An entry ``stage1`` holds a length's trained weights, float32, and of the word embeddings the rows that the stage's
 texts use: all that a later stage needs. An entry ``stage1_state``, three times as large, holds the stage's whole
-state. It is stored at the end of a run, only where the grid has a longer length that may go on from it, and removed
-once a longer one did.
+state. It is stored at the end of a run, only where the grid has a longer length that is not stored yet and may go on
+from it, and removed once a longer one did.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +28,7 @@ from trainables.lease import lease
 from trainables.losses import cross_entropy
 from trainables.running_stage import RunningStage, StageState, load_weights
 from trainables.stage import StageReport, stage_steps
+from trainables.stage_lengths import NO_LENGTHS, StageLengths
 from trainables.tokens import TokenisedTexts
 from trainables.world import World
 
@@ -53,7 +54,7 @@ def train_or_reuse(
     steps: int | None = None,
     batch_size: int,
     schedule: str,
-    grid: Sequence[float] = (),
+    grid: StageLengths = NO_LENGTHS,
     checkpoint: StageCheckpoint | None = None,
     **how: Any,
 ) -> StageReport | None:
@@ -74,8 +75,7 @@ def train_or_reuse(
     epochs, steps
         Length of the stage; exactly one of both.
     grid
-        Lengths in epochs that other trials may ask for. Under a constant schedule the shorter ones are stored on
-        the way.
+        Lengths that other trials may ask for. Under a constant schedule the shorter ones are stored on the way.
     checkpoint
         Where the state of the unfinished stage is kept.
     batch_size, schedule, how
@@ -96,14 +96,14 @@ def train_or_reuse(
         return None
     # A loss that changes with the share of the stage that is done would break the chain.
     is_chain = schedule == "constant" and how.get("loss", cross_entropy) is cross_entropy
-    others = {stage_steps(len(rows.tokens), batch_size, other, None) for other in grid} if is_chain else set()
+    others = grid.in_steps(len(rows.tokens), batch_size) if is_chain else set()
     with chain.leased(length, others):
         if chain.holds(length) and chain.take(model, length):
             return None
         resume = chain.longest_state(length) if is_chain else None
 
         def keep(stage: RunningStage) -> None:
-            if stage.step == length and max(others, default=0) > length:
+            if stage.step == length and chain.lacks({n for n in others if n > length}):
                 chain.store_state(stage.state())
             if stage.step == length or stage.step in others:
                 chain.store(stage.step, stage.weights())
@@ -137,7 +137,11 @@ class _Chain:
 
     def holds(self, length: int) -> bool:
         """Return whether every worker sees a length."""
-        return self.world.all_agree(self.cache.path(_WEIGHTS, self.name(length)).exists())
+        return self.world.all_agree(self.cache.holds(_WEIGHTS, self.name(length)))
+
+    def lacks(self, lengths: Collection[int]) -> bool:
+        """Return whether any of these lengths is missing, as the first worker sees it."""
+        return self.world.first_says(not all(self.cache.holds(_WEIGHTS, self.name(n)) for n in lengths))
 
     def take(self, model: Any, length: int) -> bool:
         """Give the model a length's weights, if every worker has found them."""
@@ -156,9 +160,8 @@ class _Chain:
         """
         with ExitStack() as stack:
             for wanted in sorted({length, *(n for n in others if n < length)}):
-                entry = self.cache.path(_WEIGHTS, self.name(wanted))
-                if self.world.rank == 0 and not entry.exists():
-                    stack.enter_context(lease(entry))
+                if self.world.rank == 0 and not self.cache.holds(_WEIGHTS, self.name(wanted)):
+                    stack.enter_context(lease(self.cache.path(_WEIGHTS, self.name(wanted))))
             yield
 
     def longest_state(self, length: int) -> StageState | None:
@@ -171,7 +174,7 @@ class _Chain:
         return unpack_state(stored, self.world)
 
     def store(self, length: int, weights: Mapping[str, torch.Tensor]) -> None:
-        if self.world.rank == 0 and not self.cache.path(_WEIGHTS, self.name(length)).exists():
+        if self.world.rank == 0 and not self.cache.holds(_WEIGHTS, self.name(length)):
             tensors = {name: tensor.cpu().contiguous() for name, tensor in weights.items()}
             self.cache.offer(_WEIGHTS, self.name(length), save(tensors))
 

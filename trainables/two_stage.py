@@ -16,7 +16,7 @@ Which rows and which loss a stage has: :mod:`trainables.arms`.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +42,7 @@ from trainables.seeds import derive_seed
 from trainables.settings import TrialSettings
 from trainables.stage import StageReport
 from trainables.stage_keys import model_key, stage_key
+from trainables.stage_lengths import NO_LENGTHS, StageLengths
 from trainables.stage_tree import train_or_reuse
 from trainables.tokens import TokenisedTexts
 from trainables.world import World
@@ -87,7 +88,7 @@ def train_arm(
     world: World | None = None,
     cache: ContentCache | None = None,
     share_vanilla: bool = False,
-    stage1_grid: Sequence[float] = (),
+    stage1_grid: StageLengths = NO_LENGTHS,
     checkpoint_every_s: float = EVERY_S,
     keep_model: bool = False,
 ) -> ArmResult:
@@ -119,7 +120,7 @@ def train_arm(
     share_vanilla
         Keep the weights of arm ``vanilla`` too, for those arms.
     stage1_grid
-        Lengths of stage 1, in epochs, that other trials may ask for.
+        Lengths of stage 1 that other trials may ask for.
     checkpoint_every_s
         Seconds between two checkpoints within a stage.
     keep_model
@@ -158,7 +159,7 @@ def train_arm(
             cache if _others_begin_with(stage, settings, share_vanilla) else None,
             key,
             steps=stage.steps,
-            grid=stage1_grid if stage.name == "stage1" else (),
+            grid=stage1_grid if stage.name == "stage1" else NO_LENGTHS,
             checkpoint=Checkpoints(cache, trained, checkpoint_every_s).stage(stage.name) if cache else None,
             **how,
         )

@@ -9,6 +9,7 @@ from study.setting_values import SEARCHABLE, value_faults
 from tests.study.simulation import small_config
 from trainables.errors import ConfigurationError
 from trainables.settings import TrialSettings
+from trainables.stage_lengths import StageLengths
 
 
 @pytest.mark.parametrize("name", known_studies())
@@ -180,3 +181,20 @@ def test_the_identity_is_what_json_gives_back():
     config = small_config()
     assert config.identity()["imbalance_ratios"] == ["natural", 0.1]
     assert isinstance(config, StudyConfig)
+
+
+def test_the_lengths_of_stage_1_are_those_of_every_search():
+    arm_spaces = {
+        "prefinetune_duplicated": {"stage1_epochs": (1, 4)},
+        "two_stage_reweight": {"stage1_steps": (30,)},
+        "augment_single_stage": {"stage1_epochs": (9.0,)},  # it has no stage 1
+    }
+    arms = ("prefinetune_duplicated", "two_stage_reweight", "augment_single_stage")
+    tuned = small_config(arm_spaces=arm_spaces, arms=arms, arm_trials=2)
+    assert not tuned.faults()
+    assert tuned.stage1_grid() == StageLengths((1.0, 2.0, 4.0), (30,))
+    assert small_config(arm_spaces=arm_spaces, arms=arms).stage1_grid() == StageLengths((1.0, 2.0))
+    assert small_config(space={"strength": (0.1,)}, first={}).stage1_grid() == StageLengths()
+    in_steps = small_config(space={"stage1_steps": (50, 10, None)}, first={})
+    assert not in_steps.faults()
+    assert in_steps.stage1_grid() == StageLengths((1.0,), (10, 50))

@@ -87,12 +87,21 @@ def test_what_was_just_written_or_read_is_kept_even_above_the_limit(cache):
     assert cache.keys("stage1", "key") == []
 
 
-def test_paid_answers_are_never_evicted(cache):
-    fill(cache, 3, kind=PAID_ANSWER, first_age=10_000 * GRACE_S)
+def test_paid_answers_are_never_evicted_and_push_nothing_out(cache):
+    fill(cache, 30, kind=PAID_ANSWER, first_age=10_000 * GRACE_S)
     fill(cache, 9)
     cache.put("stage1", "new", b"x" * 1000)
-    assert cache.keys(PAID_ANSWER, "key") == ["key0", "key1", "key2"]
-    assert stored_bytes(cache) <= 10_000 and cache.keys("stage1", "key")[0] == "key4"
+    assert len(cache.keys(PAID_ANSWER, "key")) == 30
+    assert cache.keys("stage1", "key") == [f"key{i}" for i in range(1, 9)]
+
+
+def test_checkpoints_of_running_trials_push_nothing_out(cache):
+    """Many trials at a time can hold more in checkpoints than the whole limit."""
+    fill(cache, 8)
+    for i in range(20):
+        cache.put(CHECKPOINT, f"key{i}", b"x" * 1000)
+    assert len(cache.keys(CHECKPOINT, "key")) == 20
+    assert len(cache.keys("stage1", "key")) == 8 and cache.evicted == 0
 
 
 def test_a_checkpoint_outlives_the_longest_pause_between_two_of_a_stage(cache):
@@ -104,7 +113,7 @@ def test_a_checkpoint_outlives_the_longest_pause_between_two_of_a_stage(cache):
     cache.put("stage1", "new", b"x" * 1000)
     assert not cache.path(CHECKPOINT, "long ago").exists()
     assert cache.path(CHECKPOINT, "yesterday").exists()
-    assert cache.keys("stage1", "key")[0] == "key3"
+    assert cache.keys("stage1", "key")[0] == "key2"  # the checkpoint of yesterday does not count
 
 
 def test_what_cannot_be_written_is_counted_and_told_once(cache, monkeypatch, caplog):
@@ -122,6 +131,68 @@ def test_what_cannot_be_written_is_counted_and_told_once(cache, monkeypatch, cap
     assert len(caplog.records) == 1 and "No space left on device" in caplog.text
     assert cache.get("stage1", "before") == b"content"
     assert [path.name for path in cache.root.rglob("*") if path.is_file()] == ["before"]
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.ESTALE, errno.EIO])
+def test_what_cannot_be_read_is_missing_counted_and_told_once(cache, monkeypatch, caplog, number):
+    monkeypatch.setattr(module, "_warned", set())
+    for kind in ("stage1", PAID_ANSWER):
+        cache.put(kind, "abc", b"content")
+
+    def refuse(path):
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as refused:
+        refused.setattr(module.Path, "read_bytes", refuse)
+        for _ in range(2):
+            assert cache.get("stage1", "abc") is None
+        with pytest.raises(OSError, match=os.strerror(number)):
+            cache.get(PAID_ANSWER, "abc")
+    assert (cache.misses, cache.unread, cache.corrupt) == ({"stage1": 2}, 2, {})
+    assert len(caplog.records) == 1 and os.strerror(number) in caplog.text
+    assert cache.get("stage1", "abc") == b"content"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everywhere")
+def test_a_folder_of_another_user_is_no_cache(cache):
+    cache.put("stage1", "abc", b"content")
+    folder = cache.path("stage1", "abc").parent
+    folder.chmod(0)
+    try:
+        assert cache.get("stage1", "abc") is None
+        assert not cache.holds("stage1", "abc") and cache.keys("stage1", "ab") == []
+        cache.remove("stage1", "abc")
+        cache.offer("stage1", "abd", b"content")
+        assert (cache.unread, cache.unwritten) == (1, 1)
+    finally:
+        folder.chmod(0o700)
+    assert cache.get("stage1", "abc") == b"content"
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o002, 0o077])
+def test_entries_have_the_mode_that_the_user_gives_to_new_files(cache, mask):
+    before = os.umask(mask)
+    try:
+        cache.put("stage1", "abc", b"content")
+    finally:
+        os.umask(before)
+    assert cache.path("stage1", "abc").stat().st_mode & 0o777 == 0o666 & ~mask
+
+
+def test_what_another_user_stored_stays_and_hinders_nobody(cache, monkeypatch):
+    fill(cache, 9)
+    theirs = {cache.path("stage1", f"key{i}") for i in range(3)}
+    unlink = module.Path.unlink
+
+    def refuse(path, missing_ok=False):
+        if path in theirs:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(module.Path, "unlink", refuse)
+    cache.put("stage1", "new", b"x" * 1000)
+    assert all(path.exists() for path in theirs)
+    assert stored_bytes(cache) <= 10_000 and cache.evicted == 1
 
 
 def test_a_half_written_file_is_left_until_its_writer_must_be_dead(cache):

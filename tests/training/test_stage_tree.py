@@ -13,6 +13,7 @@ from tests.training.conftest import states_equal
 from trainables.cache import ContentCache
 from trainables.encoder import build_classifier
 from trainables.losses import cross_entropy
+from trainables.stage_lengths import StageLengths
 from trainables.stage_tree import TrainingRows, train_or_reuse
 from trainables.world import World
 
@@ -30,9 +31,10 @@ HOW = {
 def train(encoder, toy, tmp_path):
     rows = TrainingRows(toy[0].select(np.arange(60)), toy[1][:60])  # 4 steps an epoch
 
-    def train(cache=None, key="abcd", **how):
+    def train(cache=None, key="abcd", grid=(), grid_steps=(), **how):
         model = build_classifier(encoder, 3, seed=1)
-        report = train_or_reuse(model, rows, World.single(), cache, key, **{**HOW, **how})
+        grid = StageLengths(epochs=grid, steps=grid_steps)
+        report = train_or_reuse(model, rows, World.single(), cache, key, grid=grid, **{**HOW, **how})
         return model, report
 
     return train
@@ -106,6 +108,35 @@ def test_a_state_is_kept_only_while_a_longer_length_may_need_it(train, cache):
     assert cache.keys("stage1_state", "efgh") == []
 
 
+def test_no_state_is_kept_where_every_longer_length_is_stored(train, cache):
+    train(cache, epochs=3, grid=(1, 2, 3))
+    cache.remove("stage1", "abcd-4")
+    model, report = train(cache, epochs=1, grid=(1, 2, 3))
+    assert report.resumed_at == 0
+    assert cache.keys("stage1_state", "abcd") == []
+    assert states_equal(model, train(epochs=1)[0])
+    for key in ("abcd-4", "abcd-8"):
+        cache.remove("stage1", key)
+    train(cache, epochs=1, grid=(1, 2, 3))
+    assert cache.keys("stage1_state", "abcd") == ["abcd-4"]
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_lengths_in_steps_are_a_chain_too(train, cache, precision):
+    """Short before long goes on; long before short stores it on the way; 2 epochs are 8 steps."""
+    how = {"precision": precision, "grid": (2,), "grid_steps": (3, 6, 8, 11)}
+    short, _ = train(cache, steps=6, **how)
+    longest, report = train(cache, steps=11, **how)
+    assert report.resumed_at == 6
+    for length in ({"steps": 3}, {"steps": 6}, {"epochs": 2}, {"steps": 8}, {"steps": 11}):
+        reused, report = train(cache, **length, **how)
+        assert report is None, length
+        assert states_equal(reused, train(**length, precision=precision)[0]), length
+    assert states_equal(short, train(steps=6, precision=precision)[0])
+    assert states_equal(longest, train(steps=11, precision=precision)[0])
+    assert cache.keys("stage1_state", "abcd") == []
+
+
 @pytest.mark.parametrize("kind", ["stage1", "stage1_state"])
 def test_a_damaged_entry_is_recomputed_and_counted(train, cache, kind):
     train(cache, epochs=1, grid=(1, 2))
@@ -123,9 +154,8 @@ def test_a_damaged_entry_is_recomputed_and_counted(train, cache, kind):
 def _train(folder, encoder, rows, epochs, reports):
     torch.set_num_threads(1)
     model = build_classifier(encoder, 3, seed=1)
-    report = train_or_reuse(
-        model, rows, World.single(), ContentCache(folder), "abcd", epochs=epochs, grid=(1, 30), **HOW
-    )
+    cache, grid = ContentCache(folder), StageLengths(epochs=(1, 30))
+    report = train_or_reuse(model, rows, World.single(), cache, "abcd", epochs=epochs, grid=grid, **HOW)
     reports.put((epochs, report is not None and report.steps - report.resumed_at))
 
 

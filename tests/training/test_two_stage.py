@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.metadata
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ from trainables.forward import predict
 from trainables.seeds import derive_seed
 from trainables.settings import TrialSettings
 from trainables.stage import train_stage
+from trainables.stage_keys import model_key
+from trainables.stage_lengths import StageLengths
 from trainables.stage_tree import TrainingRows
 from trainables.two_stage import train_arm
 
@@ -136,6 +139,31 @@ def test_stage_1_is_found_again_whatever_stage_2_reads_and_only_then(run, tmp_pa
         assert (result.reports["stage1"] is None) == (name in STAGE_2_ALONE), name
     for option in ({"replicate": 1}, {"study_seed": 2}):
         assert run(cache=cache, **option).reports["stage1"] is not None
+
+
+def test_a_trial_stores_the_lengths_in_steps_that_others_may_ask_for(run, tmp_path):
+    cache, grid = ContentCache(tmp_path), StageLengths(epochs=(1.0,), steps=(2, 5))
+    run(dataclasses.replace(SETTINGS, stage1_steps=5), cache=cache, stage1_grid=grid)
+    for length in ({"stage1_steps": 2}, {"stage1_epochs": 1.0}, {"stage1_steps": 5}):
+        settings = dataclasses.replace(SETTINGS, **length)
+        shared, alone = run(settings, cache=cache, stage1_grid=grid), run(settings)
+        assert shared.reports["stage1"] is None
+        np.testing.assert_array_equal(shared.logits["val"], alone.logits["val"])
+
+
+@pytest.mark.parametrize("library", ["torch", "transformers", "numpy"])
+def test_another_version_of_a_library_finds_nothing(encoder, monkeypatch, library):
+    def key():
+        return model_key(encoder, 3, 1, normalised=False, dropout=None)
+
+    before, found = key(), importlib.metadata.version
+    assert key() == before
+    if library == "transformers":
+        versions = {library: "0.0"}
+        monkeypatch.setattr(importlib.metadata, "version", lambda name: versions.get(name) or found(name))
+    else:
+        monkeypatch.setattr({"torch": torch, "numpy": np}[library], "__version__", "0.0")
+    assert key() != before
 
 
 def test_two_arms_with_the_same_first_stage_share_it(run, tmp_path):

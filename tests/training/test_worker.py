@@ -20,6 +20,7 @@ from trainables.errors import TrialFailed
 from trainables.failure_notes import FailureNotes
 from trainables.prepared import PreparedCorpus, RunSettings
 from trainables.settings import TrialSettings
+from trainables.stage_lengths import StageLengths
 from trainables.worker import TrialJob, run_as_one_of_several, run_in_worker_group, run_trial
 from trainables.world import World
 
@@ -78,7 +79,7 @@ def test_reported_replicates_are_neither_run_nor_reported_again(encoder, prepare
 
 
 def test_many_trials_leave_no_tensor_behind(encoder, prepared, tmp_path):
-    run = run_settings(encoder, tmp_path, stage1_grid=(1.0, 2.0), checkpoint_every_s=0.0)
+    run = run_settings(encoder, tmp_path, stage1_grid=StageLengths((1.0, 2.0)), checkpoint_every_s=0.0)
 
     def live_after(replicate):
         for arm in ("vanilla", "prefinetune"):
