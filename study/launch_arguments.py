@@ -133,7 +133,8 @@ def overrides_of(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _arms(names: list[str]) -> tuple[str, ...]:
-    """Return the chosen arms, each once, with ``all`` and ``none`` spelt out."""
+    """Return the chosen arms, each once, with ``all`` and ``none`` spelt out; commas part them as spaces do."""
+    names = [name for text in names for name in text.split(",") if name]
     if names == ["none"]:
         return ()
     chosen = [arm for name in names for arm in (CONTROLS if name == "all" else (name,))]

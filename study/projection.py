@@ -36,7 +36,7 @@ LONGEST_TAG = 8000
 # What tells the arms' trials apart in their names, shortened; of searches and tunings the lengths and rates too.
 _IN_NAME = {"tau": "tau", "weight_power": "p", "beta": "beta", "gamma": "gamma", "smote_neighbours": "k"}
 _TUNED_IN_NAME = {"stage2_learning_rate": "lr", "stage2_epochs": "epochs", "head_learning_rate": "head lr"}
-_ESCAPED = re.compile(r"[^\w./ \-]|_(?=x[0-9A-F]*_)")
+_ESCAPED = re.compile(r"[^\w./ \-]|_(?=x)")
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ def metric_name(name: str) -> str:
 
     MLflow allows letters, digits, ``_ . - /`` and spaces, and neither empty nor dotted path segments; class
     names allow everything. Any other character becomes ``_x<hexadecimal code point>_``; where a name holds
-    such a sequence already its first underscore is escaped too, so two names never become one. Names longer
+    ``_x`` already its underscore is escaped too, so two names never become one. Names longer
     than MLflow's limit end in a digest of the whole.
 
     Examples

@@ -155,6 +155,7 @@ def test_the_arms_of_the_command_line():
         return overrides_of(build_parser().parse_args(["adme", *argv]))
 
     assert chosen("--arms", "focal", "crt", "--arms", "focal") == {"arms": ("focal", "crt")}
+    assert chosen("--arms", "focal,crt", "oversample") == {"arms": ("focal", "crt", "oversample")}
     assert chosen("--arms", "all", "--arm-trials", "same") == {"arms": CONTROLS, "arm_trials": "same"}
     assert chosen("--arms", "none", "--arm-trials", "3") == {"arms": (), "arm_trials": 3}
 
