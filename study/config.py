@@ -260,6 +260,12 @@ class StudyConfig:
             value = getattr(self, name)
             if value is not None and (not is_whole(value) or value < 1):
                 faults.append(f"{name} is {value!r}: a whole number of at least 1, or none, was expected.")
+        ratios = len(self.imbalance_ratios)
+        if is_whole(self.trials) and 1 <= self.trials < ratios:
+            faults.append(
+                f"trials is {self.trials} for {ratios} imbalance ratios: some would get no trial. Give at least "
+                f"{ratios}, or fewer ratios (--imbalance-ratio)."
+            )
         if is_whole(self.grace_replicates) and is_whole(self.replicates):
             faults += [
                 f"{name} is {getattr(self, name)}, more than replicates ({self.replicates}): "

@@ -1,8 +1,8 @@
 """Every arm in one table: which rows its stages train on, under which loss, and which settings it reads.
 
 Most arms are one stage with the length and rate of stage 2, and differ from vanilla in one thing: the rows, the
-loss, or what comes before or after. To add an arm, add its name to :mod:`trainables.settings` and a line to
-:data:`ARM_TABLE`.
+loss, or what comes before or after. To add an arm, add its name to :mod:`trainables.settings`, a line to
+:data:`ARM_TABLE`, and a grid to ``arm_spaces`` of :mod:`study.presets`.
 
 An epoch is a pass over a stage's own rows. So oversampling takes C·n_max / N times vanilla's steps and undersampling
 C·n_min / N times, as where imbalanced-learn's samplers go before a classifier; ``stage2_steps`` gives every

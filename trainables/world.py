@@ -13,6 +13,10 @@ import torch.distributed as dist
 class World:
     """A group of workers that train one model together.
 
+    Each computes its part of every batch, and gradients are averaged: the same steps as one worker's. Without dropout
+    weights and scores agree with one worker's within 1 % (sums are in another order). With dropout each worker
+    draws masks of its own, so that they agree within the noise between two seeds.
+
     Attributes
     ----------
     rank

@@ -181,6 +181,15 @@ def test_a_trial_of_a_control_that_was_left_out_is_not_waited_for(tmp_path):
     assert run_to_the_end(tmp_path, small_config(arm_spaces=SPACES)).plan.complete
 
 
+def test_duplicates_beside_another_recipe_take_the_leading_trials_steps(tmp_path):
+    config = small_config(arms=("prefinetune_duplicated",), fixed={"stage1_data": "augmented_natural"})
+    study = run_to_the_end(tmp_path, config)
+    for ratio in config.imbalance_ratios:
+        (copies,) = of_arm(study, "prefinetune_duplicated", ratio, "control")
+        assert copies.config["stage1_data"] == "duplicated_balanced"
+        assert copies.config["stage1_steps"] == 10
+
+
 def test_a_control_that_always_fails_is_given_up_and_stops_nothing(tmp_path):
     config = arms_config(
         arms=("focal", "crt"), arm_spaces={**SPACES, "crt": {"head_epochs": (1.0, 2.0)}}, arm_trials=6

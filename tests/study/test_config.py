@@ -49,6 +49,7 @@ def test_every_study_file_has_three_presets_without_a_fault(name, preset):
         ({"first": {"strength": 0.3}}, "not on the grid"),
         ({"fixed": {"batch_size": 0}}, "batch_size is 0"),
         ({"max_train_rows": -1}, "max_train_rows"),
+        ({"trials": 1}, "trials is 1 for 2 imbalance ratios"),
         ({"cpus_per_trial": 0}, "cpus_per_trial"),
         ({"arms": ("focl",)}, "an arm is 'focl'"),
         ({"arms": ("focl",)}, "Did you mean 'focal'?"),
