@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -113,7 +114,8 @@ def gpu_peak(name: str) -> float | None:
     >>> gpu_peak("NVIDIA A100-SXM4-80GB")
     312000000000000.0
     """
-    return next((peak * 1e12 for part, peak in _GPU_PEAKS if part in name), None)
+    found = (peak for part, peak in _GPU_PEAKS if re.search(rf"\b{re.escape(part)}\b", name))
+    return next((peak * 1e12 for peak in found), None)
 
 
 @functools.cache

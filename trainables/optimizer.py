@@ -155,8 +155,8 @@ class FlatAdamW:
         return {slot.parameter: slot.view(self.weights) for slot in self._slots}
 
     def state(self) -> dict[str, torch.Tensor]:
-        """Return copies of all that a later step depends on, to be taken between two steps."""
-        return {name: tensor.clone() for name, tensor in self._state().items()}
+        """Return copies, on the CPU, of all that a later step depends on, to be taken between two steps."""
+        return {name: tensor.to("cpu", copy=True) for name, tensor in self._state().items()}
 
     def load_state(self, state: Mapping[str, torch.Tensor]) -> None:
         """Go on from a :meth:`state` of an optimizer of the same parameters, bit for bit.

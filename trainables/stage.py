@@ -39,7 +39,8 @@ class StageReport:
     steps, rows
         Optimizer steps, and rows that they saw over all workers.
     seconds
-        Wall time of the stage with its set-up, of what was done here alone where it went on from an earlier state.
+        Wall time of the stage with its set-up, without what ``after_step`` took (checkpoints, the cache); of what was
+        done here alone where it went on from an earlier state.
     real_tokens, padded_tokens
         Tokens of this worker's batches without and with padding; done here, as ``seconds`` and ``flops`` are.
     mean_loss, last_loss
@@ -173,7 +174,7 @@ def train_stage(
         stage = RunningStage(model, optimizer, gradient, StageProgress(device, gradient))
         if resume is not None:
             stage.load_state(resume)
-        first, progress = stage.step, stage.progress
+        first, progress, elsewhere = stage.step, stage.progress, 0.0
         batches = training_batches(tokens.lengths, batch_size, total, derive_seed(seed, "batches"))
         for step, batch in enumerate(islice(batches, first, None), first):
             rate = learning_rate_at(step, total, learning_rate, schedule, warmup_steps)
@@ -181,13 +182,15 @@ def train_stage(
             progress.add(work, optimizer.step(rate), rate)
             stage.step = step + 1
             if after_step is not None:
+                stepped = time.perf_counter()
                 after_step(stage)
+                elsewhere += time.perf_counter() - stepped
         progress.check()
         optimizer.write_back()
     return StageReport(
         total,
         progress.rows,
-        time.perf_counter() - started,
+        time.perf_counter() - started - elsewhere,
         progress.real_tokens,
         progress.padded_tokens,
         progress.mean(),

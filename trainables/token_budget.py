@@ -114,6 +114,7 @@ class TokenBudget:
         )  # fmt: skip
 
 
+_NO_MEMORY = ("can't allocate memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 _budgets: dict[tuple[str, str, str, int], TokenBudget] = {}
 
 
@@ -134,5 +135,5 @@ def token_budget(purpose: str, model: Any, precision: torch.dtype) -> TokenBudge
 
 def is_out_of_memory(error: RuntimeError) -> bool:
     """Return whether an error says that a GPU's memory, or this machine's, does not suffice."""
-    # The allocator of CPUs raises a plain RuntimeError.
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    # Beside PyTorch's own allocator of a GPU, the driver and cuBLAS ask for memory; the CPU's raises a plain error.
+    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in _NO_MEMORY)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -47,9 +49,19 @@ def test_peaks():
     assert gpu_peak("NVIDIA H100 PCIe") == 756.5e12
     assert gpu_peak("NVIDIA L40S") == 362e12
     assert gpu_peak("NVIDIA L4") == 121e12
-    assert gpu_peak("an unknown one") is None
+    assert gpu_peak("NVIDIA H200") == gpu_peak("NVIDIA GH200 480GB") == 989.4e12
+    assert gpu_peak("NVIDIA A10G") == 70e12
+    for unknown in ("an unknown one", "NVIDIA L40", "NVIDIA RTX A4000", "NVIDIA RTX A1000", "NVIDIA A100X"):
+        assert gpu_peak(unknown) is None, unknown
     peak = peak_flops(torch.device("cpu"), torch.float32)
     assert peak is not None and peak > 1e8
+
+
+def test_what_is_kept_of_a_stage_is_not_counted_as_its_time(encoder, toy):
+    model = build_classifier(encoder, 3, seed=1)
+    began = time.perf_counter()
+    report = train_stage(model, *toy, steps=4, learning_rate=1e-4, after_step=lambda stage: time.sleep(0.2))
+    assert 0 < report.seconds < time.perf_counter() - began - 0.8
 
 
 def test_a_stage_reports_flops_and_their_share_of_the_peak(encoder, toy):

@@ -138,3 +138,17 @@ def test_this_machines_own_allocator_is_understood():
         torch.empty(2**55, dtype=torch.uint8)
     assert token_budget.is_out_of_memory(caught.value)
     assert not token_budget.is_out_of_memory(RuntimeError("size mismatch"))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        torch.AcceleratorError(
+            "CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported"
+        ),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    ],
+)
+def test_what_a_shared_gpu_says_is_understood(error):
+    assert token_budget.is_out_of_memory(error)
