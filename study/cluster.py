@@ -12,7 +12,7 @@ import ray
 import torch
 
 from study.config import StudyConfig
-from trainables.encoder import EncoderSettings
+from trainables.encoder import EncoderSettings, resolve_precision
 from trainables.errors import ConfigurationError
 from trainables.memory_estimate import shape_of, trial_bytes, trials_per_gpu
 from trainables.settings import TrialSettings
@@ -146,43 +146,65 @@ def trains_on_gpus(config: StudyConfig, connection: Connection | None) -> bool:
     return (connection is not None and connection.joined) or torch.cuda.is_available()
 
 
-def gpu_share(config: StudyConfig, gpu_bytes: int, cpus_per_gpu: float) -> tuple[float, str]:
+@dataclass(frozen=True)
+class Gpu:
+    """What decides how many trials share a GPU.
+
+    Attributes
+    ----------
+    memory
+        Its bytes.
+    precision
+        What trials compute in on it.
+    """
+
+    memory: int
+    precision: torch.dtype
+
+
+def gpu_share(config: StudyConfig, gpu: Gpu, cpus_per_gpu: float) -> tuple[float, str]:
     """Return the share of a GPU that one trial gets by its memory, and a sentence that says so.
 
     Parameters
     ----------
     config
-        The study; its greatest batch and length decide.
-    gpu_bytes
-        Memory of a GPU.
+        The study; the greatest batch of any of its arms and its greatest length decide.
+    gpu
+        A GPU.
     cpus_per_gpu
         CPUs beside each GPU: trials that have no CPU would only wait.
     """
-    encoder = EncoderSettings(
-        config.encoder, config.encoder_revision, config.encoder_layers, config.max_length, device="cuda"
-    )
-    fixed = config.fixed.get("batch_size", TrialSettings.batch_size)
-    tokens = max(config.space.get("batch_size", (fixed,))) * config.max_length
-    needed = trial_bytes(shape_of(encoder), tokens, torch.bfloat16)
-    by_memory = trials_per_gpu(gpu_bytes, needed)
+    spaces = (config.space, config.reference_space, *config.arm_spaces.values())
+    searched = [size for space in spaces for size in space.get("batch_size", ())]
+    tokens = max(config.fixed.get("batch_size", TrialSettings.batch_size), *searched, 1) * config.max_length
+    needed = trial_bytes(shape_of(_gpu_encoder(config)), tokens, gpu.precision)
+    by_memory = trials_per_gpu(gpu.memory, needed)
     n = max(1, min(by_memory, math.floor(cpus_per_gpu / config.cpus_per_trial + 1e-9)))
     sentence = (
-        f"{n} trial(s) share a GPU of {gpu_bytes / 1e9:.1f} GB: one takes about {needed / 1e9:.1f} GB with "
+        f"{n} trial(s) share a GPU of {gpu.memory / 1e9:.1f} GB: one takes about {needed / 1e9:.1f} GB with "
         f"{tokens:,} tokens a step, so that {by_memory} fit, and there are {cpus_per_gpu:g} CPUs a GPU."
     )
     return math.floor(10_000 / n) / 10_000, sentence  # Ray counts in ten-thousandths
 
 
-def _gpu_bytes() -> int:
-    """Return the memory of a GPU: of this machine, else of any node of the cluster, whose GPUs are taken for alike."""
+def _gpu_encoder(config: StudyConfig) -> EncoderSettings:
+    return EncoderSettings(
+        config.encoder, config.encoder_revision, config.encoder_layers, config.max_length, device="cuda"
+    )
+
+
+def _gpu(config: StudyConfig) -> Gpu:
+    """Return a GPU: of this machine, else of any node of the cluster, whose GPUs are taken for alike."""
+    encoder = _gpu_encoder(config)
     if torch.cuda.is_available():
-        return _bytes_of_device()
-    ask = ray.remote(num_cpus=0, num_gpus=0.01)(_bytes_of_device)
-    return int(ray.get(ask.remote()))
+        return _own_gpu(encoder)
+    ask = ray.remote(num_cpus=0, num_gpus=0.01)(_own_gpu)
+    found: Gpu = ray.get(ask.remote(encoder))
+    return found
 
 
-def _bytes_of_device() -> int:
-    return int(torch.cuda.get_device_properties(0).total_memory)
+def _own_gpu(encoder: EncoderSettings) -> Gpu:
+    return Gpu(int(torch.cuda.get_device_properties(0).total_memory), resolve_precision(encoder))
 
 
 def _gpus_of_a_worker(
@@ -202,7 +224,7 @@ def _gpus_of_a_worker(
         return 0.0, ""
     if config.workers_per_trial > 1:
         return 1.0, ""
-    return gpu_share(config, _gpu_bytes(), total.get("CPU", 0) / gpus)
+    return gpu_share(config, _gpu(config), total.get("CPU", 0) / gpus)
 
 
 def _inventory() -> str:

@@ -267,32 +267,47 @@ def encoder_layers(model: Any) -> list[torch.nn.Module]:
     ValueError
         The encoder has no list of modules.
     """
+    return list(_stack(model))
+
+
+def _stack(model: Any) -> torch.nn.ModuleList:
     stacks = [m for m in model.base_model.modules() if isinstance(m, torch.nn.ModuleList) and len(m)]
     if not stacks:
         raise ValueError(f"{type(model).__name__} has no list of layers to tell its blocks from")
-    longest = max(stacks, key=len)
-    return list(longest)
+    return max(stacks, key=len)
+
+
+def modules_above_layers(model: Any) -> list[torch.nn.Module]:
+    """Return what computes on the last layer's output: pooler, a last normalisation, and the head.
+
+    Within the encoder that is what is registered behind the list of layers, in the modules that hold it.
+    """
+    stack = _stack(model)
+    above: list[torch.nn.Module] = []
+    holder: torch.nn.Module = model.base_model
+    while holder is not stack:
+        children = list(holder.children())
+        place = next(i for i, child in enumerate(children) if any(m is stack for m in child.modules()))
+        above += children[place + 1 :]
+        holder = children[place]
+    return above + [module for _, module in head_modules(model)]
 
 
 def layer_rate_factors(model: Any, decay: float) -> dict[torch.nn.Parameter, float]:
     """Return each parameter's factor on the learning rate under layer-wise decay.
 
     decay^k for the k-th layer from the top (0, 1, …, L - 1), decay^L for the embeddings and whatever else lies below
-    the layers, 1 for pooler and head.
+    the layers, 1 for what lies above them.
 
     References
     ----------
     Sun et al., How to Fine-Tune BERT for Text Classification?, CCL 2019, section 4.3.
     """
     layers = encoder_layers(model)
-    above = [module for _, module in head_modules(model)]
-    pooler = getattr(model.base_model, "pooler", None)
-    if pooler is not None:
-        above.append(pooler)
     factors = dict.fromkeys(model.parameters(), decay ** len(layers))
     for depth, layer in enumerate(reversed(layers)):
         factors.update(dict.fromkeys(layer.parameters(), decay**depth))
-    for module in above:
+    for module in modules_above_layers(model):
         factors.update(dict.fromkeys(module.parameters(), 1.0))
     return factors
 

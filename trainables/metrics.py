@@ -13,7 +13,10 @@ CALIBRATION_BINS = 15
 
 
 def evaluate(
-    logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int64], classes: Sequence[str]
+    logits: npt.NDArray[np.float32],
+    labels: npt.NDArray[np.int64],
+    classes: Sequence[str],
+    class_counts: npt.NDArray[np.int64] | None = None,
 ) -> dict[str, float]:
     """Score logits against labels.
 
@@ -29,14 +32,17 @@ def evaluate(
         (n,) indices into ``classes``.
     classes
         C names.
+    class_counts
+        (C,) rows of each class that say which one is the minority: those of the corpus's training part, since an
+        evaluation set may have been balanced. By default those among ``labels``.
 
     Returns
     -------
     ``macro_f1``, ``balanced_accuracy`` (mean recall), ``accuracy``, ``mcc``; ``minority_auprc`` (average precision
-    of the class with the fewest rows among ``labels``, the first such in class order, scored by its
-    probability); ``ece`` (expected calibration error of the top label, 15 bins of equal width, Guo et al. 2017);
-    ``brier`` (sum over classes of the squared error, mean over rows, in [0, 2]); ``nll`` (nats per row); and
-    ``recall/<class>``, ``precision/<class>``, ``f1/<class>``.
+    of the minority, scored by its probability: of the classes that ``labels`` have the one with the lowest of
+    ``class_counts``, the first such in class order); ``ece`` (expected calibration error of the top label, 15 bins
+    of equal width, Guo et al. 2017); ``brier`` (sum over classes of the squared error, mean over rows, in [0, 2]);
+    ``nll`` (nats per row); and ``recall/<class>``, ``precision/<class>``, ``f1/<class>``.
     """
     log_p = log_softmax(np.asarray(logits, np.float64), axis=1)
     p = np.exp(log_p)
@@ -48,7 +54,8 @@ def evaluate(
     recall = hits / np.maximum(support, 1)
     precision = hits / np.maximum(np.bincount(predicted, minlength=n_classes), 1)
     f1 = 2 * hits / np.maximum(support + np.bincount(predicted, minlength=n_classes), 1)
-    minority = present[support[present].argmin()]
+    counts = support if class_counts is None else np.asarray(class_counts)
+    minority = present[counts[present].argmin()]
     truth = np.zeros_like(p)
     truth[np.arange(len(labels)), labels] = 1.0
 

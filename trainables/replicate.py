@@ -117,8 +117,10 @@ def run_replicate(
     )
     logits = result.logits["val"]
     adjusted = adjust_logits(logits, np.bincount(original.labels, minlength=len(prepared.classes)))
+    corpus_counts = np.bincount(prepared.train_labels, minlength=len(prepared.classes))
     metrics, posthoc = (
-        _prefixed(evaluate(x, prepared.validation_labels, prepared.classes)) for x in (logits, adjusted)
+        _prefixed(evaluate(x, prepared.validation_labels, prepared.classes, corpus_counts))
+        for x in (logits, adjusted)
     )
     seconds = time.perf_counter() - started
     diagnostics |= run_diagnostics(result, prepared.classes, len(prepared.validation_tokens), seconds)

@@ -17,7 +17,7 @@ from trainables.batch_gradient import BatchGradient
 from trainables.batching import steps_of, steps_per_epoch, training_batches
 from trainables.dropout import MaskGenerator
 from trainables.embedding import OccurringEmbedding, occurring_tokens
-from trainables.encoder import encoder_layers, head_modules, layer_rate_factors
+from trainables.encoder import encoder_layers, head_modules, layer_rate_factors, modules_above_layers
 from trainables.flops import peak_flops
 from trainables.losses import Loss, cross_entropy
 from trainables.optimizer import FlatAdamW
@@ -128,7 +128,7 @@ def train_stage(
     layer_decay
         Factor by which the learning rate falls from each layer to the one below it.
     trainable
-        ``all``, ``last_block`` (the last encoder layer, pooler and head) or ``head``.
+        ``all``, ``last_block`` (the last encoder layer and all above it) or ``head``.
     seed
         Of the order of the batches and of dropout.
     precision
@@ -254,13 +254,11 @@ def trained_parameters(model: Any, trainable: str) -> set[torch.nn.Parameter]:
     """Return the parameters that a stage trains: ``all``, ``last_block`` or ``head``."""
     if trainable == "all":
         return set(model.parameters())
-    head = {p for _, module in head_modules(model) for p in module.parameters()}
     if trainable == "head":
-        return head
+        return {p for _, module in head_modules(model) for p in module.parameters()}
     if trainable != "last_block":
         raise ValueError(f"trainable is {trainable!r}; expected 'all', 'last_block' or 'head'")
-    pooler = getattr(model.base_model, "pooler", None)
-    return head | set(last_block(model).parameters()) | set(pooler.parameters() if pooler is not None else ())
+    return {p for module in (last_block(model), *modules_above_layers(model)) for p in module.parameters()}
 
 
 def last_block(model: Any) -> torch.nn.Module:

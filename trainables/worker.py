@@ -200,20 +200,27 @@ def run_in_worker_group(
     which holds their values alone, and goes on with the stage at hand from the stage's own checkpoint.
 
     When a worker raises that the trial failed, Ray Train ends the group likewise, whatever the others wait for. The
-    new group reports the reason and does nothing else.
+    new group reports the reason and does nothing else; where there is no new group any more, it is raised here.
+
+    Raises
+    ------
+    TrialFailed
+        The trial failed on its last group of workers.
     """
     import ray
-    from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+    from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig, TrainingFailedError
     from ray.train.torch import TorchConfig, TorchTrainer
+
+    failed = Path(storage, name, "failed")
 
     def loop() -> None:
         world = World.from_distributed()
         reported = _reported_values()
         report = _remembering_report(list(reported), world)
-        notes = FailureNotes(Path(storage, name, "failed"), world)
+        notes = FailureNotes(failed, world)
         run_as_one_of_several(job, ray.get(prepared_reference), run, report, world, reported, notes)
 
-    TorchTrainer(
+    trainer = TorchTrainer(
         loop,
         torch_config=TorchConfig(timeout_s=_COLLECTIVE_TIMEOUT_S),
         scaling_config=ScalingConfig(
@@ -226,7 +233,14 @@ def run_in_worker_group(
             failure_config=FailureConfig(max_failures=GROUP_RESTARTS),
             checkpoint_config=CheckpointConfig(num_to_keep=1),
         ),
-    ).fit()
+    )
+    try:
+        trainer.fit()
+    except TrainingFailedError as error:
+        failure = FailureNotes(failed, World.single()).take()
+        if failure is None:
+            raise
+        raise failure from error
 
 
 def _reported_values() -> list[float]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from study import cluster
 from study.cluster import Connection, trains_on_gpus, trial_resources
@@ -23,12 +24,28 @@ def tiny(tmp_path_factory):
 def machine(monkeypatch):
     """Return a function that makes Ray report so many CPUs and GPUs of so many bytes."""
 
-    def make(cpus: float, gpus: float = 0.0, gpu_bytes: int = 0) -> None:
+    def make(
+        cpus: float, gpus: float = 0.0, gpu_bytes: int = 0, precision: torch.dtype = torch.bfloat16
+    ) -> None:
         resources = {"CPU": cpus, **({"GPU": gpus} if gpus else {})}
         monkeypatch.setattr(cluster.ray, "cluster_resources", lambda: resources)
-        monkeypatch.setattr(cluster, "_gpu_bytes", lambda: gpu_bytes)
+        monkeypatch.setattr(cluster, "_gpu", lambda config: cluster.Gpu(gpu_bytes, precision))
 
     return make
+
+
+def test_float32_and_the_greatest_batch_of_any_arm_take_more_of_a_gpu(machine, tiny):
+    def sharing(precision=torch.bfloat16, **changes):
+        machine(cpus=64, gpus=1, gpu_bytes=12 * 10**9, precision=precision)
+        resources = trial_resources(
+            small_config(encoder=tiny, gpus_per_trial=None, max_length=64, **changes), HERE
+        )
+        return resources.gpus, resources.sharing
+
+    large = {"arm_spaces": {"focal": {"batch_size": (16, 8192)}}, "arms": ("focal",), "arm_trials": 2}
+    assert "1,024 tokens a step" in sharing()[1]
+    assert "524,288 tokens a step" in sharing(**large)[1]
+    assert sharing()[0] < sharing(**large)[0] < sharing(torch.float32, **large)[0]
 
 
 def test_memory_decides_how_many_trials_share_a_gpu(machine, tiny):

@@ -51,6 +51,19 @@ def test_a_class_without_rows_enters_no_mean_and_has_no_metric():
     assert "recall/c" not in scores
 
 
+def test_the_minority_is_the_corpus_not_a_balanced_evaluation_sets():
+    labels = np.array([0, 0, 1, 1, 2, 2])
+    logits = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
+    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    scores = evaluate(logits, labels, CLASSES, np.array([50, 9, 20]))
+    assert scores["minority_auprc"] == pytest.approx(sk.average_precision_score(labels == 1, p[:, 1]))
+    without = evaluate(logits[labels != 1], labels[labels != 1], CLASSES, np.array([50, 9, 20]))
+    kept = labels != 1
+    assert without["minority_auprc"] == pytest.approx(
+        sk.average_precision_score(labels[kept] == 2, p[kept, 2])
+    )
+
+
 def test_a_class_never_predicted_scores_zero():
     scores = evaluate(np.array([[5.0, 0.0]] * 4, dtype=np.float32), np.array([0, 0, 0, 1]), ("a", "b"))
     assert scores["precision/b"] == scores["recall/b"] == scores["f1/b"] == scores["mcc"] == 0.0

@@ -6,11 +6,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers import ModernBertConfig, ModernBertForSequenceClassification
 
 from tests.training.conftest import without_dropout
 from trainables.encoder import build_classifier, encoder_layers, layer_rate_factors
 from trainables.optimizer import FlatAdamW
-from trainables.stage import train_stage
+from trainables.stage import train_stage, trained_parameters
 
 SHAPES = [(7, 5), (5,), (3, 7), (1,), (33, 2)]
 
@@ -124,3 +125,25 @@ def test_a_stage_with_layer_decay_equals_torch_adamw_with_parameter_groups(encod
         torch.testing.assert_close(
             (other - start).detach(), ((one - start) * factors[start]).detach(), rtol=1e-3, atol=1e-7
         )
+
+
+def test_what_lies_above_the_layers_learns_at_the_full_rate_in_other_architectures(tmp_path):
+    config = ModernBertConfig(
+        vocab_size=100,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_labels=3,
+        pad_token_id=0,
+    )
+    model = ModernBertForSequenceClassification(config)
+    factors = {name: layer_rate_factors(model, 0.5)[p] for name, p in model.named_parameters()}
+    assert factors["model.final_norm.weight"] == factors["classifier.weight"] == 1.0
+    assert {f for name, f in factors.items() if name.startswith("model.layers.1.")} == {1.0}
+    assert {f for name, f in factors.items() if name.startswith("model.layers.0.")} == {0.5}
+    assert factors["model.embeddings.tok_embeddings.weight"] == 0.25
+    trained = trained_parameters(model, "last_block")
+    assert {name for name, p in model.named_parameters() if p in trained} == {
+        name for name, factor in factors.items() if factor == 1.0
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import signal
@@ -300,3 +301,28 @@ def test_a_lost_worker_costs_the_steps_since_the_last_checkpoint(encoder, prepar
         assert after["outcome"]["metrics"] == before["outcome"]["metrics"]
     resumed = [report["outcome"]["diagnostics"]["stage2_resumed_at"] for report in got]
     assert resumed[0] == 0 < resumed[1] < 400
+
+
+@pytest.mark.parametrize("noted", [True, False])
+def test_the_reason_of_the_last_group_of_workers_is_told(tmp_path, monkeypatch, noted):
+    """Where the restarts are spent no further group can report it."""
+    import ray.train.torch
+    from ray.train import WorkerGroupError
+
+    class Trainer:
+        def __init__(self, loop, **settings):
+            pass
+
+        def fit(self):
+            if noted:
+                with (
+                    contextlib.suppress(TrialFailed),
+                    FailureNotes(tmp_path / "t" / "failed", World(1, 2)).kept(),
+                ):
+                    raise TrialFailed("training diverged")
+            raise WorkerGroupError("a worker failed", {1: RuntimeError("lost")})
+
+    monkeypatch.setattr(ray.train.torch, "TorchTrainer", Trainer)
+    expected = (TrialFailed, "training diverged") if noted else (WorkerGroupError, "a worker failed")
+    with pytest.raises(expected[0], match=expected[1]):
+        run_in_worker_group(job((0,)), None, None, 2, {"CPU": 1}, False, str(tmp_path), "t", [])
