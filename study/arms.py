@@ -19,10 +19,16 @@ from trainables.settings import ARMS, POSTHOC_ARM
 ALWAYS = ("vanilla", POSTHOC_ARM, "vanilla_matched", "prefinetune")
 CONTROLS = tuple(arm for arm in ARMS if arm not in ALWAYS)
 MATCHED = ("vanilla_matched", "prefinetune_duplicated", "augment_single_stage")
-# What makes an arm what it is, whatever the settings that it takes over.
+# What makes an arm what it is, whatever the settings that it takes over; a search of its own may try other rates.
 DEFINING_SETTINGS: dict[str, dict[str, Any]] = {
     "prefinetune_duplicated": {"stage1_data": "duplicated_balanced"},
-    "two_stage_reweight": {"stage1_trainable": "last_block", "head": "keep"},
+    # Its paper finetunes at a tenth of the first stage's rate (arXiv 2207.10858).
+    "two_stage_reweight": {
+        "stage1_trainable": "last_block",
+        "head": "keep",
+        "stage1_learning_rate": 1e-4,
+        "stage2_learning_rate": 1e-5,
+    },
 }
 
 

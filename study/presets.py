@@ -17,6 +17,8 @@ Grid = tuple[Any, ...]
 def arm_spaces(space: Mapping[str, Grid], *, rates: Grid, epochs: Grid) -> dict[str, dict[str, Grid]]:
     """Return a small space for every control: its own settings beside vanilla's.
 
+    Each grid is fine enough that no control runs out of configurations before the cluster preset's pre-finetuning does.
+
     Parameters
     ----------
     space
@@ -28,12 +30,18 @@ def arm_spaces(space: Mapping[str, Grid], *, rates: Grid, epochs: Grid) -> dict[
     two_stages = {name: space[name] for name in ("stage1_learning_rate", "stage1_epochs")} | single
     augmented = {name: space[name] for name in ("operator", "strength", "copies")}
     # Vanilla is not trained anew for these: they take the reference's encoder, so the head alone is searched.
-    head = {"head_epochs": (2.0, 4.0, 8.0), "head_learning_rate": (3e-4, 1e-3, 3e-3)}
+    head = {
+        "head_epochs": (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0),
+        "head_learning_rate": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2),
+    }
     return {
         "prefinetune_duplicated": {"copies": space["copies"], **two_stages},
         # Its one stage is as long as two stages of these lengths.
         "augment_single_stage": {**augmented, "stage1_epochs": space["stage1_epochs"], **single},
-        "two_stage_reweight": two_stages,
+        "two_stage_reweight": {
+            **two_stages,
+            "stage2_learning_rate": tuple(sorted({1e-5, *rates})),
+        },
         "logit_adjustment": {"tau": (0.5, 1.0, 1.5), **single},
         "oversample": single,
         # An epoch of the reduced rows is short.
@@ -75,7 +83,9 @@ PREFINETUNING: dict[str, Any] = {
     "reference_space": {"stage2_learning_rate": (1e-4, 2e-4), "stage2_epochs": (3.0, 6.0)},
 }
 PREFINETUNING["arm_spaces"] = arm_spaces(
-    PREFINETUNING["space"], rates=(5e-5, 1e-4, 2e-4), epochs=(1.0, 3.0, 6.0)
+    PREFINETUNING["space"],
+    rates=(3e-5, 5e-5, 7e-5, 1e-4, 2e-4, 3e-4),
+    epochs=(1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0),
 )
 
 # Does everything once: a test of the installation, not of the method.
@@ -141,7 +151,11 @@ CLUSTER: dict[str, Any] = {
     "arms": CONTROLS,
     "arm_trials": "same",
 }
-CLUSTER["arm_spaces"] = arm_spaces(CLUSTER["space"], rates=(1e-5, 2e-5, 5e-5, 1e-4), epochs=(2.0, 4.0, 8.0))
+CLUSTER["arm_spaces"] = arm_spaces(
+    CLUSTER["space"],
+    rates=(5e-6, 1e-5, 2e-5, 3e-5, 5e-5, 1e-4),
+    epochs=(1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0),
+)
 
 
 def presets(

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from search_spaces import known_studies, load_study_file
-from study.arms import CONTROLS, settings_of
+from study.arms import CONTROLS, DEFINING_SETTINGS, settings_of
 from study.config import StudyConfig
 from study.setting_values import SEARCHABLE, value_faults
+from study.tracks import over_reference
 from tests.study.simulation import small_config
 from trainables.errors import ConfigurationError
 from trainables.settings import TrialSettings
@@ -131,6 +134,26 @@ def test_the_space_of_one_arm_is_overridden_alone():
     assert set(config.arm_spaces) == set(config.tuned_arms()) == set(CONTROLS)
     with pytest.raises(ConfigurationError, match="arm_spaces is 3"):
         load_study_file("adme", "cluster", {"arm_spaces": 3})
+
+
+@pytest.mark.parametrize("name", known_studies())
+def test_a_tuned_control_never_runs_out_of_configurations_before_prefinetuning(name):
+    cluster = load_study_file(name, "cluster", {})
+    most = math.ceil(cluster.trials / len(cluster.imbalance_ratios))
+    for preset in ("laptop", "cluster"):
+        config = load_study_file(name, preset, {"arms": CONTROLS})
+        for arm, space in config.arm_spaces.items():
+            assert math.prod(map(len, space.values())) >= most, (preset, arm)
+
+
+def test_two_stage_reweighting_has_the_rates_of_its_paper_and_a_search_may_try_them():
+    rates = DEFINING_SETTINGS["two_stage_reweight"]
+    assert (rates["stage1_learning_rate"], rates["stage2_learning_rate"]) == (1e-4, 1e-5)
+    for preset in ("laptop", "cluster"):
+        space = load_study_file("adme", preset, {}).arm_spaces["two_stage_reweight"]
+        assert 1e-4 in space["stage1_learning_rate"] and 1e-5 in space["stage2_learning_rate"]
+    reference = {**TrialSettings(arm="vanilla").to_config(), "stage2_learning_rate": 2e-4}
+    assert over_reference("two_stage_reweight", reference)["stage2_learning_rate"] == 1e-5
 
 
 def test_smoke_runs_the_default_controls_alone_and_cluster_tunes_them_all():
