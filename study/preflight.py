@@ -199,8 +199,13 @@ def _controls_phrase(config: StudyConfig) -> str:
     tracks = [track for track in tracks_of(config) if track.phase == "control_search"]
     if not tracks:
         return text
-    configurations = sum(min(t.trials, math.prod(map(len, t.space.values()))) for t in tracks)
-    return f"{text}, the last {len(config.tuned_arms())} tuned over {configurations} trials of their own"
+    sizes = {track.key: math.prod(map(len, track.space.values())) for track in tracks}
+    configurations = sum(min(track.trials, sizes[track.key]) for track in tracks)
+    text += f", the last {len(config.tuned_arms())} tuned over {configurations} trials of their own"
+    small = dict.fromkeys(track.arm for track in tracks if sizes[track.key] < track.trials)
+    if small:
+        text += f" (all that the grids hold of {', '.join(small)}: fewer than were asked for)"
+    return text
 
 
 def _duration(seconds: float) -> str:

@@ -17,7 +17,8 @@ Grid = tuple[Any, ...]
 def arm_spaces(space: Mapping[str, Grid], *, rates: Grid, epochs: Grid) -> dict[str, dict[str, Grid]]:
     """Return a small space for every control: its own settings beside vanilla's.
 
-    Each grid is fine enough that no control runs out of configurations before the cluster preset's pre-finetuning does.
+    Each grid holds 40 configurations or more: as many as the cluster preset's pre-finetuning tries at one of five
+    ratios.
 
     Parameters
     ----------
@@ -26,7 +27,7 @@ def arm_spaces(space: Mapping[str, Grid], *, rates: Grid, epochs: Grid) -> dict[
     rates, epochs
         Learning rates and lengths of stage 2, which is all that a single-stage arm has.
     """
-    single = {"stage2_learning_rate": rates, "stage2_epochs": epochs}
+    single = {"stage2_learning_rate": rates, "stage2_epochs": epochs, "warmup": (0.0, 0.1)}
     two_stages = {name: space[name] for name in ("stage1_learning_rate", "stage1_epochs")} | single
     augmented = {name: space[name] for name in ("operator", "strength", "copies")}
     # Vanilla is not trained anew for these: they take the reference's encoder, so the head alone is searched.
@@ -147,7 +148,7 @@ CLUSTER: dict[str, Any] = {
     },
     "reference_space": {"stage2_learning_rate": (2e-5, 5e-5, 1e-4), "stage2_epochs": (2.0, 4.0, 8.0)},
     "reference_tuning_replicates": 3,
-    # Every control, with as many configurations and replicates as pre-finetuning gets.
+    # Every control, with as many configurations and replicates as pre-finetuning gets, or with all of its grid.
     "arms": CONTROLS,
     "arm_trials": "same",
 }

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from search_spaces import known_studies, load_study_file
 from study.arms import CONTROLS, DEFINING_SETTINGS, settings_of
 from study.config import StudyConfig
+from study.preflight import _controls_phrase
 from study.setting_values import SEARCHABLE, value_faults
 from study.tracks import over_reference
 from tests.study.simulation import small_config
@@ -137,13 +139,12 @@ def test_the_space_of_one_arm_is_overridden_alone():
 
 
 @pytest.mark.parametrize("name", known_studies())
-def test_a_tuned_control_never_runs_out_of_configurations_before_prefinetuning(name):
-    cluster = load_study_file(name, "cluster", {})
-    most = math.ceil(cluster.trials / len(cluster.imbalance_ratios))
+def test_a_tuned_control_has_as_many_configurations_as_prefinetuning_tries_at_one_of_five_ratios(name):
     for preset in ("laptop", "cluster"):
         config = load_study_file(name, preset, {"arms": CONTROLS})
         for arm, space in config.arm_spaces.items():
-            assert math.prod(map(len, space.values())) >= most, (preset, arm)
+            assert math.prod(map(len, space.values())) >= 200 / 5, (preset, arm)
+            assert all(len(set(grid)) == len(grid) for grid in space.values())
 
 
 def test_two_stage_reweighting_has_the_rates_of_its_paper_and_a_search_may_try_them():
@@ -222,3 +223,13 @@ def test_the_lengths_of_stage_1_are_those_of_every_search():
     in_steps = small_config(space={"stage1_steps": (50, 10, None)}, first={})
     assert not in_steps.faults()
     assert in_steps.stage1_grid() == StageLengths((1.0,), (10, 50))
+
+
+def test_the_plan_names_the_controls_whose_grids_are_smaller_than_their_budget():
+    spaces = {"focal": {"gamma": (1.0, 2.0)}, "weighted": {"weight_power": (0.25, 0.5, 1.0)}}
+    config = small_config(
+        arms=("focal", "weighted"), arm_spaces=spaces, arm_trials=3, imbalance_ratios=(0.1,)
+    )
+    said = _controls_phrase(config)
+    assert "tuned over 5 trials" in said and "the grids hold of focal: fewer" in said
+    assert "fewer" not in _controls_phrase(dataclasses.replace(config, arm_trials=2))
