@@ -27,7 +27,7 @@ test: lint
 test-all: lint
 	$(BIN)/python -m pytest -m "slow or not slow" --cov --cov-report=term --cov-fail-under=85
 
-# Three quarters of an hour on two quiet processors.
+# An hour and a half on two quiet processors.
 bench: setup
 	for name in overhead augmentation training memory study; do $(BIN)/python -m benchmarks.$$name || exit 1; done
 

@@ -17,7 +17,8 @@ is not timed, and neither is its set-up; of ours the whole stage is timed, after
 medians over seeds. ``mfu`` counts the arithmetic that the model asks for; ``share_of_gemm_peak`` what ours computes,
 which leaves out what of the last layer no head reads.
 
-Scores are compared by paired differences. Their measure is what the same program scores with another seed of its own:
+Scores are compared by paired differences; ours and ``best`` get further seeds for that, since five tell too little.
+Their measure is what the same program scores with another seed of its own:
 ``best`` runs a second time on the same rows, with other batches and dropout. A program is ``within_seed_noise`` of
 ours where the 95 % interval of the mean difference lies inside the range that holds 95 % of the differences between
 ``best`` and itself. ``best`` goes through the lengths of its rows, longest first, several times an epoch; ours mixes:
@@ -74,6 +75,7 @@ from trainables.metrics import evaluate
 from trainables.stage import StageReport, train_stage
 
 PROGRAMS = ("ours", *SETTINGS)
+Runs = dict[str, list[dict[str, float]]]  # program to what it found on each seed
 BATCH_SIZE = 16
 _PROFILED_STEPS = 12
 _OTHER_SEED = 1000
@@ -99,8 +101,8 @@ def start(threads: int) -> None:
     keep_freed_memory()
 
 
-def train_and_score(program: str, run: Run, rows: Rows, seed: int) -> dict[str, float]:
-    """Train once with one program and return its speed and score; ``best`` trains a second time for its score alone."""
+def train_and_score(program: str, run: Run, rows: Rows, seed: int, *, again: bool = True) -> dict[str, float]:
+    """Train once with one program and return its speed and score; ``best`` does it ``again`` for its score alone."""
     model = build_classifier(run.encoder, len(rows.classes), seed)
     found: dict[str, float] = {}
     if program == "ours":
@@ -118,10 +120,10 @@ def train_and_score(program: str, run: Run, rows: Rows, seed: int) -> dict[str, 
     found["macro_f1"] = _macro_f1(model, rows)
     if program == "ours":
         found["macro_f1_on_trainers_batches"] = _score_on_trainers_batches(run, rows, seed)
-    if program == "best":
-        again = build_classifier(run.encoder, len(rows.classes), seed)
-        _trainer(program, again, run, rows, seed + _OTHER_SEED)
-        found["macro_f1_again"] = _macro_f1(again, rows)
+    if program == "best" and again:
+        twin = build_classifier(run.encoder, len(rows.classes), seed)
+        _trainer(program, twin, run, rows, seed + _OTHER_SEED)
+        found["macro_f1_again"] = _macro_f1(twin, rows)
     return found
 
 
@@ -191,20 +193,34 @@ def _trainer(
     )
 
 
-def compare(shared: Run, rows_of_seed: Sequence[Rows], threads: int) -> dict[str, Any]:
-    """Run all programs on all seeds, alternating, and return ratios, scores and breakdowns."""
+def compare(
+    shared: Run, rows_of_seed: Sequence[Rows], threads: int, further: Sequence[Rows] = ()
+) -> dict[str, Any]:
+    """Run all programs on all seeds, alternating, and return ratios, scores and breakdowns.
+
+    On the rows of ``further`` seeds ours and ``best`` run for their scores alone, side by side.
+    """
     context = multiprocessing.get_context("spawn")
     pools = {
         program: ProcessPoolExecutor(1, context, initializer=start, initargs=(threads,))
         for program in PROGRAMS
     }
     try:
-        runs: dict[str, list[dict[str, float]]] = {program: [] for program in PROGRAMS}
+        runs: Runs = {program: [] for program in PROGRAMS}
         for seed, rows in enumerate(rows_of_seed):
             for program, pool in pools.items():
                 runs[program].append(pool.submit(train_and_score, program, shared, rows, seed).result())
                 figures = ", ".join(f"{name} {value:.4g}" for name, value in runs[program][-1].items())
                 print(f"seed {seed}, {program}: {figures}", file=sys.stderr)
+        more: Runs = {"ours": [], "best": []}
+        for seed, rows in enumerate(further, start=len(rows_of_seed)):
+            scored = {
+                name: pools[name].submit(train_and_score, name, shared, rows, seed, again=False)
+                for name in more
+            }
+            for program, running in scored.items():
+                more[program].append(running.result())
+                print(f"seed {seed}, {program}: {more[program][-1]['macro_f1']:.4g}", file=sys.stderr)
         profiled = {
             program: pools[program].submit(parts, program, shared, rows_of_seed[0]).result()
             for program in ("ours", "best")
@@ -222,7 +238,7 @@ def compare(shared: Run, rows_of_seed: Sequence[Rows], threads: int) -> dict[str
             program: statistics.median(r["rows_per_second"] for r in found) for program, found in runs.items()
         },
         "macro_f1": {program: [r["macro_f1"] for r in found] for program, found in runs.items()},
-        **compare_scores(runs),
+        **compare_scores(runs, more),
         "gradient_error": errors,
         "mfu": statistics.median(r["flops_per_second"] for r in ours) / peak_found,
         "share_of_gemm_peak": statistics.median(r["executed_flops_per_second"] for r in ours) / peak_found,
@@ -230,6 +246,7 @@ def compare(shared: Run, rows_of_seed: Sequence[Rows], threads: int) -> dict[str
         "padding_share": statistics.median(r["padding_share"] for r in ours),
         "step": profiled,
         "runs": runs,
+        "further_runs": more,
     }
 
 
@@ -239,17 +256,18 @@ def _ratio(ours: list[dict[str, float]], reference: list[dict[str, float]]) -> f
     )
 
 
-def compare_scores(runs: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
-    """Return ours minus each reference over seeds, and the seed noise that it is measured by.
+def compare_scores(timed: Runs, more: Runs) -> dict[str, Any]:
+    """Return ours minus each reference over the seeds that both have, and the seed noise that it is measured by.
 
     ``seed_noise`` is 1.96 times the root mean square of the differences between two seeds of ``best``.
     """
-    again = [r["macro_f1_again"] - r["macro_f1"] for r in runs["best"]]
+    again = [r["macro_f1_again"] - r["macro_f1"] for r in timed["best"]]
     noise = 1.96 * statistics.fmean(difference**2 for difference in again) ** 0.5
+    runs = {program: [*found, *more.get(program, ())] for program, found in timed.items()}
     pairs = {program: ("macro_f1", program) for program in SETTINGS}
     pairs["best_on_its_batches"] = ("macro_f1_on_trainers_batches", "best")
     differences = {
-        name: [a[score] - b["macro_f1"] for a, b in zip(runs["ours"], runs[program], strict=True)]
+        name: [a[score] - b["macro_f1"] for a, b in zip(runs["ours"], runs[program], strict=False)]
         for name, (score, program) in pairs.items()
     }
     return {
@@ -264,7 +282,14 @@ def _against(noise: float, differences: Sequence[float]) -> dict[str, Any]:
     interval = mean_interval(differences)
     low, high = interval.ci_low, interval.ci_high
     within = None if low is None or high is None else -noise <= low and high <= noise
-    return {"mean": interval.mean, "ci_low": low, "ci_high": high, "within_seed_noise": within}
+    return {
+        "mean": interval.mean,
+        "ci_low": low,
+        "ci_high": high,
+        "seeds": interval.n,
+        "difference_shown": None if low is None or high is None else not low <= 0.0 <= high,
+        "within_seed_noise": within,
+    }
 
 
 def executed_share(model: Any, lengths: npt.NDArray[np.int64]) -> float:
@@ -295,14 +320,15 @@ def measure(args: argparse.Namespace) -> int:
     encoder = EncoderSettings(name=args.encoder, device="cpu")
     corpus = read_adme(args.data) if args.data is not None else None
     n, n_validation = (64, 100) if args.quick else (args.rows, args.validation_rows)
+    timed, scored = (2, 1) if args.quick else (args.seeds, args.scored_seeds)
     rows = [
         generated_rows(encoder, n, n_validation, seed)
         if corpus is None
         else corpus_rows(corpus, encoder, n, n_validation, seed)
-        for seed in range(2 if args.quick else args.seeds)
+        for seed in range(timed + scored)
     ]
     shared = Run(encoder, 1.0 if args.quick else args.epochs, args.learning_rate)
-    figures = compare(shared, rows, args.threads)
+    figures = compare(shared, rows[:timed], args.threads, rows[timed:])
     figures["setting"] = {
         "text": "generated" if corpus is None else Path(args.data).name,
         "rows": len(rows[0].labels),
@@ -330,7 +356,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     add = parser.add_argument
     add("--data", help="openFDA label records or SPL XML to train on, in place of generated text")
     add("--encoder", default=PACKAGED, help="encoder, packaged or a folder (default: %(default)s)")
-    add("--seeds", type=int, default=5, help="(default: %(default)s)")
+    add("--seeds", type=int, default=5, help="timed and scored (default: %(default)s)")
+    add(
+        "--scored-seeds",
+        type=int,
+        default=15,
+        help="further seeds of ours and 'best' that are scored alone (default: %(default)s)",
+    )
     add("--rows", type=int, default=512, help="training rows (default: %(default)s)")
     add("--validation-rows", type=int, default=400, help="(default: %(default)s)")
     add("--epochs", type=float, default=2.0, help="(default: %(default)s)")

@@ -85,7 +85,7 @@ def runs_of(ours, best, again):
 )
 def test_scores_are_held_against_what_two_seeds_of_the_reference_differ_by(ours, within):
     """A shift of .1 is none of its noise, and neither is an interval so wide that nobody knows."""
-    found = training.compare_scores(runs_of(ours, best=(0.81, 0.81, 0.84), again=(0.78, 0.84, 0.81)))
+    found = training.compare_scores(runs_of(ours, best=(0.81, 0.81, 0.84), again=(0.78, 0.84, 0.81)), {})
     assert found["seed_noise"] == pytest.approx(1.96 * 0.03)
     best = found["macro_f1_difference"]["best"]
     assert best["mean"] == pytest.approx(np.mean(ours) - 0.82)
@@ -95,8 +95,24 @@ def test_scores_are_held_against_what_two_seeds_of_the_reference_differ_by(ours,
 
 
 def test_one_seed_gives_no_verdict():
-    found = training.compare_scores(runs_of((0.8,), (0.8,), (0.7,)))
-    assert found["macro_f1_difference"]["best"]["within_seed_noise"] is None
+    found = training.compare_scores(runs_of((0.8,), (0.8,), (0.7,)), {})
+    best = found["macro_f1_difference"]["best"]
+    assert best["within_seed_noise"] is best["difference_shown"] is None
+
+
+def test_further_seeds_join_the_comparison_that_has_them():
+    more = runs_of((0.9, 0.9), (0.8, 0.8), (0.0, 0.0))
+    del more["example"]
+    found = training.compare_scores(runs_of((0.8, 0.8), (0.8, 0.8), (0.7, 0.9)), more)
+    differences = found["macro_f1_difference"]
+    assert {name: d["seeds"] for name, d in differences.items()} == {
+        "example": 2,
+        "best": 4,
+        "best_on_its_batches": 4,
+        "best_again": 2,
+    }
+    assert differences["best"]["mean"] == pytest.approx(0.05)
+    assert not differences["example"]["difference_shown"]
 
 
 def test_what_a_cpu_pass_leaves_out_of_the_last_layer(small):
