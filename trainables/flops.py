@@ -20,6 +20,7 @@ _GPU_PEAKS = (
     ("H100 PCIe", 756.5),
     ("H100 NVL", 835.5),
     ("H100", 989.4),
+    ("H200 NVL", 835.5),
     ("H200", 989.4),
     ("A100", 312.0),
     ("A10G", 70.0),
@@ -31,6 +32,8 @@ _GPU_PEAKS = (
     ("RTX 4090", 165.2),
     ("RTX 3090", 71.0),
 )
+# Slices of a GPU and slower or faster siblings carry the name of one in the table, and have another peak.
+_OTHER_PEAK = re.compile(r"\b(MIG|Laptop|Max-Q|SUPER|Ti|D)\b")
 # A product of two such matrices is large enough for full speed, and takes milliseconds.
 _PEAK_SIZE, _PEAK_RUNS = 1024, 5
 
@@ -109,11 +112,15 @@ def peak_flops(device: torch.device, dtype: torch.dtype) -> float | None:
 def gpu_peak(name: str) -> float | None:
     """Return the dense bfloat16 peak of a GPU by its name, in operations a second; None for an unknown one.
 
+    None too for a slice of a GPU (MIG), whose share of the peak its name does not tell.
+
     Examples
     --------
     >>> gpu_peak("NVIDIA A100-SXM4-80GB")
     312000000000000.0
     """
+    if _OTHER_PEAK.search(name):
+        return None
     found = (peak for part, peak in _GPU_PEAKS if re.search(rf"\b{re.escape(part)}\b", name))
     return next((peak * 1e12 for peak in found), None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -53,12 +54,14 @@ class StageProgress:
     ----------
     rows, real_tokens, padded_tokens, flops
         As in :class:`trainables.stage.StageReport`.
+    waited
+        Seconds that :meth:`check` took: on a GPU, mostly for steps that were still under way.
     """
 
     def __init__(self, device: torch.device, gradient: BatchGradient) -> None:
         self._gradient = gradient
         self.rows = self.real_tokens = self.padded_tokens = 0
-        self.flops = 0.0
+        self.flops = self.waited = 0.0
         self._every = 1 if device.type == "cpu" else STEPS_PER_CHECK_ON_GPU
         self._sum = torch.zeros((), device=device, dtype=torch.float64)
         self._last = self._norm = torch.zeros((), device=device)
@@ -78,12 +81,18 @@ class StageProgress:
 
     def check(self) -> None:
         """Raise :class:`~trainables.errors.TrialFailed` if anything was not finite."""
-        if not bool(torch.isfinite(self._sum) & torch.isfinite(self._norm)):
+        asked = time.perf_counter()
+        is_finite = self._is_finite()
+        self.waited += time.perf_counter() - asked
+        if not is_finite:
             raise TrialFailed(
                 self._gradient.failure
                 or f"training diverged at step {self._steps} (learning rate {self._rate:.3g}): loss "
                 f"{self._last.item()}, gradient norm {self._norm.item()}; a smaller learning rate may help"
             )
+
+    def _is_finite(self) -> bool:
+        return bool(torch.isfinite(self._sum) & torch.isfinite(self._norm))
 
     def mean(self) -> float:
         """Return the mean loss of all steps."""

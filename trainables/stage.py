@@ -39,8 +39,8 @@ class StageReport:
     steps, rows
         Optimizer steps, and rows that they saw over all workers.
     seconds
-        Wall time of the stage with its set-up, without what ``after_step`` took (checkpoints, the cache); of what was
-        done here alone where it went on from an earlier state.
+        Wall time of the stage with its set-up, without what ``after_step`` took (checkpoints, the cache) once the
+        steps before it were done; of what was done here alone where it went on from an earlier state.
     real_tokens, padded_tokens
         Tokens of this worker's batches without and with padding; done here, as ``seconds`` and ``flops`` are.
     mean_loss, last_loss
@@ -182,9 +182,10 @@ def train_stage(
             progress.add(work, optimizer.step(rate), rate)
             stage.step = step + 1
             if after_step is not None:
-                stepped = time.perf_counter()
+                stepped, waited = time.perf_counter(), progress.waited
                 after_step(stage)
-                elsewhere += time.perf_counter() - stepped
+                # A GPU still computes when it is asked for its weights: that wait is training.
+                elsewhere += time.perf_counter() - stepped - (progress.waited - waited)
         progress.check()
         optimizer.write_back()
     return StageReport(

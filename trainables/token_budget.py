@@ -114,7 +114,12 @@ class TokenBudget:
         )  # fmt: skip
 
 
-_NO_MEMORY = ("can't allocate memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+_NO_MEMORY = (
+    "can't allocate memory",
+    "CUDA error: out of memory",
+    "CUDA driver error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+)
 _budgets: dict[tuple[str, str, str, int], TokenBudget] = {}
 
 

@@ -10,6 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from tests.training.conftest import without_dropout
 from trainables.encoder import build_classifier
 from trainables.flops import gpu_peak, model_flops, peak_flops
+from trainables.running_stage import StageProgress
 from trainables.stage import train_stage
 
 
@@ -51,17 +52,55 @@ def test_peaks():
     assert gpu_peak("NVIDIA L4") == 121e12
     assert gpu_peak("NVIDIA H200") == gpu_peak("NVIDIA GH200 480GB") == 989.4e12
     assert gpu_peak("NVIDIA A10G") == 70e12
-    for unknown in ("an unknown one", "NVIDIA L40", "NVIDIA RTX A4000", "NVIDIA RTX A1000", "NVIDIA A100X"):
-        assert gpu_peak(unknown) is None, unknown
+    assert gpu_peak("NVIDIA A100 80GB PCIe") == 312e12
+    assert gpu_peak("NVIDIA H200 NVL") == gpu_peak("NVIDIA H100 NVL") == 835.5e12
     peak = peak_flops(torch.device("cpu"), torch.float32)
     assert peak is not None and peak > 1e8
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "an unknown one",
+        "NVIDIA L40",
+        "NVIDIA RTX A4000",
+        "NVIDIA RTX A1000",
+        "NVIDIA A100X",
+        "NVIDIA H100 80GB HBM3 MIG 1g.10gb",
+        "NVIDIA GeForce RTX 4090 Laptop GPU",
+        "NVIDIA GeForce RTX 4090 D",
+        "NVIDIA GeForce RTX 3090 Ti",
+    ],
+)
+def test_a_name_that_only_resembles_one_in_the_table_has_no_peak(name):
+    assert gpu_peak(name) is None
 
 
 def test_what_is_kept_of_a_stage_is_not_counted_as_its_time(encoder, toy):
     model = build_classifier(encoder, 3, seed=1)
     began = time.perf_counter()
-    report = train_stage(model, *toy, steps=4, learning_rate=1e-4, after_step=lambda stage: time.sleep(0.2))
-    assert 0 < report.seconds < time.perf_counter() - began - 0.8
+    report = train_stage(model, *toy, steps=4, learning_rate=1e-4, after_step=lambda stage: time.sleep(0.05))
+    assert 0 < report.seconds < time.perf_counter() - began - 0.2
+
+
+def test_waiting_for_steps_under_way_is_counted_as_training(encoder, toy, monkeypatch):
+    """As on a GPU, the steps before end only when somebody asks for their outcome."""
+
+    def under_way(progress):
+        time.sleep(0.3)
+        return True
+
+    def keep(stage):
+        with monkeypatch.context() as patch:
+            patch.setattr(StageProgress, "_is_finite", under_way)
+            stage.weights()
+        time.sleep(0.2)
+
+    model = build_classifier(encoder, 3, seed=1)
+    began = time.perf_counter()
+    report = train_stage(model, *toy, steps=2, learning_rate=1e-4, after_step=keep)
+    wall = time.perf_counter() - began
+    assert 0.6 < report.seconds < wall - 0.4
 
 
 def test_a_stage_reports_flops_and_their_share_of_the_peak(encoder, toy):

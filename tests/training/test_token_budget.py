@@ -147,8 +147,14 @@ def test_this_machines_own_allocator_is_understood():
         torch.AcceleratorError(
             "CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported"
         ),
+        RuntimeError("CUDA driver error: out of memory"),
         RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
     ],
 )
 def test_what_a_shared_gpu_says_is_understood(error):
     assert token_budget.is_out_of_memory(error)
+
+
+def test_an_error_that_may_have_another_cause_is_none_of_memory():
+    error = RuntimeError("CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`")
+    assert not token_budget.is_out_of_memory(error)
