@@ -198,7 +198,7 @@ def compare(
 ) -> dict[str, Any]:
     """Run all programs on all seeds, alternating, and return ratios, scores and breakdowns.
 
-    On the rows of ``further`` seeds ours and ``best`` run for their scores alone, side by side.
+    On the rows of ``further`` seeds ours and ``best`` run for their scores alone.
     """
     context = multiprocessing.get_context("spawn")
     pools = {
@@ -214,13 +214,11 @@ def compare(
                 print(f"seed {seed}, {program}: {figures}", file=sys.stderr)
         more: Runs = {"ours": [], "best": []}
         for seed, rows in enumerate(further, start=len(rows_of_seed)):
-            scored = {
-                name: pools[name].submit(train_and_score, name, shared, rows, seed, again=False)
-                for name in more
-            }
-            for program, running in scored.items():
-                more[program].append(running.result())
-                print(f"seed {seed}, {program}: {more[program][-1]['macro_f1']:.4g}", file=sys.stderr)
+            for program, found in more.items():
+                # One after the other: side by side their threads would wait for each other.
+                running = pools[program].submit(train_and_score, program, shared, rows, seed, again=False)
+                found.append(running.result())
+                print(f"seed {seed}, {program}: {found[-1]}", file=sys.stderr)
         profiled = {
             program: pools[program].submit(parts, program, shared, rows_of_seed[0]).result()
             for program in ("ours", "best")
@@ -360,7 +358,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add(
         "--scored-seeds",
         type=int,
-        default=15,
+        default=5,
         help="further seeds of ours and 'best' that are scored alone (default: %(default)s)",
     )
     add("--rows", type=int, default=512, help="training rows (default: %(default)s)")
