@@ -252,7 +252,7 @@ def _pretrained_classifier(run: RunSettings, n_classes: int, seed: int) -> Any:
 
 def _train(model: Any, rows: list[dict[str, Any]], settings: TrialSettings, stage: str, seed: int) -> Any:
     """Train one stage in place and return its Trainer."""
-    from tempfile import mkdtemp
+    from tempfile import TemporaryDirectory
 
     import torch
     from transformers import Trainer, TrainingArguments
@@ -273,22 +273,23 @@ def _train(model: Any, rows: list[dict[str, Any]], settings: TrialSettings, stag
             )
             return self.lr_scheduler
 
-    arguments = TrainingArguments(
-        output_dir=mkdtemp(prefix="naive-"),
-        max_steps=steps,
-        per_device_train_batch_size=settings.batch_size,
-        learning_rate=config[f"{stage}_learning_rate"],
-        weight_decay=settings.weight_decay,
-        max_grad_norm=settings.max_grad_norm,
-        seed=seed % 2**32,
-        use_cpu=True,
-        report_to="none",
-        logging_strategy="no",
-        save_strategy="no",
-        disable_tqdm=True,
-    )
-    trainer = PlatformsRates(model=model, args=arguments, train_dataset=rows)
-    trainer.train()
+    with TemporaryDirectory() as folder:  # where Trainer would write checkpoints
+        arguments = TrainingArguments(
+            output_dir=folder,
+            max_steps=steps,
+            per_device_train_batch_size=settings.batch_size,
+            learning_rate=config[f"{stage}_learning_rate"],
+            weight_decay=settings.weight_decay,
+            max_grad_norm=settings.max_grad_norm,
+            seed=seed % 2**32,
+            use_cpu=True,
+            report_to="none",
+            logging_strategy="no",
+            save_strategy="no",
+            disable_tqdm=True,
+        )
+        trainer = PlatformsRates(model=model, args=arguments, train_dataset=rows)
+        trainer.train()
     return trainer
 
 
