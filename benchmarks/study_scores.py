@@ -46,7 +46,7 @@ def compare(pairs: int, args: argparse.Namespace) -> dict[str, Any]:
     processes = os.cpu_count() or 1
     with (
         tempfile.TemporaryDirectory() as folder,
-        ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), use_threads, (1,)) as pool,
+        ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), _start) as pool,
     ):
         run = replace(work.run, cache_dir=folder)
         runs = [
@@ -69,6 +69,12 @@ def compare(pairs: int, args: argparse.Namespace) -> dict[str, Any]:
             ]
         ),
     }
+
+
+def _start() -> None:
+    """Set up a process; standard output is for the JSON alone, and Trainer prints there."""
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    use_threads(1)
 
 
 def _pair(

@@ -280,7 +280,9 @@ def _stack(model: Any) -> torch.nn.ModuleList:
 def modules_above_layers(model: Any) -> list[torch.nn.Module]:
     """Return what computes on the last layer's output: pooler, a last normalisation, and the head.
 
-    Within the encoder that is what is registered behind the list of layers, in the modules that hold it.
+    Within the encoder that is what is registered behind the list of layers, in the modules that hold it. Where an
+    embedding lies there, nothing of that module counts: it holds what all layers read (relative positions in MPNet
+    and DeBERTa), or the decoder.
     """
     stack = _stack(model)
     above: list[torch.nn.Module] = []
@@ -288,7 +290,9 @@ def modules_above_layers(model: Any) -> list[torch.nn.Module]:
     while holder is not stack:
         children = list(holder.children())
         place = next(i for i, child in enumerate(children) if any(m is stack for m in child.modules()))
-        above += children[place + 1 :]
+        behind = children[place + 1 :]
+        if not any(isinstance(m, torch.nn.Embedding) for child in behind for m in child.modules()):
+            above += behind
         holder = children[place]
     return above + [module for _, module in head_modules(model)]
 

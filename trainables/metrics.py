@@ -40,7 +40,8 @@ def evaluate(
     -------
     ``macro_f1``, ``balanced_accuracy`` (mean recall), ``accuracy``, ``mcc``; ``minority_auprc`` (average precision
     of the minority, scored by its probability: of the classes that ``labels`` have the one with the lowest of
-    ``class_counts``, the first such in class order); ``ece`` (expected calibration error of the top label, 15 bins
+    ``class_counts``, the last such in class order, which is the one that a draw reduces the most, see
+    :func:`trainables.corpora.imbalance.class_sizes`); ``ece`` (expected calibration error of the top label, 15 bins
     of equal width, Guo et al. 2017); ``brier`` (sum over classes of the squared error, mean over rows, in [0, 2]);
     ``nll`` (nats per row); and ``recall/<class>``, ``precision/<class>``, ``f1/<class>``.
     """
@@ -55,7 +56,7 @@ def evaluate(
     precision = hits / np.maximum(np.bincount(predicted, minlength=n_classes), 1)
     f1 = 2 * hits / np.maximum(support + np.bincount(predicted, minlength=n_classes), 1)
     counts = support if class_counts is None else np.asarray(class_counts)
-    minority = present[counts[present].argmin()]
+    minority = max(present.tolist(), key=lambda c: (-counts[c], c))
     truth = np.zeros_like(p)
     truth[np.arange(len(labels)), labels] = 1.0
 

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
+from trainables.corpora.imbalance import class_sizes
 from trainables.losses import adjust_logits, log_priors
 from trainables.metrics import evaluate, expected_calibration_error
 
@@ -21,7 +22,7 @@ def test_equals_scikit_learn(seed, n):
     p = np.exp(logits - logits.max(1, keepdims=True)).astype(np.float64)
     p /= p.sum(1, keepdims=True)
     predicted = p.argmax(1)
-    minority = np.bincount(labels).argmin()
+    minority = 2 - np.bincount(labels)[::-1].argmin()
     expected = {
         "macro_f1": sk.f1_score(labels, predicted, average="macro", zero_division=0),
         "balanced_accuracy": sk.balanced_accuracy_score(labels, predicted),
@@ -61,6 +62,19 @@ def test_the_minority_is_the_corpus_not_a_balanced_evaluation_sets():
     kept = labels != 1
     assert without["minority_auprc"] == pytest.approx(
         sk.average_precision_score(labels[kept] == 2, p[kept, 2])
+    )
+
+
+@given(st.lists(st.integers(50, 53), min_size=3, max_size=3))
+def test_the_minority_is_the_class_that_a_draw_reduces_the_most(counts):
+    """Ties count: a balanced corpus becomes imbalanced by the draw alone."""
+    labels = np.array([0, 1, 2] * 4)
+    logits = np.random.default_rng(0).normal(size=(12, 3)).astype(np.float32)
+    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    reduced = int(np.argmin(class_sizes(counts, 0.1, "exponential", 50)))
+    scores = evaluate(logits, labels, CLASSES, np.array(counts))
+    assert scores["minority_auprc"] == pytest.approx(
+        sk.average_precision_score(labels == reduced, p[:, reduced])
     )
 
 

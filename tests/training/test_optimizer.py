@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import ModernBertConfig, ModernBertForSequenceClassification
+from transformers import (
+    AutoModelForSequenceClassification,
+    DebertaV2Config,
+    ModernBertConfig,
+    ModernBertForSequenceClassification,
+    MPNetConfig,
+)
 
 from tests.training.conftest import without_dropout
 from trainables.encoder import build_classifier, encoder_layers, layer_rate_factors
@@ -147,3 +155,43 @@ def test_what_lies_above_the_layers_learns_at_the_full_rate_in_other_architectur
     assert {name for name, p in model.named_parameters() if p in trained} == {
         name for name, factor in factors.items() if factor == 1.0
     }
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        ModernBertConfig,
+        MPNetConfig,
+        partial(
+            DebertaV2Config,
+            relative_attention=True,
+            pos_att_type=["p2c", "c2p"],
+            norm_rel_ebd="layer_norm",
+            conv_kernel_size=3,
+        ),
+    ],
+    ids=["modernbert", "mpnet", "deberta-v2"],
+)
+def test_what_is_called_after_the_last_layer_lies_above_it_and_nothing_else(config):
+    """Relative positions are registered behind the layers, but all layers read them."""
+    model = AutoModelForSequenceClassification.from_config(
+        config(
+            vocab_size=100,
+            hidden_size=32,
+            intermediate_size=64,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            num_labels=3,
+            pad_token_id=0,
+        )
+    ).eval()
+    top = encoder_layers(model)[-1]
+    called: list[torch.nn.Module] = []
+    for module in model.modules():
+        module.register_forward_hook(lambda module, *_: called.append(module))
+    model(input_ids=torch.full((1, 5), 7), attention_mask=torch.ones(1, 5, dtype=torch.long))
+    after = {p for module in called[called.index(top) + 1 :] for p in module.parameters(recurse=False)}
+    assert after
+    factors = layer_rate_factors(model, 0.5)
+    assert {p for p in factors if factors[p] == 1.0} == after | set(top.parameters())
+    assert trained_parameters(model, "last_block") == after | set(top.parameters())
