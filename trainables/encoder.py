@@ -280,9 +280,10 @@ def _stack(model: Any) -> torch.nn.ModuleList:
 def modules_above_layers(model: Any) -> list[torch.nn.Module]:
     """Return what computes on the last layer's output: pooler, a last normalisation, and the head.
 
-    Within the encoder that is what is registered behind the list of layers, in the modules that hold it. Where an
-    embedding lies there, nothing of that module counts: it holds what all layers read (relative positions in MPNet
-    and DeBERTa), or the decoder.
+    Within the encoder that is its pooler, wherever it is registered (NomicBERT: before the layers), and what is
+    registered behind the list of layers, in the modules that hold it. Where an embedding or a further list lies there,
+    nothing of that module counts: it holds what all layers read (relative positions in MPNet and DeBERTa), parts of
+    the layers (XLM), or the decoder.
     """
     stack = _stack(model)
     above: list[torch.nn.Module] = []
@@ -291,9 +292,13 @@ def modules_above_layers(model: Any) -> list[torch.nn.Module]:
         children = list(holder.children())
         place = next(i for i, child in enumerate(children) if any(m is stack for m in child.modules()))
         behind = children[place + 1 :]
-        if not any(isinstance(m, torch.nn.Embedding) for child in behind for m in child.modules()):
+        parts = [m for child in behind for m in child.modules()]
+        if not any(isinstance(m, torch.nn.Embedding | torch.nn.ModuleList) for m in parts):
             above += behind
         holder = children[place]
+    pooler = getattr(model.base_model, "pooler", None)
+    if pooler is not None and pooler not in above:
+        above.append(pooler)
     return above + [module for _, module in head_modules(model)]
 
 

@@ -14,6 +14,7 @@ from transformers import (
     ModernBertConfig,
     ModernBertForSequenceClassification,
     MPNetConfig,
+    NomicBertConfig,
 )
 
 from tests.training.conftest import without_dropout
@@ -162,6 +163,7 @@ def test_what_lies_above_the_layers_learns_at_the_full_rate_in_other_architectur
     [
         ModernBertConfig,
         MPNetConfig,
+        NomicBertConfig,
         partial(
             DebertaV2Config,
             relative_attention=True,
@@ -170,10 +172,10 @@ def test_what_lies_above_the_layers_learns_at_the_full_rate_in_other_architectur
             conv_kernel_size=3,
         ),
     ],
-    ids=["modernbert", "mpnet", "deberta-v2"],
+    ids=["modernbert", "mpnet", "nomicbert", "deberta-v2"],
 )
 def test_what_is_called_after_the_last_layer_lies_above_it_and_nothing_else(config):
-    """Relative positions are registered behind the layers, but all layers read them."""
+    """Relative positions are registered behind the layers, which all read them; NomicBERT's pooler before them."""
     model = AutoModelForSequenceClassification.from_config(
         config(
             vocab_size=100,
