@@ -64,9 +64,9 @@ class _Clock(TrainerCallback):  # type: ignore[misc]
 
 
 def trainers_batches(
-    lengths: npt.NDArray[np.int64], batch_size: int, steps: int, seed: int
+    lengths: npt.NDArray[np.int64], batch_size: int, steps: int, seed: int, window: int = 1
 ) -> Iterator[npt.NDArray[np.int64]]:
-    """Yield ``steps`` batches as Trainer groups them by length; in place of our own order of batches."""
+    """Yield ``steps`` batches as Trainer groups them by length, whatever window our own order would have."""
     randomness = torch.Generator().manual_seed(seed % 2**31)
     while steps > 0:
         order = np.array(get_length_grouped_indices(lengths.tolist(), batch_size, generator=randomness))

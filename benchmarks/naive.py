@@ -70,10 +70,6 @@ def run_naive(
 ) -> tuple[float, list[NaiveScores]]:
     """Run every configuration on its own, in a Ray session that is there.
 
-    Returns
-    -------
-    The time, on the clock of ``time.perf_counter``, at which the last one reported, and what they scored.
-
     Parameters
     ----------
     configurations
@@ -88,6 +84,10 @@ def run_naive(
         How many at a time.
     folder
         For Ray's files.
+
+    Returns
+    -------
+    The time, on the clock of ``time.perf_counter``, at which the last one reported, and what they scored.
 
     Raises
     ------
@@ -220,10 +220,10 @@ def naive_replicate(
 def _check_known(settings: TrialSettings) -> None:
     default = TrialSettings()
     unknown = [name for name in _UNKNOWN if getattr(settings, name) != getattr(default, name)]
-    if unknown or settings.arm not in ("prefinetune", "vanilla"):
-        raise ValueError(
-            f"the naive program trains {settings.arm} without {', '.join(unknown) or 'its loss'}"
-        )
+    if unknown:
+        raise ValueError(f"the naive program leaves {', '.join(unknown)} at the default, and this is set")
+    if settings.arm not in ("prefinetune", "vanilla"):
+        raise ValueError(f"the naive program trains prefinetune and vanilla, not {settings.arm}")
 
 
 def padded_rows(

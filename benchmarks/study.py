@@ -11,7 +11,7 @@ the corpus included. The naive program (:mod:`benchmarks.naive`) gets the corpus
 a time with one thread each: on two cores two configurations took 85 s so, and more than 108 s one after the other
 with two threads, because the start of a worker keeps one core busy.
 
-By default texts keep 128 tokens, as in the text-classification example, and few rows let it end in half an hour on
+By default texts keep 128 tokens, as in the text-classification example, and few rows let it end within an hour on
 two cores. Scores of so few rows mean nothing: those of the timed runs are printed, and whether both programs score the
 same is measured apart, untimed, at the size of the laptop preset (:mod:`benchmarks.study_scores`).
 

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.naive import METRIC, naive_replicate
+from benchmarks.output import leave_stdout_to_the_json
 from benchmarks.workload import prepare_work
 from study.statistics import mean_interval
 from trainables.prepared import PreparedCorpus, RunSettings
@@ -72,8 +73,8 @@ def compare(pairs: int, args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _start() -> None:
-    """Set up a process; standard output is for the JSON alone, and Trainer prints there."""
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    """Set up a process."""
+    leave_stdout_to_the_json()  # Trainer prints there
     use_threads(1)
 
 
@@ -96,13 +97,12 @@ def _pair(
 def _compared(scores: list[tuple[float, ...]]) -> dict[str, Any]:
     ours, naive = np.array(scores).T
     interval = mean_interval((ours - naive).tolist())
-    low, high = interval.ci_low, interval.ci_high
     return {
         "ours": float(ours.mean()),
         "naive": float(naive.mean()),
         "deviation_over_pairs": float(naive.std(ddof=1)) if len(scores) > 1 else None,
         "difference": interval.mean,
-        "ci_low": low,
-        "ci_high": high,
-        "difference_shown": None if low is None or high is None else not low <= 0.0 <= high,
+        "ci_low": interval.ci_low,
+        "ci_high": interval.ci_high,
+        "difference_shown": interval.leaves_out_zero,
     }

@@ -40,34 +40,31 @@ import statistics
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import numpy as np
-import numpy.typing as npt
 import torch
 import transformers
 
 from benchmarks import training_gpu
 from benchmarks.breakdown import breakdown
+from benchmarks.executed import executed_share
 from benchmarks.gradient_error import gradient_error
 from benchmarks.hf_trainer import SETTINGS, train, trainers_batches
+from benchmarks.output import leave_stdout_to_the_json
 from benchmarks.training_rows import Rows, corpus_rows, generated_rows
 from study.cli import run_command
 from study.statistics import mean_interval
-from trainables.bert import has_fast_forward
 from trainables.corpora.adme import read_adme
 from trainables.encoder import (
     PACKAGED,
     EncoderSettings,
     build_classifier,
-    encoder_layers,
     load_tokenizer,
     resolve_precision,
 )
-from trainables.flops import model_flops, peak_flops
+from trainables.flops import peak_flops
 from trainables.forward import predict
 from trainables.kernels import compiled_kernels
 from trainables.memory import keep_freed_memory
@@ -92,9 +89,7 @@ class Run:
 
 def start(threads: int) -> None:
     """Set up a program's process."""
-    os.dup2(
-        sys.stderr.fileno(), sys.stdout.fileno()
-    )  # standard output is for the JSON alone; PyTorch's profiler writes
+    leave_stdout_to_the_json()  # PyTorch's profiler writes there
     torch.set_num_threads(threads)
     transformers.logging.set_verbosity_error()
     logging.getLogger("torch").setLevel(logging.ERROR)
@@ -112,9 +107,8 @@ def train_and_score(program: str, run: Run, rows: Rows, seed: int, *, again: boo
         found["rows_per_second"] = report.rows / report.seconds
         found["padding_share"] = 1.0 - report.real_tokens / report.padded_tokens
         found["flops_per_second"] = report.flops / report.seconds
-        found["executed_flops_per_second"] = found["flops_per_second"] * executed_share(
-            model, rows.tokens.lengths
-        )
+        executed = executed_share(model, rows.tokens.lengths)
+        found["executed_flops_per_second"] = found["flops_per_second"] * executed
     else:
         found["rows_per_second"] = _trainer(program, model, run, rows, seed)
     found["macro_f1"] = _macro_f1(model, rows)
@@ -144,8 +138,9 @@ def parts(program: str, run: Run, rows: Rows) -> dict[str, float]:
     """Return the breakdown of a few steps of a program."""
     few = dataclasses.replace(run, epochs=_PROFILED_STEPS * BATCH_SIZE / len(rows.labels))
     model = build_classifier(run.encoder, len(rows.classes), 0)
-    run_program = partial(_ours if program == "ours" else partial(_trainer, program), model, few, rows, 0)
-    return breakdown(lambda after_step: run_program(after_step=after_step))
+    if program == "ours":
+        return breakdown(lambda after_step: _ours(model, few, rows, 0, after_step))
+    return breakdown(lambda after_step: _trainer(program, model, few, rows, 0, after_step))
 
 
 def peak(encoder: EncoderSettings) -> float | None:
@@ -285,29 +280,9 @@ def _against(noise: float, differences: Sequence[float]) -> dict[str, Any]:
         "ci_low": low,
         "ci_high": high,
         "seeds": interval.n,
-        "difference_shown": None if low is None or high is None else not low <= 0.0 <= high,
+        "difference_shown": interval.leaves_out_zero,
         "within_seed_noise": within,
     }
-
-
-def executed_share(model: Any, lengths: npt.NDArray[np.int64]) -> float:
-    """Return what the CPU pass of a BERT computes, over what the model asks for.
-
-    Of the last layer it computes keys and values for all tokens, and everything else for the first one alone.
-    """
-    if not has_fast_forward(model):
-        return 1.0
-    asked, layers, width = (
-        model_flops(model, backward=True),
-        len(encoder_layers(model)),
-        model.config.hidden_size,
-    )
-    tokens, texts = float(lengths.sum()), len(lengths)
-    layer = asked.per_token / layers
-    keys_and_values = 3 * 2 * 2.0 * width**2
-    skipped = (layer - keys_and_values) * (tokens - texts)
-    skipped += asked.per_square / layers * float((np.square(lengths.astype(np.float64)) - lengths).sum())
-    return float(1.0 - skipped / asked.of(lengths))
 
 
 def measure(args: argparse.Namespace) -> int:

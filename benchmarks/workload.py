@@ -11,8 +11,9 @@ from pathlib import Path
 import ray
 
 from search_spaces import load_study_file
-from study import cluster, preflight
+from study import cluster
 from study.config import StudyConfig
+from study.encoders import encoder_settings
 from study.experiment_page import Launch
 from study.ledger import Ledger, TrialRecord
 from study.plan import Plan
@@ -100,7 +101,7 @@ def prepare_work(args: argparse.Namespace) -> Work:
             "reference_space": _REFERENCE,
         },
     )
-    encoder = preflight.encoder_settings(config)
+    encoder = encoder_settings(config)
     prepared = prepare(
         read_corpus(config.corpus, config.data, **config.corpus_options),
         encoder,

@@ -21,6 +21,7 @@ from study.audit_view import MEANINGS, audit_table, example_table, heading, show
 from study.cli import run_command
 from study.config import StudyConfig
 from study.corpus_arguments import add_corpus_arguments
+from study.encoders import encoder_settings
 from study.folder import write_atomically
 from study.launch_arguments import overrides_of
 from trainables.augment import OPERATORS, make_operator, option_faults, why_unavailable
@@ -150,7 +151,7 @@ def _checked(
             faults.append(f"--{name} {getattr(args, name)}: a whole number of at least {least} was expected.")
     if args.output is not None and (not args.output.parent.is_dir() or args.output.is_dir()):
         faults.append(f"--output {args.output}: name a file in an existing folder.")
-    encoder = None if wrong_types else preflight.encoder_settings(config)
+    encoder = None if wrong_types else encoder_settings(config)
     operators, unavailable = [], {}
     for name in dict.fromkeys(args.operator or sorted(OPERATORS)):
         if name not in OPERATORS:
@@ -167,7 +168,7 @@ def _checked(
             unavailable[name] = reason
     if wrong_types:
         raise ConfigurationError(faults)
-    faults += encoder_faults(preflight.encoder_settings(config))
+    faults += encoder_faults(encoder_settings(config))
     corpus = preflight.collect(
         faults, lambda: read_corpus(config.corpus, config.data, **config.corpus_options)
     )
@@ -185,7 +186,7 @@ def _audits(
     console: Console,
 ) -> Iterator[dict[str, Any]]:
     """Yield every audit as JSON values, with the examples that were asked for."""
-    encoder = preflight.encoder_settings(config)
+    encoder = encoder_settings(config)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("splitting the corpus", total=len(operators) * len(strengths))

@@ -12,6 +12,7 @@ import ray
 import torch
 
 from study.config import StudyConfig
+from study.encoders import gpu_encoder
 from trainables.encoder import EncoderSettings, resolve_precision
 from trainables.errors import ConfigurationError
 from trainables.memory_estimate import shape_of, trial_bytes, trials_per_gpu
@@ -177,7 +178,7 @@ def gpu_share(config: StudyConfig, gpu: Gpu, cpus_per_gpu: float) -> tuple[float
     spaces = (config.space, config.reference_space, *config.arm_spaces.values())
     searched = [size for space in spaces for size in space.get("batch_size", ())]
     tokens = max(config.fixed.get("batch_size", TrialSettings.batch_size), *searched, 1) * config.max_length
-    needed = trial_bytes(shape_of(_gpu_encoder(config)), tokens, gpu.precision)
+    needed = trial_bytes(shape_of(gpu_encoder(config)), tokens, gpu.precision)
     by_memory = trials_per_gpu(gpu.memory, needed)
     n = max(1, min(by_memory, math.floor(cpus_per_gpu / config.cpus_per_trial + 1e-9)))
     sentence = (
@@ -187,15 +188,9 @@ def gpu_share(config: StudyConfig, gpu: Gpu, cpus_per_gpu: float) -> tuple[float
     return math.floor(10_000 / n) / 10_000, sentence  # Ray counts in ten-thousandths
 
 
-def _gpu_encoder(config: StudyConfig) -> EncoderSettings:
-    return EncoderSettings(
-        config.encoder, config.encoder_revision, config.encoder_layers, config.max_length, device="cuda"
-    )
-
-
 def _gpu(config: StudyConfig) -> Gpu:
     """Return a GPU: of this machine, else of any node of the cluster, whose GPUs are taken for alike."""
-    encoder = _gpu_encoder(config)
+    encoder = gpu_encoder(config)
     if torch.cuda.is_available():
         return _own_gpu(encoder)
     ask = ray.remote(num_cpus=0, num_gpus=0.01)(_own_gpu)

@@ -22,6 +22,7 @@ from study.cli import run_command
 from study.compare import print_table
 from study.comparison import build_comparison
 from study.config import StudyConfig
+from study.encoders import trial_encoder
 from study.experiment_page import Launch
 from study.folder import StudyFolder, resume_faults, storage_faults, study_id
 from study.launch_arguments import build_parser, overrides_of
@@ -32,8 +33,9 @@ from study.operators import (
     unavailable_faults,
     without_unavailable,
 )
-from study.plan import Plan, reopen_searched
+from study.plan import Plan
 from study.progress import ProgressView
+from study.reopening import reopen_searched
 from study.report import write_report
 from study.search import GainSearch
 from study.stored_audits import audit_folder, audit_metrics, load_audit
@@ -77,7 +79,7 @@ def checked(
     uri = tracking_uri(folder.storage, args.tracking_uri)
     if not stored:
         faults += tracking_faults(uri)
-    encoder = preflight.trial_encoder(config)
+    encoder = trial_encoder(config)
     encoder_wrong = encoder_faults(encoder)
     faults += encoder_wrong
     corpus = preflight.collect(
@@ -159,7 +161,7 @@ def facts_of(
 
 def numerics_of(config: StudyConfig, connection: cluster.Connection | None) -> dict[str, str]:
     """Return what else decides a trial's numbers: gains pair runs of one encoder on one kind of device alone."""
-    encoder = preflight.trial_encoder(config)
+    encoder = trial_encoder(config)
     device = "cuda" if cluster.trains_on_gpus(config, connection) else "cpu"
     return {"encoder_digest": encoder_digest(encoder), "device": device}
 

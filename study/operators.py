@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.text import Text
 
 from study.config import StudyConfig
+from study.encoders import encoder_settings
 from study.folder import StudyFolder
-from study.preflight import encoder_settings
 from trainables.augment import OPERATORS, option_faults, why_unavailable
 from trainables.errors import ConfigurationError
 

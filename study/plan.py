@@ -15,6 +15,7 @@ from study.config import StudyConfig
 from study.gains import gains_of, mean_of
 from study.ledger import FINISHED, SEARCH_PHASES, Ledger, ReplicateRecord, TrialRecord
 from study.owed import Owed, Planned
+from study.reopening import reopen_owed
 from study.search import GainSearch
 from study.tracks import Track, first_values, tracks_of, trial_settings
 from trainables.errors import StudyStopped, TrialFailed
@@ -51,17 +52,6 @@ class Job:
     known: Mapping[int, float]
 
 
-def reopen_searched(config: StudyConfig, ledger: Ledger) -> None:
-    """Start those failed trials of an earlier launch's searches again whose cause can pass.
-
-    A diverged trial is an answer, and stays. For the search's replay this has to be done before it.
-    """
-    tracks = {track.key for track in tracks_of(config)}
-    for trial in ledger.of_phase(*SEARCH_PHASES):
-        if trial.state == "failed" and trial.can_pass and (trial.arm, trial.imbalance_ratio) in tracks:
-            ledger.restart_trial(trial)
-
-
 class Plan:
     """Hand out jobs and take in their reports.
 
@@ -96,27 +86,10 @@ class Plan:
         self._ends = Counter((trial.arm, trial.imbalance_ratio, trial.state) for trial in self._searched())
         self.stopped: StudyStopped | None = None
         self._losses: dict[str, int] = {}
-        self._reopen_what_is_owed()
+        reopen_owed(self._owed, ledger)
         self._take_up_what_a_kill_left()
         if self.complete:
             self._close_superseded()
-
-    def _reopen_what_is_owed(self) -> None:
-        """Start failed trials of an earlier launch again that are the only ones of their kind.
-
-        A candidate of the reference's tuning is one of several, and comes too late where the reference is known.
-        """
-        for phase in ("reference_tuning", "reference", "control"):
-            for planned in self._owed.of_phase(phase):
-                trial = self.ledger.trials.get(planned.trial_id)
-                has_reference = self.ledger.reference(planned.settings.imbalance_ratio) is not None
-                if (
-                    trial is None
-                    or trial.state != "failed"
-                    or (phase == "reference_tuning" and has_reference)
-                ):
-                    continue
-                self.ledger.restart_trial(trial)
 
     def _take_up_what_a_kill_left(self) -> None:
         """Do what follows from recorded replicates, where a driver died between the one and the other."""

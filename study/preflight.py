@@ -6,7 +6,7 @@ import importlib.metadata
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
@@ -21,7 +21,7 @@ from study.cluster import TrialResources
 from study.config import StudyConfig
 from study.paraphrase_cost import paraphrase_sentence
 from study.tracks import tracks_of
-from trainables.encoder import EncoderSettings, build_classifier, resolve_precision
+from trainables.encoder import build_classifier, resolve_precision
 from trainables.errors import ConfigurationError
 from trainables.forward import predict
 from trainables.memory_estimate import shape_of
@@ -214,22 +214,3 @@ def _duration(seconds: float) -> str:
     if seconds < 5400:
         return f"{seconds / 60:.0f} minutes"
     return f"{seconds / 3600:.1f} hours"
-
-
-def encoder_settings(config: StudyConfig) -> EncoderSettings:
-    """Return the encoder of a study."""
-    return EncoderSettings(
-        name=config.encoder,
-        revision=config.encoder_revision,
-        layers=config.encoder_layers,
-        max_length=config.max_length,
-    )
-
-
-def trial_encoder(config: StudyConfig) -> EncoderSettings:
-    """Return the encoder as a study's trials compute with it: on no GPU that Ray has not given them.
-
-    Ray hides the GPUs of the machine from nobody, so that ``auto`` would take one.
-    """
-    encoder = encoder_settings(config)
-    return replace(encoder, device="cpu") if config.gpus_per_trial == 0 else encoder

@@ -33,6 +33,13 @@ class Interval:
         """True where there is a mean to show."""
         return bool(np.isfinite(self.mean))
 
+    @property
+    def leaves_out_zero(self) -> bool | None:
+        """Whether the interval shows a difference from 0; None where there is no interval."""
+        if self.ci_low is None or self.ci_high is None:
+            return None
+        return not self.ci_low <= 0.0 <= self.ci_high
+
 
 def mean_interval(values: Iterable[float], confidence: float = 0.95) -> Interval:
     """Return the mean and its two-sided Student t interval.

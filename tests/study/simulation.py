@@ -9,8 +9,9 @@ from typing import Any
 
 from study.config import StudyConfig
 from study.ledger import Ledger
-from study.plan import Job, Plan, reopen_searched
+from study.plan import Job, Plan
 from study.racing import RatioRacing
+from study.reopening import reopen_searched
 from study.search import GainSearch
 from trainables.errors import TrialFailed
 from trainables.seeds import generator
@@ -140,3 +141,11 @@ class SimulatedStudy:
                 "diagnostics": {"stage1_steps": 10.0, "stage2_steps": 20.0},
             },
         )
+
+
+def run_to_the_end(folder: Path, config: StudyConfig, **options: Any) -> SimulatedStudy:
+    """Run a simulated study in a folder, which is made where it is not there."""
+    folder.mkdir(exist_ok=True)
+    study = SimulatedStudy(folder, config, **options)
+    study.run()
+    return study

@@ -12,7 +12,7 @@ from study.gains import best_trial
 from study.racing import RatioRacing
 from study.search import GainSearch
 from study.tracks import tracks_of
-from tests.study.simulation import Killed, SimulatedStudy, small_config
+from tests.study.simulation import Killed, SimulatedStudy, run_to_the_end, small_config
 from trainables.errors import ConfigurationError
 from trainables.settings import ARMS, TrialSettings
 
@@ -24,13 +24,6 @@ SPACES = {
 
 def arms_config(**changes):
     return small_config(**{"arms": ("focal", "prefinetune_duplicated"), "arm_spaces": SPACES, **changes})
-
-
-def run_to_the_end(folder, config, **options):
-    folder.mkdir(exist_ok=True)
-    study = SimulatedStudy(folder, config, **options)
-    study.run()
-    return study
 
 
 def of_arm(study, arm, ratio, *phases):

@@ -5,8 +5,8 @@ import torch
 
 from study import cluster
 from study.cluster import Connection, trains_on_gpus, trial_resources
+from study.encoders import trial_encoder
 from study.launch import numerics_of
-from study.preflight import trial_encoder
 from tests.study.simulation import small_config
 from tests.tiny_encoder import write_tiny_encoder
 from trainables.encoder import resolve_device

@@ -12,6 +12,7 @@ import torch
 
 from benchmarks import training, training_gpu
 from benchmarks.breakdown import PARTS
+from benchmarks.executed import executed_share
 from benchmarks.gradient_error import gradient_error
 from benchmarks.hf_trainer import trainers_batches
 from benchmarks.training_rows import LOG_MEAN, corpus_rows, generated_rows
@@ -123,7 +124,7 @@ def test_what_a_cpu_pass_leaves_out_of_the_last_layer(small):
     asked = 2 * (lengths.sum() * per_token + 2 * squares * width) + 2 * head
     layer = lengths.sum() * per_token + 2 * squares * width
     last = lengths.sum() * 2 * width**2 + 2 * (per_token - 2 * width**2) + 2 * lengths.sum() * width
-    share = training.executed_share(model, lengths)
+    share = executed_share(model, lengths)
     assert share == pytest.approx((layer + last + 2 * head) / asked)
 
 

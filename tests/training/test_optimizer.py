@@ -23,6 +23,16 @@ from trainables.optimizer import FlatAdamW
 from trainables.stage import train_stage, trained_parameters
 
 SHAPES = [(7, 5), (5,), (3, 7), (1,), (33, 2)]
+# Settings that the configurations of all encoders have.
+TINY = {
+    "vocab_size": 100,
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_labels": 3,
+    "pad_token_id": 0,
+}
 
 
 def new_parameters(seed=0):
@@ -137,16 +147,7 @@ def test_a_stage_with_layer_decay_equals_torch_adamw_with_parameter_groups(encod
 
 
 def test_what_lies_above_the_layers_learns_at_the_full_rate_in_other_architectures(tmp_path):
-    config = ModernBertConfig(
-        vocab_size=100,
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_labels=3,
-        pad_token_id=0,
-    )
-    model = ModernBertForSequenceClassification(config)
+    model = ModernBertForSequenceClassification(ModernBertConfig(**TINY))
     factors = {name: layer_rate_factors(model, 0.5)[p] for name, p in model.named_parameters()}
     assert factors["model.final_norm.weight"] == factors["classifier.weight"] == 1.0
     assert {f for name, f in factors.items() if name.startswith("model.layers.1.")} == {1.0}
@@ -176,17 +177,7 @@ def test_what_lies_above_the_layers_learns_at_the_full_rate_in_other_architectur
 )
 def test_what_is_called_after_the_last_layer_lies_above_it_and_nothing_else(config):
     """Relative positions are registered behind the layers, which all read them; NomicBERT's pooler before them."""
-    model = AutoModelForSequenceClassification.from_config(
-        config(
-            vocab_size=100,
-            hidden_size=32,
-            intermediate_size=64,
-            num_hidden_layers=2,
-            num_attention_heads=2,
-            num_labels=3,
-            pad_token_id=0,
-        )
-    ).eval()
+    model = AutoModelForSequenceClassification.from_config(config(**TINY)).eval()
     top = encoder_layers(model)[-1]
     called: list[torch.nn.Module] = []
     for module in model.modules():
