@@ -1,4 +1,4 @@
-"""Batches of texts of similar length: little padding, every row exactly once an epoch."""
+"""Random batches, of texts of similar length where padding costs; every row exactly once an epoch."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import numpy.typing as npt
 
 Rows = npt.NDArray[np.int64]
 
-# Rows are sorted by length among this many batches only, so that an epoch still mixes all rows.
-BATCHES_PER_WINDOW = 50
+# Where batches are padded, rows are sorted by length among this many batches. Sorted over a whole epoch of a small set,
+# the copies of a text meet in one batch, and the same rows meet in every epoch: on sets of 20 batches a window of 50
+# cost pre-finetuning 0.02 macro-F1. Four leave 13 % padding to texts of ADME's lengths; without sorting it is 34 %.
+PADDED_WINDOW = 4
 
 
 def steps_per_epoch(n_rows: int, batch_size: int) -> int:
@@ -24,12 +26,14 @@ def steps_of(n_rows: int, batch_size: int, epochs: float) -> int:
     return max(1, round(epochs * steps_per_epoch(n_rows, batch_size)))
 
 
-def training_batches(lengths: Rows, batch_size: int, steps: int, seed: int) -> Iterator[Rows]:
+def training_batches(
+    lengths: Rows, batch_size: int, steps: int, seed: int, window: int = 1
+) -> Iterator[Rows]:
     """Yield the row numbers of exactly ``steps`` batches, epoch after epoch.
 
-    Each epoch shuffles the rows, sorts them by length inside windows of 50 batches and shuffles the order of the
-    batches. Its order depends on the seed and its own number alone: a longer stage begins with the
-    batches of a shorter one.
+    Each epoch shuffles the rows, sorts them by length inside windows of so many batches and shuffles the order of
+    the batches. Its order depends on the seed and its own number alone: a longer stage begins with the batches of a
+    shorter one.
 
     Parameters
     ----------
@@ -41,25 +45,27 @@ def training_batches(lengths: Rows, batch_size: int, steps: int, seed: int) -> I
         Number of batches.
     seed
         Seed of the order.
+    window
+        Batches among which rows are sorted; with 1 a batch is a random set of rows.
 
     Yields
     ------
-    (<= batch_size,) int64 row numbers.
+    (<= batch_size,) int64 row numbers, in order of length.
     """
     epoch = 0
     while steps > 0:
-        for batch in _epoch_batches(lengths, batch_size, np.random.default_rng((seed, epoch)))[:steps]:
+        rng = np.random.default_rng((seed, epoch))
+        for batch in _epoch_batches(lengths, batch_size, rng, window)[:steps]:
             yield batch
             steps -= 1
         epoch += 1
 
 
-def _epoch_batches(lengths: Rows, batch_size: int, rng: np.random.Generator) -> list[Rows]:
+def _epoch_batches(lengths: Rows, batch_size: int, rng: np.random.Generator, window: int) -> list[Rows]:
     order = rng.permutation(len(lengths))
     batches: list[Rows] = []
-    window = batch_size * BATCHES_PER_WINDOW
-    for start in range(0, len(order), window):
-        rows = order[start : start + window]
+    for start in range(0, len(order), batch_size * window):
+        rows = order[start : start + batch_size * window]
         rows = rows[np.argsort(lengths[rows], kind="stable")]
         cuts = np.full(steps_per_epoch(len(rows), batch_size), batch_size)
         # The one short batch gets a random place; at the end it would always hold the longest texts.

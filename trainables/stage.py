@@ -14,7 +14,8 @@ import numpy.typing as npt
 import torch
 
 from trainables.batch_gradient import BatchGradient
-from trainables.batching import steps_of, steps_per_epoch, training_batches
+from trainables.batching import PADDED_WINDOW, steps_of, steps_per_epoch, training_batches
+from trainables.bert import has_fast_forward
 from trainables.dropout import MaskGenerator
 from trainables.embedding import OccurringEmbedding, occurring_tokens
 from trainables.encoder import encoder_layers, head_modules, layer_rate_factors, modules_above_layers
@@ -175,7 +176,8 @@ def train_stage(
         if resume is not None:
             stage.load_state(resume)
         first, progress, elsewhere = stage.step, stage.progress, 0.0
-        batches = training_batches(tokens.lengths, batch_size, total, derive_seed(seed, "batches"))
+        window = 1 if has_fast_forward(model) else PADDED_WINDOW  # that pass computes no padding
+        batches = training_batches(tokens.lengths, batch_size, total, derive_seed(seed, "batches"), window)
         for step, batch in enumerate(islice(batches, first, None), first):
             rate = learning_rate_at(step, total, learning_rate, schedule, warmup_steps)
             work = gradient.of(batch, loss, step / total)

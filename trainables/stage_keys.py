@@ -24,7 +24,7 @@ from trainables.settings import digest_of
 from trainables.stage_tree import TrainingRows
 from trainables.world import World
 
-_VERSION = 5  # of the training code: raised when the same arguments no longer give the same weights
+_VERSION = 6  # of the training code: raised when the same arguments no longer give the same weights
 
 
 def model_key(

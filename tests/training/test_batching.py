@@ -1,19 +1,28 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainables.batching import evaluation_batches, shard, steps_of, steps_per_epoch, training_batches
+from trainables.batching import (
+    PADDED_WINDOW,
+    evaluation_batches,
+    shard,
+    steps_of,
+    steps_per_epoch,
+    training_batches,
+)
 
 lengths = st.lists(st.integers(1, 128), min_size=1, max_size=200).map(np.array)
 
 
-@given(lengths, st.integers(1, 20), st.integers(0, 5))
-def test_an_epoch_holds_every_row_exactly_once(lengths, batch_size, seed):
+@given(lengths, st.integers(1, 20), st.integers(0, 5), st.integers(1, 5))
+def test_an_epoch_holds_every_row_exactly_once(lengths, batch_size, seed, window):
     steps = steps_per_epoch(len(lengths), batch_size)
-    batches = list(training_batches(lengths, batch_size, 2 * steps, seed))
+    batches = list(training_batches(lengths, batch_size, 2 * steps, seed, window))
     for epoch in (batches[:steps], batches[steps:]):
         assert sorted(np.concatenate(epoch).tolist()) == list(range(len(lengths)))
         assert max(map(len, epoch)) <= batch_size
@@ -35,20 +44,42 @@ def test_longer_run_begins_with_the_shorter_one_and_epochs_differ():
     assert any(not np.array_equal(a, b) for a, b in zip(long[:10], long[10:], strict=True))
 
 
-def test_bucketing_pads_little_and_mixes_rows_over_epochs():
+def padding_share(lengths, window):
+    batches = list(training_batches(lengths, 16, len(lengths) // 16, 0, window))
+    return 1.0 - lengths.sum() / sum(len(b) * lengths[b].max() for b in batches)
+
+
+def test_batches_of_like_length_pad_less_than_half_of_what_random_ones_do():
     lengths = np.random.default_rng(0).integers(5, 129, 1600)
-    batches = list(training_batches(lengths, 16, 200, 0))
-    padded = sum(len(b) * lengths[b].max() for b in batches)
-    assert padded < 1.03 * 2 * lengths.sum()
-    together = [{frozenset(b.tolist()) for b in part} for part in (batches[:100], batches[100:])]
-    assert not together[0] & together[1]
+    assert padding_share(lengths, PADDED_WINDOW) < 0.5 * padding_share(lengths, 1)
+
+
+def pairs_in_a_batch(batches):
+    return {pair for b in batches for pair in itertools.combinations(sorted(b.tolist()), 2)}
+
+
+@pytest.mark.parametrize(("window", "times_chance"), [(1, 1.2), (PADDED_WINDOW, 4)])
+def test_a_small_set_is_mixed_anew_in_every_epoch(window, times_chance):
+    lengths = np.random.default_rng(0).integers(5, 129, 320)
+    batches = list(training_batches(lengths, 16, 40, 0, window))
+    first, second = pairs_in_a_batch(batches[:20]), pairs_in_a_batch(batches[20:])
+    chance = 15 / 319  # that one row is in the batch of another one
+    assert len(first & second) / len(first) < times_chance * chance
+
+
+@pytest.mark.parametrize(("window", "most"), [(1, 7), (PADDED_WINDOW, 12)])
+def test_the_copies_of_a_text_do_not_fill_a_batch(window, most):
+    """A stage-1 set holds many of each minority text, all of about its length."""
+    lengths = np.repeat(np.arange(30, 46), 20)
+    batches = training_batches(lengths, 16, 20, 0, window)
+    assert max(np.unique(lengths[b], return_counts=True)[1].max() for b in batches) <= most
 
 
 def test_the_short_batch_is_not_always_the_longest_texts():
     lengths = np.arange(1, 38)
     shortest = set()
     for seed in range(30):
-        batches = list(training_batches(lengths, 10, 4, seed))
+        batches = list(training_batches(lengths, 10, 4, seed, PADDED_WINDOW))
         shortest.add(int(lengths[min(batches, key=len)].max()))
     assert len(shortest) > 2
 
