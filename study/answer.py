@@ -45,8 +45,8 @@ ARM_MEANINGS = {
     ),
     "prefinetune": "a first training stage on augmented data, then finetuning on the original imbalanced data",
     "prefinetune_duplicated": (
-        "pre-finetuning on rows balanced by repetition instead of augmented ones: beside a leading trial whose "
-        "augmented rows are balanced as well, what is left of the gain is due to balancing"
+        "pre-finetuning on repeated rows instead of augmented ones, as many of each class: what is left of the gain "
+        "is not due to augmentation"
     ),
     "augment_single_stage": (
         "one stage on original and augmented rows together, with the steps of both stages: what is left of the gain "

@@ -12,16 +12,16 @@ A control is tuned by a search of its own, or it runs once at settings that were
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from trainables.settings import ARMS, POSTHOC_ARM
+from trainables.settings import ARMS, POSTHOC_ARM, duplicated_counterpart
 
 ALWAYS = ("vanilla", POSTHOC_ARM, "vanilla_matched", "prefinetune")
 CONTROLS = tuple(arm for arm in ARMS if arm not in ALWAYS)
 MATCHED = ("vanilla_matched", "prefinetune_duplicated", "augment_single_stage")
 # What makes an arm what it is, whatever the settings that it takes over; a search of its own may try other rates.
 DEFINING_SETTINGS: dict[str, dict[str, Any]] = {
-    "prefinetune_duplicated": {"stage1_data": "duplicated_balanced"},
     # Its paper finetunes at a tenth of the first stage's rate (arXiv 2207.10858).
     "two_stage_reweight": {
         "stage1_trainable": "last_block",
@@ -30,6 +30,16 @@ DEFINING_SETTINGS: dict[str, dict[str, Any]] = {
         "stage2_learning_rate": 1e-5,
     },
 }
+
+
+def defining_settings(arm: str, taken_over: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what makes an arm what it is beside the configuration that it takes over from another one.
+
+    Duplicates have the rows of that configuration's own recipe, so that they differ from it in the augmentation alone.
+    """
+    if arm == "prefinetune_duplicated":
+        return {"stage1_data": duplicated_counterpart(taken_over["stage1_data"])}
+    return DEFINING_SETTINGS.get(arm, {})
 
 
 def settings_of(arm: str) -> tuple[str, ...]:

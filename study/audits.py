@@ -23,7 +23,7 @@ from trainables.encoder import encoder_digest
 from trainables.errors import ConfigurationError, TrialFailed
 from trainables.prepared import PreparedCorpus, RunSettings
 from trainables.replicate import draw_rows
-from trainables.settings import SINGLE_STAGE_ARMS, TrialSettings, digest_of
+from trainables.settings import SINGLE_STAGE_ARMS, TrialSettings, augments, digest_of
 
 ROWS, COPIES, EXAMPLES = 200, 3, 20
 _VERSION = 1  # raised when the same settings no longer give the same audit
@@ -62,7 +62,7 @@ def audit_leading(
     for leading in comparison.best.values():
         record = leading.record
         settings = _settings(record)
-        if settings.arm in SINGLE_STAGE_ARMS or settings.stage1_data == "duplicated_balanced":
+        if settings.arm in SINGLE_STAGE_ARMS or not augments(settings.stage1_data):
             continue  # nothing was augmented
         if OPERATORS[settings.operator].caches:
             say(

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from study.arms import CONTROLS, DEFINING_SETTINGS, MATCHED
+from study.arms import CONTROLS, MATCHED, defining_settings
 from study.config import StudyConfig
 from study.gains import best_trial, mean_of
 from study.ledger import Ledger, TrialRecord
@@ -140,16 +140,12 @@ class Owed:
 def _matched_config(arm: str, best: TrialRecord, reference: TrialRecord) -> dict[str, Any]:
     """Return the configuration of an arm that says what a part of the leading trial contributes.
 
-    ``prefinetune_duplicated`` is the leading trial with copies for augmentations. Its classes are balanced, so beside a
-    leading trial with another recipe than ``augmented_balanced`` it differs in its rows too; it takes as many steps
-    in any case. ``augment_single_stage`` has the leading trial's rows, and by itself as many steps as its two stages;
-    ``vanilla_matched`` is the reference vanilla with as many.
+    ``prefinetune_duplicated`` is the leading trial with copies for augmentations, whatever its recipe: as many rows of
+    each class, and so as many steps. ``augment_single_stage`` has the leading trial's rows, and by itself as many steps
+    as its two stages; ``vanilla_matched`` is the reference vanilla with as many.
     """
+    if arm != "vanilla_matched":
+        return {**best.config, **defining_settings(arm, best.config), "arm": arm}
     diagnostics = next(iter(best.replicates.values())).diagnostics
-    if arm == "vanilla_matched":
-        steps = round(diagnostics["stage1_steps"] + diagnostics["stage2_steps"])
-        return {**reference.config, "arm": arm, "stage2_steps": steps}
-    config = {**best.config, **DEFINING_SETTINGS.get(arm, {}), "arm": arm}
-    if arm == "prefinetune_duplicated" and best.config["stage1_data"] != "augmented_balanced":
-        config["stage1_steps"] = round(diagnostics["stage1_steps"])
-    return config
+    steps = round(diagnostics["stage1_steps"] + diagnostics["stage2_steps"])
+    return {**reference.config, "arm": arm, "stage2_steps": steps}

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from study.arms import DEFINING_SETTINGS
+from study.arms import defining_settings
 from study.config import SAME, StudyConfig
 from trainables.settings import TrialSettings
 
@@ -63,7 +63,7 @@ def tracks_of(config: StudyConfig) -> tuple[Track, ...]:
 
 def over_reference(arm: str, reference: Mapping[str, Any]) -> dict[str, Any]:
     """Return an arm's configuration at the settings of the reference vanilla."""
-    return {**reference, **DEFINING_SETTINGS.get(arm, {}), "arm": arm}
+    return {**reference, **defining_settings(arm, reference), "arm": arm}
 
 
 def trial_settings(

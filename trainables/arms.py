@@ -35,7 +35,7 @@ from trainables.losses import (
 )
 from trainables.resampling import oversample, undersample
 from trainables.seeds import generator
-from trainables.settings import POSTHOC_ARM, TrialSettings
+from trainables.settings import POSTHOC_ARM, TrialSettings, duplicated_counterpart
 from trainables.stage_tree import TrainingRows
 from trainables.tokens import TokenisedTexts
 
@@ -133,7 +133,7 @@ ORIGINAL = RowsChoice(lambda rows, settings, seed: rows.original)
 OVERSAMPLED = RowsChoice(_resampled(oversample, "oversample"))
 UNDERSAMPLED = RowsChoice(_resampled(undersample, "undersample"))
 AUGMENTED = RowsChoice(_stage1_set, _SET_READS)
-DUPLICATED = RowsChoice(_stage1_set, ("copies",))
+DUPLICATED = RowsChoice(_stage1_set, ("stage1_data", "copies"))
 ORIGINAL_AND_AUGMENTED = RowsChoice(_original_and_stage1_set, _SET_READS)
 
 CROSS_ENTROPY = LossChoice(lambda counts, s: cross_entropy)
@@ -234,5 +234,5 @@ def stage1_recipe(settings: TrialSettings) -> str | None:
     arm = arm_of(settings.arm)
     choices = {stage.rows for stage in (arm.stage1, arm.stage2) if stage is not None}
     if DUPLICATED in choices:
-        return "duplicated_balanced"
+        return duplicated_counterpart(settings.stage1_data)
     return settings.stage1_data if choices & {AUGMENTED, ORIGINAL_AND_AUGMENTED} else None

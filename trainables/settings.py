@@ -32,12 +32,32 @@ STAGE1_DATA = (
     "augmented_balanced+original",
     "augmented_natural",
     "duplicated_balanced",
+    "duplicated_balanced+original",
+    "duplicated_natural",
 )
 TRAINABLE = ("all", "last_block", "head")
 SCHEDULES = ("constant", "linear")
 HEADS = ("keep", "reinit")
 PROFILES = ("step", "exponential")
 NATURAL = "natural"
+
+
+def augments(stage1_data: str) -> bool:
+    """Return whether a recipe of the stage-1 set augments its rows; the others repeat them."""
+    return stage1_data.startswith("augmented_")
+
+
+def duplicated_counterpart(stage1_data: str) -> str:
+    """Return the recipe with the same rows in the same numbers, repeated instead of augmented.
+
+    Examples
+    --------
+    >>> duplicated_counterpart("augmented_natural")
+    'duplicated_natural'
+    >>> duplicated_counterpart("duplicated_balanced")
+    'duplicated_balanced'
+    """
+    return stage1_data.replace("augmented_", "duplicated_")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +76,8 @@ class TrialSettings:
         Augmentation operator, share of words it may change in (0, 1], and rows per class of the
         stage-1 set in multiples of n_max.
     stage1_data, stage1_trainable, stage1_schedule, head
-        Axes of stage 1, see the tuples at the top of this module.
+        Axes of stage 1, see the tuples at the top of this module. ``prefinetune_duplicated`` takes the duplicated
+        counterpart of ``stage1_data``.
     stage1_epochs, stage2_epochs
         Stage lengths in passes over the stage's own rows (may be fractions).
     stage1_steps, stage2_steps

@@ -22,7 +22,7 @@ from trainables.encoder import EncoderSettings
 from trainables.lease import _machine, lease_file
 from trainables.prepared import RunSettings, prepare
 from trainables.replicate import draw_rows, run_replicate
-from trainables.settings import STAGE1_DATA, TrialSettings
+from trainables.settings import STAGE1_DATA, TrialSettings, augments
 from trainables.tokens import tokenise
 from trainables.world import World
 
@@ -92,7 +92,7 @@ def test_only_training_rows_of_the_draw_are_ever_augmented_or_trained_on(study, 
     outcome = run_replicate(ready, run, settings, 4, World.single())
     drawn = [ready.train_texts[row] for row in draw_rows(ready, run, 0.2, 4)]
     elsewhere = set(corpus.texts) - set(drawn)
-    assert set(seen) == (set(drawn) if recipe != "duplicated_balanced" else set())
+    assert set(seen) == (set(drawn) if augments(recipe) else set())
     assert trained and not elsewhere & set(trained)
     assert outcome.diagnostics["augmentations_computed"] == len(seen)
     if recipe == "augmented_balanced":

@@ -23,7 +23,7 @@ from trainables.augment.stage1_set import build_stage1_set
 from trainables.cache import ContentCache
 from trainables.encoder import EncoderSettings, encoder_digest
 from trainables.errors import ConfigurationError
-from trainables.settings import STAGE1_DATA
+from trainables.settings import STAGE1_DATA, augments, duplicated_counterpart
 
 OPERATOR = EmbeddingNeighbours(table(), 0.3)
 
@@ -54,7 +54,7 @@ def test_sizes_labels_and_even_spread(recipe, counts, copies, seed):
     assert len(made.texts) == len(made.labels) == len(made.source_rows)
     assert (made.labels == labels[made.source_rows]).all()
     per_class = np.bincount(made.labels, minlength=len(counts))
-    if recipe == "augmented_natural":
+    if recipe.endswith("_natural"):
         assert per_class.tolist() == [copies * n for n in counts]
     else:
         originals = np.array(counts) if recipe.endswith("+original") else 0
@@ -75,10 +75,22 @@ def test_augmented_texts_differ_from_their_sources_and_from_each_other():
     assert len(set(made.texts)) == len(made.texts)
 
 
-def test_duplication_needs_no_operator_and_changes_nothing():
-    texts, _, made = build("duplicated_balanced", [2, 5], operator=None)
+@pytest.mark.parametrize("recipe", STAGE1_DATA)
+def test_duplicates_are_the_rows_that_the_same_recipe_augments(recipe):
+    texts, _, made = build(duplicated_counterpart(recipe), [2, 5], copies=2, operator=None)
     assert all(text == texts[i] for text, i in zip(made.texts, made.source_rows, strict=True))
-    assert made.unchanged == 0
+    assert made.unchanged == made.computed == 0
+    _, _, other = build(recipe, [2, 5], copies=2)
+    assert made.source_rows.tolist() == other.source_rows.tolist()
+    assert made.labels.tolist() == other.labels.tolist()
+    assert (made.texts == other.texts) is not augments(recipe)
+
+
+def test_every_recipe_that_augments_has_one_that_duplicates():
+    assert {duplicated_counterpart(recipe) for recipe in STAGE1_DATA} == {
+        recipe for recipe in STAGE1_DATA if not augments(recipe)
+    }
+    assert 2 * sum(map(augments, STAGE1_DATA)) == len(STAGE1_DATA)
 
 
 def test_unchangeable_rows_are_kept_and_counted():
@@ -193,9 +205,11 @@ def test_what_does_not_matter_is_not_in_the_key(tmp_path):
     cached(cache)
     cached(cache, encoder=EncoderSettings(name="elsewhere", max_length=64))
     assert cache.hits == {"augmentation": 1}
-    cached(cache, recipe="duplicated_balanced")
-    cached(cache, recipe="duplicated_balanced", strength=0.5)
-    assert cache.hits == {"augmentation": 2}
+    duplicated = [recipe for recipe in STAGE1_DATA if not augments(recipe)]
+    for hits, recipe in enumerate(duplicated, start=2):
+        cached(cache, recipe=recipe)
+        cached(cache, recipe=recipe, strength=0.5)
+        assert cache.hits == {"augmentation": hits}
 
 
 def test_an_encoders_files_are_in_the_key_and_not_its_path(tmp_path, monkeypatch):

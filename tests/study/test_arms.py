@@ -14,7 +14,7 @@ from study.search import GainSearch
 from study.tracks import tracks_of
 from tests.study.simulation import Killed, SimulatedStudy, run_to_the_end, small_config
 from trainables.errors import ConfigurationError
-from trainables.settings import ARMS, TrialSettings
+from trainables.settings import ARMS, STAGE1_DATA, TrialSettings
 
 SPACES = {
     "focal": {"gamma": (1.0, 2.0, 5.0), "stage2_learning_rate": (5e-5, 1e-4)},
@@ -59,6 +59,27 @@ def test_ablations_of_pre_finetuning_take_the_settings_of_the_leading_trial(tmp_
         (copies,) = of_arm(study, "prefinetune_duplicated", ratio, "control")
         duplicated = {"arm": "prefinetune_duplicated", "stage1_data": "duplicated_balanced"}
         assert copies.config == {**expected, **duplicated}
+
+
+@pytest.mark.parametrize("recipe", STAGE1_DATA)
+def test_duplicates_differ_from_the_leading_trial_in_the_augmentation_alone(tmp_path, recipe):
+    config = small_config(
+        arms=("prefinetune_duplicated",), imbalance_ratios=(0.1,), fixed={"stage1_data": recipe}
+    )
+    study = run_to_the_end(tmp_path, config)
+    best = best_trial(study.ledger, 0.1, "val/macro_f1")
+    (copies,) = of_arm(study, "prefinetune_duplicated", 0.1, "control")
+    own = {"arm": "prefinetune_duplicated", "stage1_data": recipe.replace("augmented", "duplicated")}
+    assert copies.config == {**best.config, "matched_to": best.trial_id, **own}
+
+
+def test_tuned_duplicates_keep_the_recipe_of_the_study(tmp_path):
+    config = arms_config(
+        arms=("prefinetune_duplicated",), arm_trials=2, fixed={"stage1_data": "augmented_natural"}
+    )
+    study = run_to_the_end(tmp_path, config)
+    trials = of_arm(study, "prefinetune_duplicated", 0.1, "control_search")
+    assert [trial.config["stage1_data"] for trial in trials] == ["duplicated_natural"] * 2
 
 
 @pytest.mark.parametrize(("arm_trials", "each"), [(2, 2), ("same", 3), (99, 6)])
@@ -172,15 +193,6 @@ def test_a_trial_of_a_control_that_was_left_out_is_not_waited_for(tmp_path):
     while (job := killed.plan.next_job()) is not None and job.phase != "control_search":
         killed._run_job(job)
     assert run_to_the_end(tmp_path, small_config(arm_spaces=SPACES)).plan.complete
-
-
-def test_duplicates_beside_another_recipe_take_the_leading_trials_steps(tmp_path):
-    config = small_config(arms=("prefinetune_duplicated",), fixed={"stage1_data": "augmented_natural"})
-    study = run_to_the_end(tmp_path, config)
-    for ratio in config.imbalance_ratios:
-        (copies,) = of_arm(study, "prefinetune_duplicated", ratio, "control")
-        assert copies.config["stage1_data"] == "duplicated_balanced"
-        assert copies.config["stage1_steps"] == 10
 
 
 def test_a_control_that_always_fails_is_given_up_and_stops_nothing(tmp_path):

@@ -89,8 +89,9 @@ def test_it_is_made_anew_when_it_no_longer_fits(tmp_path, make_study, data, spoi
     assert len(said) == 2 and load_audit(tmp_path / "adme", "search-a") is not None
 
 
-def test_duplicated_rows_have_no_augmentation_to_audit(tmp_path, make_study, data):
-    comparison = study_of(tmp_path, make_study, stage1_data="duplicated_balanced")
+@pytest.mark.parametrize("recipe", ["duplicated_balanced", "duplicated_natural"])
+def test_duplicated_rows_have_no_augmentation_to_audit(tmp_path, make_study, data, recipe):
+    comparison = study_of(tmp_path, make_study, stage1_data=recipe)
     assert audit_leading(comparison, *data, print) == []
 
 

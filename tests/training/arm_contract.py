@@ -12,7 +12,7 @@ from trainables.arm_stages import stages_of
 from trainables.arms import ArmRows, settings_of, stage1_recipe
 from trainables.encoder import build_classifier
 from trainables.seeds import derive_seed
-from trainables.settings import STAGE1_DATA, TrialSettings
+from trainables.settings import STAGE1_DATA, TrialSettings, duplicated_counterpart
 from trainables.stage_tree import TrainingRows
 from trainables.two_stage import train_arm
 
@@ -121,9 +121,8 @@ class ArmContract:
         settings = self.settings(stage1_data=recipe)
         asked = stage1_recipe(settings)
         reads = "stage1_data" in settings_of(self.arm)
-        assert asked == (
-            recipe if reads else "duplicated_balanced" if self.arm == "prefinetune_duplicated" else None
-        )
+        own = duplicated_counterpart(recipe) if self.arm == "prefinetune_duplicated" else recipe
+        assert asked == (own if reads else None)
         if reads:
             assert np.isfinite(self.run(encoder, toy, settings).logits["val"]).all()
 

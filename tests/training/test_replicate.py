@@ -12,7 +12,7 @@ from trainables.arms import settings_of
 from trainables.encoder import load_tokenizer
 from trainables.prepared import PreparedCorpus, RunSettings
 from trainables.replicate import run_replicate
-from trainables.settings import ARMS, TrialSettings
+from trainables.settings import ARMS, STAGE1_DATA, TrialSettings, augments
 from trainables.tokens import tokenise
 from trainables.world import World
 
@@ -107,10 +107,23 @@ def test_what_decides_the_stage_1_set_is_in_the_keys(replicate):
 def test_arms_without_augmentation_read_no_operator(replicate, arm):
     settings = dataclasses.replace(SETTINGS, arm=arm)
     other = dataclasses.replace(
-        settings, operator="embedding_neighbours", strength=0.9, stage1_data="augmented_natural"
+        settings, operator="embedding_neighbours", strength=0.9, stage1_data="duplicated_balanced"
     )
-    assert not {"operator", "strength", "stage1_data"} & set(settings_of(arm))
+    assert not {"operator", "strength"} & set(settings_of(arm))
     assert replicate(settings).metrics == replicate(other).metrics
+
+
+@pytest.mark.parametrize("recipe", [recipe for recipe in STAGE1_DATA if augments(recipe)])
+def test_duplicates_have_the_rows_per_class_and_the_steps_of_the_trial_that_they_take_apart(
+    replicate, recipe
+):
+    leading = dataclasses.replace(SETTINGS, stage1_data=recipe, copies=2)
+    duplicates = dataclasses.replace(leading, arm="prefinetune_duplicated")
+    one, other = replicate(leading), replicate(duplicates)
+    for name in ("stage1_steps", "stage2_steps", *(f"stage1_rows/{label}" for label in CLASSES)):
+        assert one.diagnostics[name] == other.diagnostics[name], name
+    assert one.diagnostics["augmentations_computed"] > 0 == other.diagnostics["augmentations_computed"]
+    assert one.metrics != other.metrics
 
 
 def test_head_arms_take_vanilla_from_the_cache(replicate):

@@ -16,7 +16,7 @@ from trainables.augment.stage1_set import Stage1Set, build_stage1_set
 from trainables.cache import ContentCache
 from trainables.encoder import EncoderSettings, encoder_digest, resolve_device, resolve_precision
 from trainables.lease import lease
-from trainables.settings import digest_of
+from trainables.settings import augments, digest_of
 
 _VERSION = 3  # raise when build_stage1_set's output or the layout of an entry changes
 _KIND = "augmentation"
@@ -52,8 +52,8 @@ def cached_stage1_set(
     ConfigurationError
         As in :func:`~trainables.augment.stage1_set.build_stage1_set`; unknown operator, impossible strength.
     """
-    augments = recipe != "duplicated_balanced"
-    identity = operator_identity(operator, options) if augments else ""
+    augmented = augments(recipe)
+    identity = operator_identity(operator, options) if augmented else ""
     key = digest_of(
         {
             "version": _VERSION,
@@ -61,9 +61,9 @@ def cached_stage1_set(
             "rows": _rows_digest(texts, labels),
             "n_classes": n_classes,
             "recipe": recipe,
-            "operator": [identity, strength, dict(options or {})] if augments else None,
-            "encoder": encoder_digest(encoder) if augments and OPERATORS[operator].uses_encoder else None,
-            "computed": _numerics(encoder) if augments and OPERATORS[operator].computes else None,
+            "operator": [identity, strength, dict(options or {})] if augmented else None,
+            "encoder": encoder_digest(encoder) if augmented and OPERATORS[operator].uses_encoder else None,
+            "computed": _numerics(encoder) if augmented and OPERATORS[operator].computes else None,
             "copies": copies,
             "seed": seed,
         },
@@ -81,7 +81,7 @@ def cached_stage1_set(
             texts,
             labels,
             n_classes,
-            make_operator(operator, strength, encoder, options, cache) if augments else None,
+            make_operator(operator, strength, encoder, options, cache) if augmented else None,
             copies=copies,
             seed=seed,
         )

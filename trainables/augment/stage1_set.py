@@ -12,7 +12,7 @@ import numpy.typing as npt
 from trainables.augment.siblings import Siblings
 from trainables.errors import ConfigurationError
 from trainables.seeds import derive_seed, generator
-from trainables.settings import STAGE1_DATA
+from trainables.settings import STAGE1_DATA, augments
 
 if TYPE_CHECKING:
     from trainables.augment.operator import Operator
@@ -71,12 +71,12 @@ def build_stage1_set(
     recipe
         ``augmented_balanced``: augmentations only, copies * n_max rows of every class, n_max being the largest
         class count among the given rows. ``augmented_balanced+original``: the same after the original rows.
-        ``augmented_natural``: ``copies`` augmentations of every row. ``duplicated_balanced``: copies * n_max
-        rows of every class by repetition, so that it differs from the first in augmentation alone.
+        ``augmented_natural``: ``copies`` augmentations of every row. ``duplicated_…``: the very rows that the
+        ``augmented_…`` one of that name augments, as they are: the two differ in augmentation alone.
     texts, labels
         Training rows of the replicate; class indices below ``n_classes``.
     operator
-        What augments; not used by ``duplicated_balanced``.
+        What augments; not used where the recipe duplicates.
     copies
         Multiple of n_max, or of the rows, >= 1.
     seed
@@ -89,16 +89,18 @@ def build_stage1_set(
     """
     counts = np.bincount(labels, minlength=n_classes)
     _check(recipe, texts, labels, counts, n_classes, operator, copies)
-    if recipe == "augmented_natural":
+    if recipe.endswith("_natural"):
         source_rows = np.repeat(np.argsort(labels, kind="stable"), copies)
     else:
         source_rows = _balanced_sources(labels, n_classes, copies * int(counts.max()), seed)
-    if recipe == "duplicated_balanced":
-        return Stage1Set([texts[i] for i in source_rows.tolist()], labels[source_rows], source_rows)
-    assert operator is not None
-    made, dropped, kept, computed = _distinct_augmentations(texts, source_rows, operator, seed)
-    unchanged = sum(text == texts[i] for text, i in zip(made, source_rows.tolist(), strict=True))
-    if recipe == "augmented_balanced+original":
+    if augments(recipe):
+        assert operator is not None
+        made, dropped, kept, computed = _distinct_augmentations(texts, source_rows, operator, seed)
+        unchanged = sum(text == texts[i] for text, i in zip(made, source_rows.tolist(), strict=True))
+    else:
+        made = [texts[i] for i in source_rows.tolist()]
+        unchanged = dropped = kept = computed = 0
+    if recipe.endswith("+original"):
         made = [*texts, *made]
         source_rows = np.concatenate([np.arange(len(texts)), source_rows])
     return Stage1Set(made, labels[source_rows], source_rows, unchanged, dropped, kept, computed)
@@ -116,7 +118,7 @@ def _check(
     faults = []
     if recipe not in STAGE1_DATA:
         faults.append(f"unknown stage1_data {recipe!r}: expected one of {', '.join(STAGE1_DATA)}")
-    elif operator is None and recipe != "duplicated_balanced":
+    elif operator is None and augments(recipe):
         faults.append(f"stage1_data {recipe!r} augments and was given no operator")
     if copies < 1:
         faults.append(f"copies is {copies}: expected 1 or more")
@@ -126,7 +128,7 @@ def _check(
         )
     if len(counts) > n_classes:
         faults.append(f"a label is {len(counts) - 1}: expected class indices below {n_classes}")
-    if recipe != "augmented_natural" and not counts[:n_classes].all():
+    if not recipe.endswith("_natural") and not counts[:n_classes].all():
         empty = ", ".join(map(str, np.flatnonzero(counts[:n_classes] == 0)))
         faults.append(f"no training row of class {empty}: stage1_data {recipe!r} needs one of every class")
     if faults:
