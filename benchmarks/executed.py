@@ -15,7 +15,8 @@ from trainables.flops import model_flops
 def executed_share(model: Any, lengths: npt.NDArray[np.int64]) -> float:
     """Return what the CPU pass of a BERT computes, over what the model asks for.
 
-    Of the last layer it computes keys and values for all tokens, and everything else for the first one alone.
+    Of the last layer it computes keys and values for all tokens, and everything else for the first one alone. What
+    attention computes on padding is not counted.
     """
     if not has_fast_forward(model):
         return 1.0

@@ -64,7 +64,7 @@ class _Clock(TrainerCallback):  # type: ignore[misc]
 
 
 def trainers_batches(
-    lengths: npt.NDArray[np.int64], batch_size: int, steps: int, seed: int, window: int = 1
+    lengths: npt.NDArray[np.int64], batch_size: int, steps: int, seed: int, window: int
 ) -> Iterator[npt.NDArray[np.int64]]:
     """Yield ``steps`` batches as Trainer groups them by length, whatever window our own order would have."""
     randomness = torch.Generator().manual_seed(seed % 2**31)

@@ -219,11 +219,15 @@ def naive_replicate(
 
 def _check_known(settings: TrialSettings) -> None:
     default = TrialSettings()
-    unknown = [name for name in _UNKNOWN if getattr(settings, name) != getattr(default, name)]
-    if unknown:
-        raise ValueError(f"the naive program leaves {', '.join(unknown)} at the default, and this is set")
+    faults = [
+        f"it leaves {name} at {getattr(default, name)!r} and was given {getattr(settings, name)!r}"
+        for name in _UNKNOWN
+        if getattr(settings, name) != getattr(default, name)
+    ]
     if settings.arm not in ("prefinetune", "vanilla"):
-        raise ValueError(f"the naive program trains prefinetune and vanilla, not {settings.arm}")
+        faults.append(f"it trains prefinetune and vanilla, not {settings.arm}")
+    if faults:
+        raise ValueError(f"the naive program cannot do this: {'; '.join(faults)}")
 
 
 def padded_rows(

@@ -45,8 +45,8 @@ ARM_MEANINGS = {
     ),
     "prefinetune": "a first training stage on augmented data, then finetuning on the original imbalanced data",
     "prefinetune_duplicated": (
-        "pre-finetuning on repeated rows instead of augmented ones, as many of each class: what is left of the gain "
-        "is not due to augmentation"
+        "pre-finetuning on repeated rows instead of augmented ones; where it was matched to the leading trial, as many "
+        "of each class as that one has: what is left of the gain is not due to augmentation"
     ),
     "augment_single_stage": (
         "one stage on original and augmented rows together, with the steps of both stages: what is left of the gain "
@@ -112,9 +112,9 @@ def reading(interval: Interval, metric: str) -> str:
     """
     if not interval.is_defined:
         return "nothing to compare"
-    if interval.ci_low is None or interval.ci_high is None:
+    if interval.leaves_out_zero is None:
         return "no interval"
-    if interval.ci_low <= 0 <= interval.ci_high:
+    if not interval.leaves_out_zero:
         return "no difference shown"
     return "better" if (interval.mean > 0) != (metric in LOWER_IS_BETTER) else "worse"
 

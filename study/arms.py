@@ -20,8 +20,8 @@ from trainables.settings import ARMS, POSTHOC_ARM, duplicated_counterpart
 ALWAYS = ("vanilla", POSTHOC_ARM, "vanilla_matched", "prefinetune")
 CONTROLS = tuple(arm for arm in ARMS if arm not in ALWAYS)
 MATCHED = ("vanilla_matched", "prefinetune_duplicated", "augment_single_stage")
-# What makes an arm what it is, whatever the settings that it takes over; a search of its own may try other rates.
-DEFINING_SETTINGS: dict[str, dict[str, Any]] = {
+# What makes an arm what it is whatever it takes over; a search of its own may try other rates.
+_RATES_AND_AXES: dict[str, dict[str, Any]] = {
     # Its paper finetunes at a tenth of the first stage's rate (arXiv 2207.10858).
     "two_stage_reweight": {
         "stage1_trainable": "last_block",
@@ -39,7 +39,7 @@ def defining_settings(arm: str, taken_over: Mapping[str, Any]) -> dict[str, Any]
     """
     if arm == "prefinetune_duplicated":
         return {"stage1_data": duplicated_counterpart(taken_over["stage1_data"])}
-    return DEFINING_SETTINGS.get(arm, {})
+    return _RATES_AND_AXES.get(arm, {})
 
 
 def settings_of(arm: str) -> tuple[str, ...]:

@@ -12,7 +12,15 @@ from study.arms import ALWAYS, CONTROLS, settings_of
 from study.setting_values import is_number, is_whole, length_faults, unknown, value_faults
 from trainables import settings as vocabulary
 from trainables.augment import option_faults
-from trainables.settings import ARMS, NATURAL, TWO_STAGE_ARMS, TrialSettings, digest_of
+from trainables.settings import (
+    ARMS,
+    NATURAL,
+    TWO_STAGE_ARMS,
+    TrialSettings,
+    augments,
+    digest_of,
+    duplicated_counterpart,
+)
 from trainables.stage_lengths import StageLengths
 
 SAME = "same"
@@ -315,6 +323,11 @@ class StudyConfig:
             else:
                 wrong = [fault for value in values for fault in value_faults(name, value)]
                 faults += dict.fromkeys(wrong)
+                if not wrong and (arm, name) == ("prefinetune_duplicated", "stage1_data"):
+                    faults += [
+                        f"{where} names {value!r}: this arm augments nothing, name {duplicated_counterpart(value)!r}."
+                        for value in filter(augments, values)
+                    ]
                 if not wrong and name not in settings_of(arm):
                     faults.append(
                         f"{where} names {name!r}, which {arm} does not read: search it in arm_spaces for an arm "

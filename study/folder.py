@@ -144,7 +144,7 @@ def resume_faults(
     if unknown := sorted(now.keys() - before.keys()):
         differences.append(f"it was made by a version that did not know {', '.join(unknown)}")
     differences += [
-        f"the {name.replace('_', ' ')} was {known['numerics'].get(name)} and is now {value}"
+        f"the {name.replace('_', ' ')} was {known['numerics'].get(name, 'an older one')} and is now {value}"
         for name, value in numerics.items()
         if known["numerics"].get(name) != value
     ]

@@ -48,6 +48,7 @@ from trainables.encoder import encoder_digest, encoder_faults
 from trainables.errors import ConfigurationError
 from trainables.prepared import PreparedCorpus, RunSettings, count_faults, prepare, shared_n_max
 from trainables.settings import HEAD_ARMS
+from trainables.stage_keys import TRAINING_VERSION
 
 VERSIONED = ("ray", "torch", "transformers", "optuna", "mlflow", "nlpaug", "pandas", "numpy")
 
@@ -160,10 +161,14 @@ def facts_of(
 
 
 def numerics_of(config: StudyConfig, connection: cluster.Connection | None) -> dict[str, str]:
-    """Return what else decides a trial's numbers: gains pair runs of one encoder on one kind of device alone."""
+    """Return what else decides a trial's numbers: gains pair runs of one code on one kind of device alone."""
     encoder = trial_encoder(config)
     device = "cuda" if cluster.trains_on_gpus(config, connection) else "cpu"
-    return {"encoder_digest": encoder_digest(encoder), "device": device}
+    return {
+        "encoder_digest": encoder_digest(encoder),
+        "device": device,
+        "training_code": f"version {TRAINING_VERSION}",
+    }
 
 
 def git_commit() -> str | None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from study.arms import CONTROLS
+from trainables.settings import duplicated_counterpart
 
 Grid = tuple[Any, ...]
 
@@ -35,8 +36,10 @@ def arm_spaces(space: Mapping[str, Grid], *, rates: Grid, epochs: Grid) -> dict[
         "head_epochs": (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0),
         "head_learning_rate": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2),
     }
+    recipes = tuple(dict.fromkeys(map(duplicated_counterpart, space.get("stage1_data", ()))))
+    duplicated = {"copies": space["copies"], **({"stage1_data": recipes} if recipes else {})}
     return {
-        "prefinetune_duplicated": {"copies": space["copies"], **two_stages},
+        "prefinetune_duplicated": {**duplicated, **two_stages},
         # Its one stage is as long as two stages of these lengths.
         "augment_single_stage": {**augmented, "stage1_epochs": space["stage1_epochs"], **single},
         "two_stage_reweight": {

@@ -11,8 +11,9 @@ import numpy.typing as npt
 Rows = npt.NDArray[np.int64]
 
 # Where batches are padded, rows are sorted by length among this many batches. Sorted over a whole epoch of a small set,
-# the copies of a text meet in one batch, and the same rows meet in every epoch: on sets of 20 batches a window of 50
-# cost pre-finetuning 0.02 macro-F1. Four leave 13 % padding to texts of ADME's lengths; without sorting it is 34 %.
+# the copies of a text meet in one batch, and the same rows meet in every epoch. On 17 pairs of pre-finetuning with 320
+# training rows of the sample, macro-F1 lay above that of a window of 50 by .019 [.005, .033] with random batches and by
+# .011 [.000, .023] with a window of four, which pads texts of ADME's lengths by 13 % where random batches do by 34 %.
 PADDED_WINDOW = 4
 
 
@@ -26,9 +27,7 @@ def steps_of(n_rows: int, batch_size: int, epochs: float) -> int:
     return max(1, round(epochs * steps_per_epoch(n_rows, batch_size)))
 
 
-def training_batches(
-    lengths: Rows, batch_size: int, steps: int, seed: int, window: int = 1
-) -> Iterator[Rows]:
+def training_batches(lengths: Rows, batch_size: int, steps: int, seed: int, window: int) -> Iterator[Rows]:
     """Yield the row numbers of exactly ``steps`` batches, epoch after epoch.
 
     Each epoch shuffles the rows, sorts them by length inside windows of so many batches and shuffles the order of

@@ -97,7 +97,7 @@ def retrain_head(
         features, labels = smote(features, labels, settings.smote_neighbours, derive_seed(seed, "smote"))
         steps = steps_of(len(labels), settings.batch_size, settings.head_epochs)
         batches = training_batches(
-            np.ones(len(labels), np.int64), settings.batch_size, steps, derive_seed(seed, "batches")
+            np.ones(len(labels), np.int64), settings.batch_size, steps, derive_seed(seed, "batches"), window=1
         )
     else:
         steps = steps_of(len(labels), settings.batch_size, settings.head_epochs)

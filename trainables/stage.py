@@ -176,7 +176,7 @@ def train_stage(
         if resume is not None:
             stage.load_state(resume)
         first, progress, elsewhere = stage.step, stage.progress, 0.0
-        window = 1 if has_fast_forward(model) else PADDED_WINDOW  # that pass computes no padding
+        window = 1 if has_fast_forward(model) else PADDED_WINDOW  # that pass pads in attention alone
         batches = training_batches(tokens.lengths, batch_size, total, derive_seed(seed, "batches"), window)
         for step, batch in enumerate(islice(batches, first, None), first):
             rate = learning_rate_at(step, total, learning_rate, schedule, warmup_steps)

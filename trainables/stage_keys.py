@@ -24,7 +24,7 @@ from trainables.settings import digest_of
 from trainables.stage_tree import TrainingRows
 from trainables.world import World
 
-_VERSION = 6  # of the training code: raised when the same arguments no longer give the same weights
+TRAINING_VERSION = 6  # raised when the same arguments no longer give the same weights
 
 
 def model_key(
@@ -33,7 +33,7 @@ def model_key(
     """Return the key of a classifier before any training."""
     return digest_of(
         {
-            "version": [_VERSION, torch.__version__],
+            "version": [TRAINING_VERSION, torch.__version__],
             # They draw heads, compute other architectures' passes, and make batches and masks.
             "libraries": [importlib.metadata.version("transformers"), np.__version__],
             "encoder": [

@@ -6,9 +6,10 @@ import math
 import pytest
 
 from search_spaces import known_studies, load_study_file
-from study.arms import CONTROLS, DEFINING_SETTINGS, settings_of
+from study.arms import CONTROLS, defining_settings, settings_of
 from study.config import StudyConfig
 from study.preflight import _controls_phrase
+from study.presets import arm_spaces
 from study.setting_values import SEARCHABLE, value_faults
 from study.tracks import over_reference
 from tests.study.simulation import small_config
@@ -148,7 +149,7 @@ def test_a_tuned_control_has_as_many_configurations_as_prefinetuning_tries_at_on
 
 
 def test_two_stage_reweighting_has_the_rates_of_its_paper_and_a_search_may_try_them():
-    rates = DEFINING_SETTINGS["two_stage_reweight"]
+    rates = defining_settings("two_stage_reweight", {})
     assert (rates["stage1_learning_rate"], rates["stage2_learning_rate"]) == (1e-4, 1e-5)
     for preset in ("laptop", "cluster"):
         space = load_study_file("adme", preset, {}).arm_spaces["two_stage_reweight"]
@@ -233,3 +234,20 @@ def test_the_plan_names_the_controls_whose_grids_are_smaller_than_their_budget()
     said = _controls_phrase(config)
     assert "tuned over 5 trials" in said and "the grids hold of focal: fewer" in said
     assert "fewer" not in _controls_phrase(dataclasses.replace(config, arm_trials=2))
+
+
+def test_duplicates_search_recipes_that_duplicate():
+    def faults(grid):
+        spaces = {"prefinetune_duplicated": {"stage1_data": grid}}
+        return small_config(arms=("prefinetune_duplicated",), arm_spaces=spaces, arm_trials=2).faults()
+
+    assert faults(("duplicated_balanced", "duplicated_natural")) == []
+    (fault,) = faults(("duplicated_balanced", "augmented_natural"))
+    assert "augments nothing" in fault and "name 'duplicated_natural'" in fault
+
+
+def test_a_searched_recipe_gives_duplicates_its_counterparts_to_search():
+    space = {"stage1_data": ("augmented_balanced", "augmented_natural", "duplicated_balanced")}
+    shared = {"operator": ("aeda",), "strength": (0.1,), "copies": (1,), "stage1_epochs": (1.0,)}
+    spaces = arm_spaces({**space, **shared, "stage1_learning_rate": (1e-4,)}, rates=(1e-4,), epochs=(1.0,))
+    assert spaces["prefinetune_duplicated"]["stage1_data"] == ("duplicated_balanced", "duplicated_natural")

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.training_rows import LOG_DEVIATION, LOG_MEAN
 from trainables.batching import (
     PADDED_WINDOW,
     evaluation_batches,
@@ -33,13 +34,13 @@ def test_fractional_epochs_give_exactly_their_steps(lengths, batch_size, epochs)
     steps = steps_of(len(lengths), batch_size, epochs)
     assert steps >= 1
     assert abs(steps - epochs * steps_per_epoch(len(lengths), batch_size)) <= 1
-    assert len(list(training_batches(lengths, batch_size, steps, 0))) == steps
+    assert len(list(training_batches(lengths, batch_size, steps, 0, 1))) == steps
 
 
 def test_longer_run_begins_with_the_shorter_one_and_epochs_differ():
     rows = np.arange(1, 101)
-    short = list(training_batches(rows, 10, 7, 3))
-    long = list(training_batches(rows, 10, 20, 3))
+    short = list(training_batches(rows, 10, 7, 3, PADDED_WINDOW))
+    long = list(training_batches(rows, 10, 20, 3, PADDED_WINDOW))
     assert all(np.array_equal(a, b) for a, b in zip(short, long, strict=False))
     assert any(not np.array_equal(a, b) for a, b in zip(long[:10], long[10:], strict=True))
 
@@ -49,9 +50,11 @@ def padding_share(lengths, window):
     return 1.0 - lengths.sum() / sum(len(b) * lengths[b].max() for b in batches)
 
 
-def test_batches_of_like_length_pad_less_than_half_of_what_random_ones_do():
-    lengths = np.random.default_rng(0).integers(5, 129, 1600)
-    assert padding_share(lengths, PADDED_WINDOW) < 0.5 * padding_share(lengths, 1)
+def test_batches_of_like_length_pad_texts_of_adme_as_little_as_is_said():
+    rng = np.random.default_rng(0)
+    lengths = np.clip(np.exp(rng.normal(LOG_MEAN, LOG_DEVIATION, 1600)), 3, 128).astype(np.int64)
+    assert padding_share(lengths, PADDED_WINDOW) == pytest.approx(0.13, abs=0.015)
+    assert padding_share(lengths, 1) == pytest.approx(0.34, abs=0.015)
 
 
 def pairs_in_a_batch(batches):

@@ -106,9 +106,8 @@ def test_what_decides_the_stage_1_set_is_in_the_keys(replicate):
 @pytest.mark.parametrize("arm", ["prefinetune_duplicated", "vanilla"])
 def test_arms_without_augmentation_read_no_operator(replicate, arm):
     settings = dataclasses.replace(SETTINGS, arm=arm)
-    other = dataclasses.replace(
-        settings, operator="embedding_neighbours", strength=0.9, stage1_data="duplicated_balanced"
-    )
+    recipe = "augmented_natural" if arm == "vanilla" else "duplicated_balanced"
+    other = dataclasses.replace(settings, operator="embedding_neighbours", strength=0.9, stage1_data=recipe)
     assert not {"operator", "strength"} & set(settings_of(arm))
     assert replicate(settings).metrics == replicate(other).metrics
 

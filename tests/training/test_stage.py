@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.training.conftest import states_equal, without_dropout
-from trainables.batching import steps_of, training_batches
+from trainables.batching import PADDED_WINDOW, steps_of, training_batches
 from trainables.encoder import build_classifier
 from trainables.errors import TrialFailed
 from trainables.forward import pad, predict
@@ -25,7 +25,7 @@ def reference_training(model, tokens, labels, *, steps, rate, seed, decay, clip)
     ]
     optimizer = torch.optim.AdamW(groups, lr=rate)
     warmup = round(0.1 * steps)
-    batches = training_batches(tokens.lengths, 16, steps, derive_seed(seed, "batches"))
+    batches = training_batches(tokens.lengths, 16, steps, derive_seed(seed, "batches"), window=1)
     for step, rows in enumerate(batches):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate_at(step, steps, rate, "linear", warmup)
@@ -235,3 +235,19 @@ def test_texts_without_padding_need_no_mask(distilbert, toy):
         masked = model(input_ids=ids, attention_mask=mask).logits.numpy()
     np.testing.assert_allclose(predict(model, even), masked, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(predict(model, even), alone, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("architecture", "window"), [("encoder", 1), ("distilbert", PADDED_WINDOW)])
+def test_batches_are_sorted_by_length_only_where_they_are_padded(
+    request, toy, monkeypatch, architecture, window
+):
+    windows = []
+
+    def spy(*arguments):
+        windows.append(arguments[-1])
+        return training_batches(*arguments)
+
+    monkeypatch.setattr("trainables.stage.training_batches", spy)
+    model = build_classifier(request.getfixturevalue(architecture), 3, seed=1)
+    train_stage(model, *toy, steps=1, learning_rate=1e-3)
+    assert windows == [window]
