@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -149,3 +150,16 @@ def run_to_the_end(folder: Path, config: StudyConfig, **options: Any) -> Simulat
     study = SimulatedStudy(folder, config, **options)
     study.run()
     return study
+
+
+def die_and_go_on(
+    folder: Path, config: StudyConfig, die_after: int
+) -> tuple[SimulatedStudy, list[tuple[str, int]]]:
+    """Let a driver die after so many events and a second one go on; return that one, and what both computed."""
+    computed = []
+    for options in ({"die_after_events": die_after}, {}):
+        study = SimulatedStudy(folder, config, **options)
+        with contextlib.suppress(Killed):
+            study.run()
+        computed += study.computed
+    return study, computed

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-
 import optuna
 import pytest
 
@@ -12,7 +10,7 @@ from study.gains import best_trial
 from study.racing import RatioRacing
 from study.search import GainSearch
 from study.tracks import tracks_of
-from tests.study.simulation import Killed, SimulatedStudy, run_to_the_end, small_config
+from tests.study.simulation import SimulatedStudy, die_and_go_on, run_to_the_end, small_config
 from trainables.errors import ConfigurationError
 from trainables.settings import ARMS, STAGE1_DATA, TrialSettings
 
@@ -165,13 +163,7 @@ def test_a_driver_may_die_at_any_time_of_the_controls(tmp_path_factory):
     whole = run_to_the_end(tmp_path_factory.mktemp("whole"), config)
     events = whole.ledger.path.read_text().count("\n")
     for die_after in range(8, events, 2):
-        folder = tmp_path_factory.mktemp("dead")
-        computed = []
-        for options in ({"die_after_events": die_after}, {}):
-            with contextlib.suppress(Killed):
-                study = SimulatedStudy(folder, config, **options)
-                study.run()
-            computed += study.computed
+        study, _ = die_and_go_on(tmp_path_factory.mktemp("dead"), config, die_after)
         assert study.plan.complete and study.plan.finished, die_after
         assert {t: (r.state, r.values("val/macro_f1")) for t, r in study.ledger.trials.items()} == {
             t: (r.state, r.values("val/macro_f1")) for t, r in whole.ledger.trials.items()

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from study.search import GainSearch
-from tests.study.simulation import Killed, SimulatedStudy, run_to_the_end, small_config
+from tests.study.simulation import Killed, SimulatedStudy, die_and_go_on, run_to_the_end, small_config
 
 
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -39,13 +39,7 @@ def test_a_driver_may_die_after_any_event_of_the_ledger(tmp_path_factory):
     events = (whole.ledger.path).read_text().count("\n")
     assert events > 20
     for die_after in range(events):
-        folder = tmp_path_factory.mktemp("dead")
-        computed = []
-        for options in ({"die_after_events": die_after}, {}):
-            with contextlib.suppress(Killed):
-                study = SimulatedStudy(folder, config, **options)
-                study.run()
-            computed += study.computed
+        study, computed = die_and_go_on(tmp_path_factory.mktemp("dead"), config, die_after)
         assert study.plan.complete and study.plan.finished, die_after
         # What was computed but not yet recorded is computed again, and nothing else.
         assert len(computed) - len(set(computed)) <= 1, die_after
