@@ -38,12 +38,13 @@ from rich.console import Console
 from transformers.utils import logging
 
 from benchmarks.contextual_reference import OneAtATime
-from study.cli import run_command
-from trainables.augment import OPERATORS, make_operator, why_unavailable
-from trainables.augment.back_translation import split_sentences
-from trainables.corpora.sample import generate_sample
-from trainables.encoder import PRECISIONS, EncoderSettings, load_tokenizer
+from study.command.cli import run_command
+from trainables.augment.operators.back_translation import split_sentences
+from trainables.augment.registry import OPERATORS, make_operator, why_unavailable
+from trainables.corpora.drug_labels.sample import generate_sample
 from trainables.errors import ConfigurationError
+from trainables.model.encoder import load_tokenizer
+from trainables.settings import PRECISIONS, EncoderSettings
 
 Augment = Callable[[str], object]
 # Rows of the contextual reference per row of ours: it is some fifty times slower.

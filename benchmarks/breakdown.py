@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
-from trainables.dropout import MaskGenerator
+from trainables.cpu.dropout import MaskGenerator
 
 # The first pattern that fits an operation names its part of the step.
 PARTS = {

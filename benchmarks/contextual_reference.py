@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from trainables.augment.protect import find_open_words
+from trainables.augment.english.protect import find_open_words
 
 _DRAWS = 100
 _CANDIDATES = 10

@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from study.cli import run_command
+from study.command.cli import run_command
 
 _WORDS_PER_PARAGRAPH = 215
 _CLASSES = ("absorption", "distribution", "metabolism", "excretion", "other")
@@ -53,8 +53,8 @@ def write_paragraphs(path: Path, n: int, seed: int = 0) -> None:
 
 def read_and_split(path: Path) -> dict[str, Any]:
     """Return what it took to read and split a table in this process."""
-    from trainables.corpora import read_corpus
     from trainables.corpora.leakage import split_corpus
+    from trainables.corpora.registry import read_corpus
 
     before = _peak_mb()
     start = time.perf_counter()

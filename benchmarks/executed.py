@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from trainables.bert import has_fast_forward
-from trainables.encoder import encoder_layers
-from trainables.flops import model_flops
+from trainables.cpu.bert import has_fast_forward
+from trainables.model.encoder import encoder_layers
+from trainables.model.flops import model_flops
 
 
 def executed_share(model: Any, lengths: npt.NDArray[np.int64]) -> float:

@@ -10,11 +10,12 @@ import torch
 import torch.nn.functional as F
 
 from benchmarks.training_rows import Rows
-from trainables.batching import Rows as RowNumbers
-from trainables.dropout import set_dropout
-from trainables.encoder import EncoderSettings, build_classifier, resolve_precision
-from trainables.forward import compute_logits, pad
-from trainables.precision import compute_in
+from trainables.cpu.dropout import set_dropout
+from trainables.model.encoder import build_classifier, resolve_precision
+from trainables.model.forward import compute_logits, pad
+from trainables.model.precision import compute_in
+from trainables.settings import EncoderSettings
+from trainables.texts.batching import Rows as RowNumbers
 
 _BATCHES, _BATCH_SIZE = 4, 16
 

@@ -19,7 +19,7 @@ from transformers import (
 )
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
-from trainables.tokens import TokenisedTexts
+from trainables.texts.tokens import TokenisedTexts
 
 # What the two programs set. Neither evaluates, logs or saves in the timed part.
 SETTINGS: dict[str, dict[str, Any]] = {

@@ -26,8 +26,8 @@ from typing import Any
 from ray import tune
 
 from benchmarks.workload import add_sizes, prepare_work, run_search
-from study import cluster
-from study.cli import run_command
+from study.command.cli import run_command
+from study.run import cluster
 from trainables.errors import StudyStopped
 from trainables.prepared import PreparedCorpus, RunSettings
 from trainables.worker import run_in_process

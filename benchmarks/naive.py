@@ -20,11 +20,11 @@ import numpy as np
 import numpy.typing as npt
 from ray import tune
 
-from trainables.batching import steps_of, steps_per_epoch
 from trainables.prepared import PreparedCorpus, RunSettings
 from trainables.settings import TrialSettings
-from trainables.stage import learning_rate_at
-from trainables.tokens import TokenisedTexts, tokenise
+from trainables.texts.batching import steps_of, steps_per_epoch
+from trainables.texts.tokens import TokenisedTexts, tokenise
+from trainables.training.stage import learning_rate_at
 
 METRIC = "macro_f1"
 # Settings that it leaves as they are by default.
@@ -183,9 +183,9 @@ def naive_replicate(
     """
     for asked in (settings, vanilla):
         _check_known(asked)
-    from trainables.augment import make_operator
+    from trainables.augment.registry import make_operator
     from trainables.augment.stage1_set import build_stage1_set
-    from trainables.encoder import load_tokenizer
+    from trainables.model.encoder import load_tokenizer
     from trainables.replicate import draw_rows
     from trainables.seeds import derive_seed
 

@@ -27,14 +27,14 @@ import ray
 from ray import tune
 
 from benchmarks.workload import launch_of
-from study import cluster
-from study.cli import run_command
-from study.config import StudyConfig
-from study.ledger import Ledger
-from study.plan import Plan
-from study.search import GainSearch
-from study.tracking import Tracker
-from study.tuning import run_trials
+from study.command.cli import run_command
+from study.config.study import StudyConfig
+from study.plan.plan import Plan
+from study.plan.search import GainSearch
+from study.record.ledger import Ledger
+from study.run import cluster
+from study.run.tuning import run_trials
+from study.tracking.tracker import Tracker
 from trainables.worker import Report, TrialJob, run_locally
 
 # As many as a trial on five classes reports.

@@ -47,13 +47,13 @@ from benchmarks import study_scores
 from benchmarks.naive import METRIC, Machine, NaiveScores, run_naive
 from benchmarks.overhead import report_nothing
 from benchmarks.workload import Work, add_sizes, prepare_work, run_search
-from study import cluster
-from study.cli import run_command
-from study.ledger import Ledger, TrialRecord
-from study.tuning import trial_in_process
+from study.command.cli import run_command
+from study.record.ledger import Ledger, TrialRecord
+from study.run import cluster
+from study.run.tuning import trial_in_process
 from trainables.prepared import PreparedCorpus, RunSettings
 from trainables.settings import TrialSettings
-from trainables.tokens import TokenisedTexts, tokenise
+from trainables.texts.tokens import TokenisedTexts, tokenise
 from trainables.worker import run_in_process, run_locally
 
 SAVINGS = ("stage_tree", "shared_vanilla", "batching", "precision", "warm_processes")
@@ -93,7 +93,7 @@ def _trial(
     without: str | None,
     vanilla: Mapping[float | str, TrialSettings],
 ) -> None:
-    """Run one job as :func:`study.tuning.trial_in_process` does, with one saving switched off."""
+    """Run one job as :func:`study.run.tuning.trial_in_process` does, with one saving switched off."""
     job = config["job"]
     if without == "shared_vanilla":
         if job.settings.arm == "vanilla":
@@ -142,7 +142,7 @@ def _pad_what_is_tokenised(run: RunSettings) -> None:
 
 
 def _pad_id(run: RunSettings) -> int:
-    from trainables.encoder import load_tokenizer
+    from trainables.model.encoder import load_tokenizer
 
     return int(load_tokenizer(run.encoder).pad_token_id)
 

@@ -7,7 +7,7 @@ Command::
 Three programs train the same encoder with the same fresh head on the same rows: effective batch 16, AdamW, linear
 decay without warm-up, clipping at 1.0, the same learning rate and epochs.
 
-- ``ours``: :func:`trainables.stage.train_stage`;
+- ``ours``: :func:`trainables.training.stage.train_stage`;
 - ``example``: Trainer as in transformers' text classification example, padded to 128, float32;
 - ``best``: Trainer with dynamic padding (multiples of 8), groups of like length and bfloat16 autocast.
 
@@ -54,22 +54,17 @@ from benchmarks.gradient_error import gradient_error
 from benchmarks.hf_trainer import SETTINGS, train, trainers_batches
 from benchmarks.output import leave_stdout_to_the_json
 from benchmarks.training_rows import Rows, corpus_rows, generated_rows
-from study.cli import run_command
-from study.statistics import mean_interval
-from trainables.corpora.adme import read_adme
-from trainables.encoder import (
-    PACKAGED,
-    EncoderSettings,
-    build_classifier,
-    load_tokenizer,
-    resolve_precision,
-)
-from trainables.flops import peak_flops
-from trainables.forward import predict
-from trainables.kernels import compiled_kernels
-from trainables.memory import keep_freed_memory
+from study.command.cli import run_command
+from study.verdict.statistics import mean_interval
+from trainables.corpora.drug_labels.adme import read_adme
+from trainables.cpu.kernels import compiled_kernels
+from trainables.cpu.memory import keep_freed_memory
 from trainables.metrics import evaluate
-from trainables.stage import StageReport, train_stage
+from trainables.model.encoder import build_classifier, load_tokenizer, resolve_precision
+from trainables.model.flops import peak_flops
+from trainables.model.forward import predict
+from trainables.settings import PACKAGED, EncoderSettings
+from trainables.training.stage import StageReport, train_stage
 
 PROGRAMS = ("ours", *SETTINGS)
 Runs = dict[str, list[dict[str, float]]]  # program to what it found on each seed
@@ -129,7 +124,7 @@ def _macro_f1(model: Any, rows: Rows) -> float:
 def _score_on_trainers_batches(run: Run, rows: Rows, seed: int) -> float:
     """Return ours' macro-F1 with the batches that Trainer groups by length, longest first: their order left aside."""
     model = build_classifier(run.encoder, len(rows.classes), seed)
-    with mock.patch("trainables.stage.training_batches", trainers_batches):
+    with mock.patch("trainables.training.stage.training_batches", trainers_batches):
         _ours(model, run, rows, seed)
     return _macro_f1(model, rows)
 

@@ -19,9 +19,10 @@ import numpy as np
 import torch
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
-from trainables.encoder import EncoderSettings, build_classifier, resolve_precision
-from trainables.stage import StageReport, train_stage
-from trainables.tokens import TokenisedTexts
+from trainables.model.encoder import build_classifier, resolve_precision
+from trainables.settings import EncoderSettings
+from trainables.texts.tokens import TokenisedTexts
+from trainables.training.stage import StageReport, train_stage
 
 VOCABULARY, LENGTH, CLASSES = 30522, 128, 5
 SHAPES: dict[str, dict[str, int]] = {

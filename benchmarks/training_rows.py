@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from trainables.corpora.sample import generate_sample
-from trainables.encoder import EncoderSettings, load_tokenizer
+from trainables.corpora.drug_labels.sample import generate_sample
+from trainables.model.encoder import load_tokenizer
 from trainables.prepared import prepare
-from trainables.tokens import TokenisedTexts, tokenise
+from trainables.settings import EncoderSettings
+from trainables.texts.tokens import TokenisedTexts, tokenise
 
 # Tokens of a paragraph of the ADME corpus of openFDA labels: log-normal, fitted to 7,564 paragraphs (MiniLM's
 # tokenizer, before the cut at 128 tokens, which a third of them reach). Mean after the cut: 85.

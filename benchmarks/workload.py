@@ -10,18 +10,18 @@ from pathlib import Path
 
 import ray
 
-from search_spaces import load_study_file
-from study import cluster
-from study.config import StudyConfig
-from study.encoders import encoder_settings
-from study.experiment_page import Launch
-from study.ledger import Ledger, TrialRecord
-from study.plan import Plan
-from study.search import GainSearch
-from study.tracking import Tracker
-from study.tracks import tracks_of, trial_settings
-from study.tuning import run_trials
-from trainables.corpora import read_corpus
+from study.config.encoders import encoder_settings
+from study.config.files import load_study_file
+from study.config.study import StudyConfig
+from study.plan.plan import Plan
+from study.plan.search import GainSearch
+from study.plan.tracks import tracks_of, trial_settings
+from study.record.ledger import Ledger, TrialRecord
+from study.run import cluster
+from study.run.tuning import run_trials
+from study.tracking.experiment_page import Launch
+from study.tracking.tracker import Tracker
+from trainables.corpora.registry import read_corpus
 from trainables.errors import StudyStopped
 from trainables.prepared import PreparedCorpus, RunSettings, prepare, shared_n_max
 from trainables.settings import TrialSettings

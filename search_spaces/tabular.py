@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from study.presets import PREFINETUNING, presets
+from study.config.presets import PREFINETUNING, presets
 
 STUDY: dict[str, Any] = {**PREFINETUNING, "corpus": "tabular", "profile": "step"}
 

@@ -1,1 +1,14 @@
-"""Control plane: decides what runs, records it and judges it."""
+"""Control plane: decides what runs, records it and judges it. Ray Tune, Optuna and MLflow are known here alone.
+
+The commands (launch, compare, data, augment) are thin and stand at the top. Rooms, from the top to the ground floor;
+a room imports from those below it alone:
+
+- command: what the commands share
+- run: Ray, and the checks before it
+- tracking: MLflow
+- verdict: what the records mean
+- audits: what augmentation did to a study's texts
+- plan: what runs next
+- record: what happened
+- config: what a study is
+"""

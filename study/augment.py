@@ -15,22 +15,22 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
-from search_spaces import known_studies, load_study_file
-from study import preflight
-from study.audit_view import MEANINGS, audit_table, example_table, heading, shown
-from study.cli import run_command
-from study.config import StudyConfig
-from study.corpus_arguments import add_corpus_arguments
-from study.encoders import encoder_settings
-from study.folder import write_atomically
-from study.launch_arguments import overrides_of
-from trainables.augment import OPERATORS, make_operator, option_faults, why_unavailable
-from trainables.augment.audit import Auditor
-from trainables.corpora import read_corpus
+from study.audits.view import MEANINGS, audit_table, example_table, heading, shown
+from study.command.cli import run_command
+from study.command.corpus_arguments import add_corpus_arguments
+from study.command.launch_arguments import overrides_of
+from study.config.encoders import encoder_settings
+from study.config.files import known_studies, load_study_file
+from study.config.study import StudyConfig
+from study.record.folder import write_atomically
+from study.run import preflight
+from trainables.augment.audit.auditor import Auditor
+from trainables.augment.registry import OPERATORS, make_operator, option_faults, why_unavailable
 from trainables.corpora.corpus import Corpus
 from trainables.corpora.leakage import split_corpus
-from trainables.encoder import encoder_faults
+from trainables.corpora.registry import read_corpus
 from trainables.errors import ConfigurationError
+from trainables.model.encoder import encoder_faults
 from trainables.seeds import derive_seed
 
 STRENGTHS = (0.05, 0.1, 0.3, 0.5)

@@ -16,9 +16,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from study.answer import SAMPLE_WARNING, answer, arm_name, budget_note, metric_name, ratio_phrase, shown
-from study.cli import run_command
-from study.comparison import (
+from study.command.cli import run_command
+from study.record.folder import default_storage
+from study.verdict.answer import (
+    SAMPLE_WARNING,
+    answer,
+    arm_name,
+    budget_note,
+    metric_name,
+    ratio_phrase,
+    shown,
+)
+from study.verdict.comparison import (
     DEFAULT_METRIC,
     Comparison,
     Result,
@@ -26,8 +35,7 @@ from study.comparison import (
     differing_settings,
     load_study,
 )
-from study.folder import default_storage
-from study.report import setting_text, write_report
+from study.verdict.report import setting_text, write_report
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -17,13 +17,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from search_spaces import known_studies, load_study_file
-from study.cli import run_command
-from study.corpus_arguments import add_corpus_arguments, corpus_options
-from trainables.corpora import CORPORA, read_corpus
+from study.command.cli import run_command
+from study.command.corpus_arguments import add_corpus_arguments, corpus_options
+from study.config.files import known_studies, load_study_file
 from trainables.corpora.corpus import Corpus
 from trainables.corpora.duplicates import near_duplicate_clusters
 from trainables.corpora.leakage import duplicate_counts, given_parts
+from trainables.corpora.registry import CORPORA, read_corpus
 from trainables.corpora.split import PARTS
 from trainables.errors import ConfigurationError
 

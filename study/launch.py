@@ -15,40 +15,41 @@ from typing import Any
 import ray
 from rich.console import Console
 
-from search_spaces import load_study_file
-from study import cluster, preflight
-from study.audits import audit_leading
-from study.cli import run_command
+from study.audits.stored import audit_folder, audit_metrics, load_audit
+from study.command.cli import run_command
+from study.command.launch_arguments import build_parser, overrides_of
+from study.command.progress import ProgressView
 from study.compare import print_table
-from study.comparison import build_comparison
-from study.config import StudyConfig
-from study.encoders import trial_encoder
-from study.experiment_page import Launch
-from study.folder import StudyFolder, resume_faults, storage_faults, study_id
-from study.launch_arguments import build_parser, overrides_of
-from study.ledger import Ledger, TrialRecord
-from study.operators import (
+from study.config.encoders import trial_encoder
+from study.config.files import load_study_file
+from study.config.operators import (
     FACT,
     announce_left_out,
     unavailable_faults,
     without_unavailable,
 )
-from study.plan import Plan
-from study.progress import ProgressView
-from study.reopening import reopen_searched
-from study.report import write_report
-from study.search import GainSearch
-from study.stored_audits import audit_folder, audit_metrics, load_audit
-from study.tracking import Tracker
-from study.tracking_uri import artifact_folder, tracking_faults, tracking_uri, ui_command, ui_server
-from study.tuning import Execution, default_config_faults, run_plan
-from trainables.corpora import read_corpus
+from study.config.study import StudyConfig
+from study.plan.owed import reopen_searched
+from study.plan.plan import Plan
+from study.plan.search import GainSearch
+from study.record.folder import StudyFolder, storage_faults, study_id
+from study.record.ledger import Ledger, TrialRecord
+from study.run import cluster, preflight
+from study.run.audit_leading import audit_leading
+from study.run.resuming import resume_faults
+from study.run.tuning import Execution, default_config_faults, run_plan
+from study.tracking.experiment_page import Launch
+from study.tracking.tracker import Tracker
+from study.tracking.uri import artifact_folder, tracking_faults, tracking_uri, ui_command, ui_server
+from study.verdict.comparison import build_comparison
+from study.verdict.report import write_report
 from trainables.corpora.corpus import Corpus
-from trainables.encoder import encoder_digest, encoder_faults
+from trainables.corpora.registry import read_corpus
 from trainables.errors import ConfigurationError
+from trainables.model.encoder import encoder_digest, encoder_faults
 from trainables.prepared import PreparedCorpus, RunSettings, count_faults, prepare, shared_n_max
+from trainables.reuse.keys import TRAINING_VERSION
 from trainables.settings import HEAD_ARMS
-from trainables.stage_keys import TRAINING_VERSION
 
 VERSIONED = ("ray", "torch", "transformers", "optuna", "mlflow", "nlpaug", "pandas", "numpy")
 
@@ -194,7 +195,7 @@ def launch(args: argparse.Namespace) -> int:
     connection = cluster.join_running_cluster()
     preset = args.preset or ("cluster" if cluster.has_gpus(connection) else "laptop")
     given = load_study_file(args.name, preset, overrides)
-    existing = None if args.fresh else StudyFolder(Path(args.storage).resolve(), given.name)
+    existing = None if args.fresh else StudyFolder(Path(args.storage).resolve(), given.name).read_facts()
     config, left_out = without_unavailable(given, existing)
     folder, corpus, prepared, run, uri = checked(config, args, connection)
     connection = connection or cluster.start_here(config)

@@ -17,9 +17,9 @@ import pytest
 import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 
-from tests.corpora.label_records import sample_labels, write_lines
 from tests.tiny_encoder import write_tiny_encoder
-from trainables.corpora.sample import generate_sample
+from tests.trainables.corpora.label_records import sample_labels, write_lines
+from trainables.corpora.drug_labels.sample import generate_sample
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
-from trainables.corpora.sample import generate_sample
+from trainables.corpora.drug_labels.sample import generate_sample
 
 
 def write_tiny_encoder(folder: Path) -> Path:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from trainables.stage import StageReport
-from trainables.two_stage import ArmResult
+from trainables.method.two_stage import ArmResult
+from trainables.training.stage import StageReport
 
 
 def run_diagnostics(

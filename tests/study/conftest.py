@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from study.ledger import Ledger, ReplicateRecord
+from study.record.ledger import Ledger, ReplicateRecord
 
 CLASSES = {"absorption": 420, "distribution": 260, "excretion": 190, "other": 1400}
 
@@ -147,7 +147,7 @@ def make_study(tmp_path):
 @pytest.fixture(scope="session")
 def empty_mlflow_store(tmp_path_factory) -> bytes:
     """An MLflow store with its schema: making it takes seconds, copying it nothing."""
-    from study.tracking_uri import open_client
+    from study.tracking.uri import open_client
 
     path = tmp_path_factory.mktemp("schema") / "mlflow.db"
     open_client(f"sqlite:///{path}").search_experiments()

@@ -8,12 +8,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from study.config import StudyConfig
-from study.ledger import Ledger
-from study.plan import Job, Plan
-from study.racing import RatioRacing
-from study.reopening import reopen_searched
-from study.search import GainSearch
+from study.config.study import StudyConfig
+from study.plan.owed import reopen_searched
+from study.plan.plan import Job, Plan
+from study.plan.search import GainSearch
+from study.record.ledger import Ledger
+from study.run.racing import RatioRacing
 from trainables.errors import TrialFailed
 from trainables.seeds import generator
 from trainables.settings import TrialSettings

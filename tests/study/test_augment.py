@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from study import augment
-from study.audit_view import MEANINGS, example_table, examples_page, marked, shown
-from tests.augment import toy_operator
-from tests.augment.toy_operator import FACTORY, NAME
+from study.audits.view import MEANINGS, example_table, examples_page, marked, shown
 from tests.tiny_encoder import write_tiny_encoder
-from trainables.augment import OPERATORS
-from trainables.corpora import read_corpus
+from tests.trainables.augment import toy_operator
+from tests.trainables.augment.toy_operator import FACTORY, NAME
+from trainables.augment.registry import OPERATORS
 from trainables.corpora.leakage import split_corpus
+from trainables.corpora.registry import read_corpus
 from trainables.seeds import derive_seed
 
 NAMES = ("embedding_neighbours", NAME)  # need nothing but the encoder

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from study import data
-from trainables.corpora import read_corpus
+from trainables.corpora.registry import read_corpus
 
 
 def test_json_goes_to_standard_output_alone(capsys):

@@ -16,7 +16,7 @@ import optuna
 import pytest
 
 from study import compare
-from study.ledger import Ledger
+from study.record.ledger import Ledger
 from tests.tiny_encoder import write_tiny_encoder
 
 ROOT = Path(__file__).parents[2]

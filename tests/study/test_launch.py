@@ -8,12 +8,12 @@ import os
 import pytest
 import ray
 
-from study.arms import CONTROLS
-from study.folder import StudyFolder
+from study.command.launch_arguments import build_parser, overrides_of
+from study.config.arms import CONTROLS
 from study.launch import main
-from study.launch_arguments import build_parser, overrides_of
-from tests.corpora.label_records import label, sample_labels, write_lines
+from study.record.folder import StudyFolder
 from tests.study.simulation import small_config
+from tests.trainables.corpora.label_records import label, sample_labels, write_lines
 from trainables.errors import ConfigurationError
 
 pytestmark = pytest.mark.usefixtures("no_ray")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from types import SimpleNamespace
 
-from study.experiment_page import Launch
-from study.ledger import Ledger, ReplicateRecord
-from study.tracking_uri import open_client
+from study.record.ledger import Ledger, ReplicateRecord
+from study.tracking.experiment_page import Launch
+from study.tracking.uri import open_client
 
 CORPUS = {
     "source": "made-up paragraphs",

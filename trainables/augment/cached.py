@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from trainables.augment import OPERATORS, make_operator, operator_identity
+from trainables.augment.registry import OPERATORS, make_operator, operator_identity
 from trainables.augment.stage1_set import Stage1Set, build_stage1_set
-from trainables.cache import ContentCache
-from trainables.encoder import EncoderSettings, encoder_digest, resolve_device, resolve_precision
-from trainables.lease import lease
-from trainables.settings import augments, digest_of
+from trainables.model.encoder import encoder_digest, resolve_device, resolve_precision
+from trainables.reuse.cache import ContentCache
+from trainables.reuse.lease import lease
+from trainables.settings import EncoderSettings, augments, digest_of
 
 _VERSION = 3  # raise when build_stage1_set's output or the layout of an entry changes
 _KIND = "augmentation"
@@ -40,7 +40,7 @@ def cached_stage1_set(
     """Return the stage-1 set of :func:`~trainables.augment.stage1_set.build_stage1_set`, built once.
 
     Of trials and nodes that ask for it at the same time one builds it, and the others wait
-    (:mod:`trainables.lease`).
+    (:mod:`trainables.reuse.lease`).
 
     The key covers the training rows themselves, so neither another order of the corpus nor another draw can
     be mistaken for this one. Where the recipe duplicates, operator and strength do not enter; where the operator

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from nlpaug import Augmenter
 from nlpaug.util import Action, Method
 
-from trainables.augment.protect import SplitText, find_open_words
+from trainables.augment.english.protect import SplitText, find_open_words
 from trainables.errors import ConfigurationError
 
 

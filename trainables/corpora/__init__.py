@@ -1,64 +1,6 @@
-"""Readers of labelled texts, by name. A new corpus is one module with a reader and one line in ``CORPORA``.
+"""What makes a corpus: rows, groups, splits, draws, and the readers by name. A reader returns rows and trains nothing.
 
-A reader is called as ``reader(data, **options)``: ``data`` is a path or None, options are the reader's own.
+Readers stand in ``drug_labels``, ``own_tables`` and ``published``, which know nothing of one another.
+
+Not allowed here: mlflow, optuna, ray, torch, transformers.
 """
-
-from __future__ import annotations
-
-import inspect
-from collections.abc import Callable
-from typing import Any
-
-from trainables.corpora.adme import read_adme
-from trainables.corpora.corpus import Corpus
-from trainables.corpora.newsgroups20 import read_newsgroups20
-from trainables.corpora.sst2 import read_sst2
-from trainables.corpora.tabular import read_tabular
-from trainables.corpora.trec import read_trec
-from trainables.errors import ConfigurationError
-
-CORPORA: dict[str, Callable[..., Corpus]] = {
-    "adme": read_adme,
-    "newsgroups20": read_newsgroups20,
-    "sst2": read_sst2,
-    "tabular": read_tabular,
-    "trec": read_trec,
-}
-
-
-def read_corpus(name: str, data: str | None, **options: Any) -> Corpus:
-    """Read a corpus by its name.
-
-    Parameters
-    ----------
-    name
-        A key of :data:`CORPORA`.
-    data
-        Path of the data, or None for what the corpus brings itself.
-    options
-        Settings of the reader, e.g. ``food_effect="other"``.
-
-    Raises
-    ------
-    ConfigurationError
-        For an unknown name or option, and for whatever the reader finds wrong in the data.
-
-    Examples
-    --------
-    >>> read_corpus("adme", None).source
-    'generated sample'
-    """
-    if name not in CORPORA:
-        raise ConfigurationError(
-            f"corpus {name!r} is not known; expected one of {', '.join(sorted(CORPORA))}."
-        )
-    reader = CORPORA[name]
-    known = [
-        key for key, value in inspect.signature(reader).parameters.items() if value.kind is value.KEYWORD_ONLY
-    ]
-    unknown = sorted(set(options) - set(known))
-    if unknown:
-        raise ConfigurationError(
-            f"corpus {name!r} has no option {', '.join(unknown)}; expected {', '.join(known) or 'no options'}."
-        )
-    return reader(data, **options)

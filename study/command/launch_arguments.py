@@ -1,0 +1,169 @@
+"""The launch command's options, and what of a study's values they override."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from study.command.corpus_arguments import add_corpus_arguments, corpus_options, exact_counts
+from study.config.arms import CONTROLS
+from study.config.files import known_studies
+from study.record.folder import STORAGE_VARIABLE, default_storage
+from trainables.errors import ConfigurationError
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the command's options."""
+    parser = argparse.ArgumentParser(
+        prog="python -m study.launch",
+        description="Run a study: does pre-finetuning with data augmentation beat vanilla finetuning on this "
+        "corpus? The same command again goes on where it stopped.",
+    )
+    parser.add_argument(
+        "name", metavar="NAME", help=f"the study: {', '.join(known_studies())}, or a file of your own"
+    )
+    parser.add_argument("--data", metavar="PATH", help="where the corpus lies (default: the study's own)")
+    parser.add_argument("--preset", help="smoke, laptop or cluster (default: cluster with GPUs, else laptop)")
+    parser.add_argument(
+        "--encoder",
+        metavar="NAME_OR_PATH",
+        help="minilm, a local folder, or a Hub name with its commit: NAME@REVISION (default: the preset's)",
+    )
+    parser.add_argument("--trials", type=int, help="configurations that the search tries")
+    parser.add_argument("--replicates", type=int, help="replicates of a trial that is never raced out")
+    parser.add_argument(
+        "--arms",
+        nargs="+",
+        action="extend",
+        metavar="ARM",
+        help=f"controls to run beside the ones that every study has: {', '.join(CONTROLS)}; 'all' of these, or "
+        "'none' (default: the preset's)",
+    )
+    parser.add_argument(
+        "--arm-trials",
+        type=_count_or_same,
+        metavar="N",
+        help="tune each of these controls with N configurations per ratio, 'same' for as many as pre-finetuning "
+        "gets; 0 runs them at vanilla's settings, or those of the leading trial that they take apart (default: the "
+        "preset's)",
+    )
+    parser.add_argument(
+        "--imbalance-ratio",
+        nargs="+",
+        action="extend",
+        metavar="RATIO",
+        help="n_minority/n_majority in (0, 1], or 'natural'; several are compared",
+    )
+    parser.add_argument(
+        "--storage",
+        default=default_storage(),
+        metavar="DIR",
+        help=f"folder for results and caches (default: ${STORAGE_VARIABLE} or %(default)s)",
+    )
+    parser.add_argument(
+        "--tracking-uri", help="MLflow server or store (default: SQLite in the storage folder)"
+    )
+    parser.add_argument(
+        "--workers-per-trial", type=int, help="data-parallel workers of one trial (default: 1)"
+    )
+    parser.add_argument(
+        "--counts",
+        nargs="+",
+        metavar="MINORITY:MAJORITY",
+        help="exact rows of minority and majority classes instead of ratios, e.g. 20:1000 50:1000",
+    )
+    parser.add_argument(
+        "--validation-per-class", type=int, metavar="K", help="balanced validation of K rows a class"
+    )
+    parser.add_argument("--seed", type=int, help="seed of the study")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="override any value of the preset, VALUE as JSON, e.g. --set max_train_rows=2000",
+    )
+    add_corpus_arguments(parser)
+    parser.add_argument("--fresh", action="store_true", help="set an existing study aside and start over")
+    parser.add_argument("--dry-run", action="store_true", help="check everything, show the plan and stop")
+    return parser
+
+
+def overrides_of(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the values of the study that the command line overrides.
+
+    Raises
+    ------
+    ConfigurationError
+        A ``--set`` is not NAME=VALUE.
+    """
+    direct = (
+        "data",
+        "encoder",
+        "trials",
+        "replicates",
+        "arm_trials",
+        "workers_per_trial",
+        "seed",
+        "validation_per_class",
+    )
+    values = {name: getattr(args, name) for name in direct if getattr(args, name) is not None}
+    if args.encoder is not None:
+        name, at, revision = args.encoder.rpartition("@")
+        values["encoder"] = name if at else args.encoder
+        values["encoder_revision"] = revision if at else None
+    if args.arms is not None:
+        values["arms"] = _arms(args.arms)
+    if args.imbalance_ratio is not None:
+        values["imbalance_ratios"] = tuple(_ratio(text) for text in args.imbalance_ratio)
+    if args.counts is not None:
+        values.update(exact_counts(args.counts, args.imbalance_ratio))
+    if options := corpus_options(args):
+        values["corpus_options"] = options
+    faults = []
+    for assignment in args.set:
+        name, equals, text = assignment.partition("=")
+        if not equals or not name:
+            faults.append(f"--set {assignment}: NAME=VALUE was expected, e.g. --set max_train_rows=2000.")
+            continue
+        values[name] = _as_configured(_parsed(text))
+    if faults:
+        raise ConfigurationError(faults)
+    return values
+
+
+def _arms(names: list[str]) -> tuple[str, ...]:
+    """Return the chosen arms, each once, with ``all`` and ``none`` spelt out; commas part them as spaces do."""
+    names = [name for text in names for name in text.split(",") if name]
+    if names == ["none"]:
+        return ()
+    chosen = [arm for name in names for arm in (CONTROLS if name == "all" else (name,))]
+    return tuple(dict.fromkeys(chosen))
+
+
+def _count_or_same(text: str) -> int | str:
+    return int(text) if text.isdecimal() else text
+
+
+def _ratio(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def _as_configured(value: Any) -> Any:
+    """Turn JSON's lists into the tuples that a configuration holds."""
+    if isinstance(value, list):
+        return tuple(_as_configured(item) for item in value)
+    if isinstance(value, dict):
+        return {key: _as_configured(item) for key, item in value.items()}
+    return value

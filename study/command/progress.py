@@ -1,0 +1,169 @@
+"""What a launch shows while it runs: a live view on a terminal, plain lines elsewhere. Standard error only."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from study.config.study import StudyConfig
+from study.plan.tracks import tracks_of
+from study.record.gains import best_trial, gains_of
+from study.record.ledger import Ledger, TrialRecord
+from study.verdict.statistics import mean_interval
+
+PHASE_TITLES = {
+    "reference_tuning": "tuning vanilla",
+    "reference": "reference vanilla",
+    "search": "search",
+    "control_search": "tuning controls",
+    "control": "controls",
+}
+_LINE_EVERY_S = 30.0
+
+
+class ProgressView:
+    """Show trials done and running, the best gain and the time left.
+
+    Parameters
+    ----------
+    config
+        The study.
+    ledger
+        Its ledger.
+    console
+        Where to show it.
+    replicates_owed
+        Estimate of the replicates that the whole study trains.
+    """
+
+    def __init__(self, config: StudyConfig, ledger: Ledger, console: Console, replicates_owed: int) -> None:
+        self._config = config
+        self._ledger = ledger
+        self._console = console
+        self._owed = replicates_owed
+        self._searched: dict[str, int] = {}
+        for track in tracks_of(config):
+            self._searched[track.phase] = self._searched.get(track.phase, 0) + track.trials
+        self._done_before = self._replicates_done()
+        self._started = time.monotonic()
+        self._last_line = self._started
+        self._progress = Progress(
+            TextColumn("{task.description:<18}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console,
+        )
+        self._tasks: dict[str, TaskID] = {}
+        self._live: Live | None = None
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Show the live view for as long as the block runs."""
+        if not self._console.is_terminal:
+            yield
+            return
+        with Live(self._render(), console=self._console, refresh_per_second=2) as self._live:
+            yield
+        self._live = None
+
+    def on_change(self, trial: TrialRecord) -> None:
+        """Show that a trial changed; elsewhere than on a terminal its end is one line."""
+        if self._live is not None:
+            self._live.update(self._render())
+        elif trial.state != "running" and not self._console.is_terminal:
+            self._console.print(self._sentence(trial), highlight=False, soft_wrap=True)
+            self._last_line = time.monotonic()
+
+    def tick(self) -> None:
+        """Show a sign of life where nothing has changed for a while."""
+        if self._live is not None:
+            self._live.update(self._render())
+        elif time.monotonic() - self._last_line > _LINE_EVERY_S:
+            self._console.print(self._summary(), highlight=False, soft_wrap=True)
+            self._last_line = time.monotonic()
+
+    def _render(self) -> Group:
+        for phase, title in PHASE_TITLES.items():
+            trials = self._ledger.of_phase(phase)
+            if not trials:
+                continue
+            if phase not in self._tasks:
+                self._tasks[phase] = self._progress.add_task(title)
+            done = sum(trial.state != "running" for trial in trials)
+            total = max(len(trials), self._searched.get(phase, 0))
+            self._progress.update(self._tasks[phase], completed=done, total=total)
+        return Group(self._progress, Text(self._summary()))
+
+    def _sentence(self, trial: TrialRecord) -> str:
+        parts = [f"{PHASE_TITLES[trial.phase]}: {trial.arm} at ratio {trial.imbalance_ratio}"]
+        if trial.state == "failed":
+            return f"{parts[0]} failed: {trial.error}"
+        metric = self._config.objective
+        parts.append(f"{metric} {_with_interval(trial.values(metric))}")
+        if trial.arm != "vanilla":
+            parts.append(f"gain {_with_interval(gains_of(self._ledger, trial, metric), signed=True)}")
+        parts.append(f"{trial.state.replace('_', ' ')} after {len(trial.replicates)} replicates")
+        parts += self._shortage(trial)
+        return ", ".join(parts) + f", {trial.seconds:.0f} s. {self._summary()}"
+
+    def _shortage(self, trial: TrialRecord) -> list[str]:
+        """Say that memory ran out, and what was done about it."""
+        at_once = [
+            value
+            for record in trial.replicates.values()
+            for name, value in record.diagnostics.items()
+            if name.endswith("_micro_batch")
+        ]
+        whole = -(-int(trial.config.get("batch_size", 0)) // self._config.workers_per_trial)
+        if not at_once or min(at_once) >= whole:
+            return []
+        return [f"out of memory: {min(at_once):.0f} of {whole} rows at a time, same effective batch"]
+
+    def _summary(self) -> str:
+        parts = [_duration(time.monotonic() - self._started)]
+        for phase, title in PHASE_TITLES.items():
+            trials = [
+                trial for trial in self._ledger.of_phase(phase) if trial.seconds or trial.state == "running"
+            ]
+            total = self._searched.get(phase, len(trials))
+            if trials:
+                parts.append(f"{title} {sum(trial.state != 'running' for trial in trials)}/{total}")
+        for ratio in self._config.imbalance_ratios:
+            best = best_trial(self._ledger, ratio, self._config.objective)
+            if best is not None:
+                gains = gains_of(self._ledger, best, self._config.objective)
+                parts.append(f"best gain at {ratio}: {_with_interval(gains, signed=True)}")
+        left = self._seconds_left()
+        if left is not None:
+            parts.append(f"about {_duration(left)} left")
+        return "; ".join(parts)
+
+    def _replicates_done(self) -> int:
+        trials = self._ledger.of_phase(*PHASE_TITLES)
+        return sum(1 for trial in trials for record in trial.replicates.values() if record.seconds > 0)
+
+    def _seconds_left(self) -> float | None:
+        done = self._replicates_done() - self._done_before
+        if done < 1:
+            return None
+        each = (time.monotonic() - self._started) / done
+        return max(0.0, each * (self._owed - self._replicates_done()))
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds > 90 else f"{seconds:.0f} s"
+
+
+def _with_interval(values: dict[int, float], signed: bool = False) -> str:
+    interval = mean_interval(values.values())
+    sign = "+" if signed else ""
+    if interval.ci_low is None or interval.ci_high is None:
+        return f"{interval.mean:{sign}.3f} (n={interval.n}, no interval)"
+    return f"{interval.mean:{sign}.3f} [{interval.ci_low:{sign}.3f}, {interval.ci_high:{sign}.3f}]"

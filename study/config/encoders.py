@@ -1,0 +1,32 @@
+"""The encoder of a study, as those who load it want it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from study.config.study import StudyConfig
+from trainables.settings import EncoderSettings
+
+
+def encoder_settings(config: StudyConfig) -> EncoderSettings:
+    """Return the encoder of a study."""
+    return EncoderSettings(
+        name=config.encoder,
+        revision=config.encoder_revision,
+        layers=config.encoder_layers,
+        max_length=config.max_length,
+    )
+
+
+def trial_encoder(config: StudyConfig) -> EncoderSettings:
+    """Return the encoder as a study's trials compute with it: on no GPU that Ray has not given them.
+
+    Ray hides the GPUs of the machine from nobody, so that ``auto`` would take one.
+    """
+    encoder = encoder_settings(config)
+    return replace(encoder, device="cpu") if config.gpus_per_trial == 0 else encoder
+
+
+def gpu_encoder(config: StudyConfig) -> EncoderSettings:
+    """Return the encoder as trials on a GPU compute with it, on a machine that may have none."""
+    return replace(encoder_settings(config), device="cuda")

@@ -1,0 +1,133 @@
+"""Operators that a search space names and that cannot run on this machine are left out, and said to be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from study.config.encoders import encoder_settings
+from study.config.study import StudyConfig
+from trainables.augment.registry import OPERATORS, option_faults, why_unavailable
+from trainables.errors import ConfigurationError
+
+FACT = "operators_left_out"  # in study.json
+
+
+def without_unavailable(
+    config: StudyConfig, facts: Mapping[str, Any] | None = None
+) -> tuple[StudyConfig, dict[str, str]]:
+    """Leave out of the search spaces what cannot run here.
+
+    A first trial that would use such an operator uses the first one that is left. A control's own search space
+    that has none left takes those of the study's space. Where none is left there either, a space stays as it is,
+    and :func:`unavailable_faults` says so.
+
+    Parameters
+    ----------
+    config
+        The study.
+    facts
+        What ``study.json`` says of the study that may be resumed. What it left out stays left out, so that its search
+        space stays as it was; what it searches has to run here.
+
+    Returns
+    -------
+    StudyConfig
+        The study without them.
+    dict
+        Operator to the reason.
+
+    Raises
+    ------
+    ConfigurationError
+        A study that is resumed searches an operator that cannot run here.
+    """
+    reasons = _reasons(config, tuple(_searched(config)))
+    if facts is not None:
+        known = facts["config"]
+        controls = known.get("arm_spaces", {})
+        in_use = {*_operators(known.get("space", {}))}.union(
+            *(_operators(controls.get(arm, {})) for arm in config.tuned_arms())
+        )
+        faults = [
+            f"The study {config.name!r} found there searches the operator {name!r}, which cannot run here: {reason} "
+            "Provide it, or give --fresh to set that study aside and start over without it."
+            for name, reason in reasons.items()
+            if name in in_use
+        ]
+        if faults:
+            raise ConfigurationError(faults)
+    # Controls come and go between launches, and their spaces have to stay as they were all the same.
+    named = {name for space in (config.space, *config.arm_spaces.values()) for name in _operators(space)}
+    for name, reason in (facts or {}).get(FACT, {}).items():
+        if name in named and name not in reasons:
+            reasons[name] = f"this study was started without it ({reason}); with --fresh it is searched."
+    if not reasons:
+        return config, {}
+    space = _without(config.space, reasons)
+    left = tuple(name for name in _operators(space) if name not in reasons)
+    first = dict(config.first)
+    if first.get("operator") in reasons and left:
+        first["operator"] = left[0]
+    arm_spaces = {arm: _without(own, reasons, left) for arm, own in config.arm_spaces.items()}
+    without = replace(config, space=space, first=first, arm_spaces=arm_spaces)
+    still_searched = _searched(without)
+    return without, {name: why for name, why in reasons.items() if name not in still_searched}
+
+
+def unavailable_faults(config: StudyConfig) -> list[str]:
+    """Return a fault for every operator that the study cannot do without and that cannot run here."""
+    needed = {name: f"no operator of {where} can run here" for name, where in _searched(config).items()}
+    fixed = config.fixed.get("operator")
+    if isinstance(fixed, str):
+        needed[fixed] = "fixed names an operator that cannot run here"
+    return [f"{needed[name]}. {name}: {reason}" for name, reason in _reasons(config, tuple(needed)).items()]
+
+
+def announce_left_out(left_out: Mapping[str, str], console: Console) -> None:
+    """Say which operators the search does without."""
+    for name, reason in left_out.items():
+        console.print(Text(f"The search leaves out the operator {name}: {reason}"), soft_wrap=True)
+
+
+def _searched(config: StudyConfig) -> dict[str, str]:
+    """Return the operators that a study searches, each with the first search space that names it."""
+    if config.type_faults():
+        return {}
+    spaces = {"the search space": config.space}
+    spaces |= {f"arm_spaces[{arm!r}]": config.arm_spaces.get(arm, {}) for arm in config.tuned_arms()}
+    found: dict[str, str] = {}
+    for where, space in spaces.items():
+        for name in _operators(space):
+            found.setdefault(name, where)
+    return found
+
+
+def _operators(space: object) -> tuple[str, ...]:
+    """Return the operators of a search space; what is none is a fault of the configuration."""
+    values = space.get("operator") if isinstance(space, Mapping) else None
+    return tuple(v for v in values if isinstance(v, str)) if isinstance(values, (tuple, list)) else ()
+
+
+def _without(
+    space: Mapping[str, Any], reasons: Mapping[str, str], else_left: tuple[str, ...] = ()
+) -> Mapping[str, Any]:
+    """Return a search space without some operators; as it is where it would be left with none."""
+    left = tuple(name for name in _operators(space) if name not in reasons) or else_left
+    return {**space, "operator": left} if _operators(space) and left else space
+
+
+def _reasons(config: StudyConfig, names: tuple[str, ...]) -> dict[str, str]:
+    """Return why operators cannot run here; unknown ones and wrong options are faults of the configuration."""
+    if config.type_faults() or option_faults(config.operator_options):
+        return {}
+    found = {
+        name: why_unavailable(name, config.operator_options.get(name), encoder_settings(config))
+        for name in dict.fromkeys(names)
+        if name in OPERATORS
+    }
+    return {name: reason for name, reason in found.items() if reason is not None}

@@ -1,0 +1,175 @@
+"""Values that studies of short texts share; a study file states where it differs.
+
+The search spaces are grids, not continua: configurations that share stage-1 values share its augmentations and
+its training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from study.config.arms import CONTROLS
+from trainables.settings import duplicated_counterpart
+
+Grid = tuple[Any, ...]
+
+
+def arm_spaces(space: Mapping[str, Grid], *, rates: Grid, epochs: Grid) -> dict[str, dict[str, Grid]]:
+    """Return a small space for every control: its own settings beside vanilla's.
+
+    Each grid holds 40 configurations or more: as many as the cluster preset's pre-finetuning tries at one of five
+    ratios.
+
+    Parameters
+    ----------
+    space
+        Pre-finetuning's. Arms with augmented rows or with a first stage take these grids from it.
+    rates, epochs
+        Learning rates and lengths of stage 2, which is all that a single-stage arm has.
+    """
+    single = {"stage2_learning_rate": rates, "stage2_epochs": epochs, "warmup": (0.0, 0.1)}
+    two_stages = {name: space[name] for name in ("stage1_learning_rate", "stage1_epochs")} | single
+    augmented = {name: space[name] for name in ("operator", "strength", "copies")}
+    # Vanilla is not trained anew for these: they take the reference's encoder, so the head alone is searched.
+    head = {
+        "head_epochs": (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0),
+        "head_learning_rate": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2),
+    }
+    recipes = tuple(dict.fromkeys(map(duplicated_counterpart, space.get("stage1_data", ()))))
+    duplicated = {"copies": space["copies"], **({"stage1_data": recipes} if recipes else {})}
+    return {
+        "prefinetune_duplicated": {**duplicated, **two_stages},
+        # Its one stage is as long as two stages of these lengths.
+        "augment_single_stage": {**augmented, "stage1_epochs": space["stage1_epochs"], **single},
+        "two_stage_reweight": {
+            **two_stages,
+            "stage2_learning_rate": tuple(sorted({1e-5, *rates})),
+        },
+        "logit_adjustment": {"tau": (0.5, 1.0, 1.5), **single},
+        "oversample": single,
+        # An epoch of the reduced rows is short.
+        "undersample": {**single, "stage2_epochs": tuple(4 * n for n in epochs)},
+        "weighted": {"weight_power": (0.5, 1.0), **single},
+        "class_balanced": {"beta": (0.9, 0.99, 0.999, 0.9999), **single},
+        "focal": {"gamma": (1.0, 2.0, 5.0), **single},
+        "ldam_drw": single,
+        "crt": head,
+        "feature_smote": {**head, "smote_neighbours": (3, 5, 10)},
+    }
+
+
+# Chosen by reading augmentations of drug labels: these keep values with their words. Deletions drop what a value
+# refers to, and WordNet picks wrong senses. Safe neighbours run out at about .1 there; above .2 swaps garble.
+OPERATORS: Grid = ("embedding_neighbours", "aeda", "random_swap")
+STRENGTHS: Grid = (0.05, 0.1, 0.2)
+
+PREFINETUNING: dict[str, Any] = {
+    "objective": "val/macro_f1",
+    "space": {
+        "operator": OPERATORS,
+        "strength": STRENGTHS,
+        "copies": (1, 2),
+        "stage1_epochs": (0.5, 1.0),
+        "stage1_learning_rate": (5e-5, 1e-4, 2e-4),
+        "stage2_epochs": (1.0, 2.0, 4.0),
+        "stage2_learning_rate": (5e-5, 1e-4, 2e-4),
+    },
+    "first": {
+        "operator": "embedding_neighbours",
+        "strength": 0.1,
+        "copies": 1,
+        "stage1_epochs": 1.0,
+        "stage1_learning_rate": 1e-4,
+        "stage2_epochs": 2.0,
+        "stage2_learning_rate": 1e-4,
+    },
+    "reference_space": {"stage2_learning_rate": (1e-4, 2e-4), "stage2_epochs": (3.0, 6.0)},
+}
+PREFINETUNING["arm_spaces"] = arm_spaces(
+    PREFINETUNING["space"],
+    rates=(3e-5, 5e-5, 7e-5, 1e-4, 2e-4, 3e-4),
+    epochs=(1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0),
+)
+
+# Does everything once: a test of the installation, not of the method.
+SMOKE: dict[str, Any] = {
+    "encoder_layers": 2,
+    "max_length": 48,
+    "imbalance_ratios": (0.1,),
+    "max_train_rows": 300,
+    "max_validation_rows": 200,
+    "trials": 4,
+    "replicates": 2,
+    # One recipe, not tuned: see the report, which says so.
+    "reference_space": {"stage2_learning_rate": (2e-4,), "stage2_epochs": (6.0,)},
+}
+
+LAPTOP: dict[str, Any] = {
+    "max_length": 64,
+    "imbalance_ratios": ("natural", 0.1),
+    "max_train_rows": 800,
+    "max_sample_rows": 320,
+    "max_validation_rows": 500,
+    "trials": 8,
+    "replicates": 3,
+    # Of all controls the one that costs little and is the hardest to beat.
+    "arms": ("logit_adjustment",),
+}
+
+CLUSTER: dict[str, Any] = {
+    "encoder": "google-bert/bert-base-uncased",
+    "encoder_revision": "86b5e0934494bd15c9632b12f734a8a67f723594",
+    "max_length": 128,
+    "imbalance_ratios": ("natural", 0.5, 0.2, 0.1, 0.05, 0.02),
+    "trials": 200,
+    "replicates": 10,
+    "grace_replicates": 2,
+    "startup_trials": 10,
+    "gpus_per_trial": None,  # as many trials to a GPU as its memory holds
+    "concurrency": 32,  # cluster.yaml may start 8 workers, each with a GPU and 4 CPUs
+    # In use at once: 32 trials, each with a state of 1.31 GB and 3 lengths of 0.44 GB, are 84 GB. Checkpoints may
+    # take another 42 GB of the disk.
+    "cache_gb": 90.0,
+    "space": {
+        "operator": OPERATORS,
+        "strength": STRENGTHS,
+        "copies": (1, 2, 4),
+        "stage1_epochs": (1.0, 2.0, 4.0),
+        "stage1_learning_rate": (2e-5, 5e-5, 1e-4),
+        "stage2_epochs": (1.0, 2.0, 4.0, 8.0),
+        "stage2_learning_rate": (1e-5, 2e-5, 5e-5, 1e-4),
+    },
+    "first": {
+        "operator": "embedding_neighbours",
+        "strength": 0.1,
+        "copies": 1,
+        "stage1_epochs": 1.0,
+        "stage1_learning_rate": 1e-4,
+        "stage2_epochs": 4.0,
+        "stage2_learning_rate": 2e-5,
+    },
+    "reference_space": {"stage2_learning_rate": (2e-5, 5e-5, 1e-4), "stage2_epochs": (2.0, 4.0, 8.0)},
+    "reference_tuning_replicates": 3,
+    # Every control, with as many configurations and replicates as pre-finetuning gets, or with all of its grid.
+    "arms": CONTROLS,
+    "arm_trials": "same",
+}
+CLUSTER["arm_spaces"] = arm_spaces(
+    CLUSTER["space"],
+    rates=(5e-6, 1e-5, 2e-5, 3e-5, 5e-5, 1e-4),
+    epochs=(1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0),
+)
+
+
+def presets(
+    smoke: Mapping[str, Any] | None = None,
+    laptop: Mapping[str, Any] | None = None,
+    cluster: Mapping[str, Any] | None = None,
+) -> dict[str, dict[str, Any]]:
+    """Return the three presets with a study's own values over the shared ones."""
+    return {
+        "smoke": {**SMOKE, **(smoke or {})},
+        "laptop": {**LAPTOP, **(laptop or {})},
+        "cluster": {**CLUSTER, **(cluster or {})},
+    }

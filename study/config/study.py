@@ -1,0 +1,372 @@
+"""What a study is: a flat set of values that a search-space file gives and the command line overrides."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from study.config.arms import ALWAYS, CONTROLS, settings_of
+from study.config.values import is_number, is_whole, length_faults, unknown, value_faults
+from trainables import settings as vocabulary
+from trainables.augment.registry import option_faults
+from trainables.reuse.lengths import StageLengths
+from trainables.settings import (
+    ARMS,
+    NATURAL,
+    TWO_STAGE_ARMS,
+    TrialSettings,
+    augments,
+    digest_of,
+    duplicated_counterpart,
+)
+
+SAME = "same"
+_WHOLE = (
+    "max_length", "trials", "replicates", "grace_replicates", "startup_trials", "reference_tuning_replicates",
+    "seed", "workers_per_trial",
+)  # fmt: skip
+_WHOLE_OR_NONE = (
+    "encoder_layers", "max_train_rows", "max_sample_rows", "max_validation_rows", "n_max",
+    "validation_per_class", "concurrency",
+)  # fmt: skip
+_NUMBERS = ("reduction_factor", "cpus_per_trial", "cache_gb", "checkpoint_every_s")
+# Metrics of which more is better, which is what the search, the races and the tuning of vanilla go by.
+OBJECTIVES = tuple(
+    f"val/{name}" for name in ("macro_f1", "balanced_accuracy", "minority_auprc", "mcc", "accuracy")
+)
+# What changes neither the trials of a study nor what they measure: a resumed launch may differ here.
+EXECUTION = (
+    "trials", "arms", "arm_trials", "cpus_per_trial", "gpus_per_trial", "concurrency", "data", "cache_gb",
+    "checkpoint_every_s",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyConfig:
+    """All values of a study.
+
+    Attributes
+    ----------
+    name, preset
+        Which study, at which size.
+    corpus, data, corpus_options
+        Corpus reader, where its data lies (None: the reader's own default) and the reader's options.
+    encoder, encoder_revision, encoder_layers, max_length
+        Hub name or path (``minilm`` is packaged), pinned revision, number of encoder layers used (None: all)
+        and tokens a text is cut to.
+    imbalance_ratios, profile
+        Ratios that the search covers evenly, and how counts fall between majority and minority.
+    max_train_rows, max_validation_rows
+        Bounds on the rows of a draw and of the validation split (None: no bound).
+    max_sample_rows
+        Bound on the rows of a draw from the generated sample, whose results mean nothing anyway.
+    n_max
+        Rows of the majority at every imposed ratio (None: as many as all classes and ``max_train_rows`` allow).
+        Ratio 0.02 with n_max 1000 is 20:1000.
+    validation_per_class
+        Validation rows of every class, drawn at random, as Hu et al. 2019 have it (None: the corpus's prior).
+    separate_near_duplicates
+        Whether near-duplicates are kept in one part of the split.
+    space
+        Searched setting to its grid of values. ``imbalance_ratio`` is added from ``imbalance_ratios``.
+    fixed
+        Settings that are not searched, where they differ from
+        :class:`~trainables.settings.TrialSettings`' defaults.
+    first
+        Values of the first trial at every ratio; the rest of it is sampled.
+    trials
+        Configurations of pre-finetuning that the search proposes, over all ratios.
+    arms
+        Controls beside those that every study runs, of :data:`study.config.arms.CONTROLS`.
+    arm_trials
+        Configurations that a search of its own proposes for each of these controls at each ratio; ``"same"`` for
+        as many as pre-finetuning gets there. None: they run at settings tuned for another arm, see
+        :mod:`study.config.arms`.
+    arm_spaces
+        Arm to the grids that its search covers, ``{arm: {setting: values}}``; used where ``arm_trials`` is given.
+    replicates
+        Replicates of a trial that is never raced out, and of the reference vanilla.
+    grace_replicates, reduction_factor
+        Racing: replicates before a trial can be stopped, and the share 1/reduction_factor that goes on.
+    startup_trials
+        Trials per ratio that are sampled at random before Optuna's model is used.
+    reference_space
+        Grid of the reference vanilla's settings. A grid of one value each is a fixed recipe.
+    reference_tuning_replicates
+        Replicates on which the reference's grid is compared.
+    operator_options
+        Options of augmentation operators, ``{operator: {option: value}}``.
+    objective
+        Validation metric whose gain over the reference vanilla is maximised.
+    seed
+        Seed of the study.
+    workers_per_trial, cpus_per_trial, gpus_per_trial, concurrency
+        Resources; ``concurrency`` None: as many trials as fit; ``gpus_per_trial`` None: as many trials share a GPU
+        as its memory holds by an estimate, and every one of several workers gets a whole GPU, as does a trial on a
+        cluster that has no GPU yet.
+    cache_gb
+        Size in GB that the cache of augmentations and stages is kept to. Checkpoints of unfinished stages and paid
+        answers come on top of it, see :class:`trainables.reuse.cache.ContentCache`.
+    checkpoint_every_s
+        Seconds between two checkpoints within a stage; a stage shorter than that writes none.
+    """
+
+    name: str
+    preset: str
+    corpus: str
+    data: str | None = None
+    corpus_options: Mapping[str, Any] = field(default_factory=dict)
+    encoder: str = "minilm"
+    encoder_revision: str | None = None
+    encoder_layers: int | None = None
+    max_length: int = 128
+    imbalance_ratios: tuple[float | str, ...] = (NATURAL,)
+    profile: str = "step"
+    max_train_rows: int | None = None
+    max_validation_rows: int | None = None
+    max_sample_rows: int | None = None
+    n_max: int | None = None
+    validation_per_class: int | None = None
+    separate_near_duplicates: bool = True
+    space: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    first: Mapping[str, Any] = field(default_factory=dict)
+    trials: int = 8
+    arms: tuple[str, ...] = ()
+    arm_trials: int | str | None = None
+    arm_spaces: Mapping[str, Mapping[str, tuple[Any, ...]]] = field(default_factory=dict)
+    replicates: int = 3
+    grace_replicates: int = 1
+    reduction_factor: float = 2.0
+    startup_trials: int = 4
+    reference_space: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    reference_tuning_replicates: int = 1
+    operator_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    objective: str = "val/macro_f1"
+    seed: int = 0
+    workers_per_trial: int = 1
+    cpus_per_trial: float = 1.0
+    gpus_per_trial: float | None = 0.0
+    concurrency: int | None = None
+    cache_gb: float = 20.0
+    checkpoint_every_s: float = 300.0
+
+    def row_bound(self, is_sample: bool) -> int | None:
+        """Return the bound on the rows of a draw, from real texts or from the generated sample."""
+        bounds = [self.max_train_rows, self.max_sample_rows if is_sample else None]
+        return min((bound for bound in bounds if bound is not None), default=None)
+
+    def identity(self) -> dict[str, Any]:
+        """Return the values that a resumed launch must share, as JSON gives them back."""
+        values = {k: v for k, v in dataclasses.asdict(self).items() if k not in EXECUTION}
+        return dict(json.loads(json.dumps(values)))
+
+    def digest(self) -> str:
+        """Return a digest of :meth:`identity`."""
+        return digest_of(self.identity())
+
+    def tuned_arms(self) -> tuple[str, ...]:
+        """Return the chosen controls that get a search of their own."""
+        return tuple(arm for arm in self.arms if self.arm_trials and arm in CONTROLS)
+
+    def stage1_grid(self) -> StageLengths:
+        """Return the lengths of stage 1 that any search of this study may propose.
+
+        The stages of different arms can be one and the same, so they share one grid.
+        """
+        tuned = (self.arm_spaces.get(arm, {}) for arm in self.tuned_arms() if arm in TWO_STAGE_ARMS)
+        spaces = (self.space, *tuned)
+        epochs = {float(length) for space in spaces for length in space.get("stage1_epochs", ())}
+        steps = {length for space in spaces for length in space.get("stage1_steps", ())}
+        if None in steps:  # of the lengths in steps, none means the default in epochs
+            epochs.add(TrialSettings.stage1_epochs)
+        return StageLengths(tuple(sorted(epochs)), tuple(sorted(steps - {None})))
+
+    def faults(self) -> list[str]:
+        """Return every fault of these values; an empty list means that they can work."""
+        wrong_types = self.type_faults()
+        if wrong_types:
+            return wrong_types
+        faults = [*self._ratio_faults(), *self._count_faults(), *self._space_faults(), *self._arm_faults()]
+        faults += option_faults(self.operator_options)
+        if self.objective not in OBJECTIVES:
+            faults.append(unknown("objective", self.objective, OBJECTIVES))
+        if self.profile not in vocabulary.PROFILES:
+            faults.append(unknown("profile", self.profile, vocabulary.PROFILES))
+        for name, value in (*self.fixed.items(), *self.first.items()):
+            faults.extend(value_faults(name, value))
+        if "imbalance_ratio" in self.fixed:
+            faults.append("fixed names imbalance_ratio: give the ratios as imbalance_ratios instead.")
+        return faults
+
+    def type_faults(self) -> list[str]:
+        """Return a fault for every value of a wrong type; with such a value nothing else can be checked."""
+        kinds: dict[str, tuple[type | tuple[type, ...], str]] = {
+            **dict.fromkeys(_WHOLE, (int, "a whole number")),
+            **dict.fromkeys(_WHOLE_OR_NONE, ((int, type(None)), "a whole number or none")),
+            **dict.fromkeys(_NUMBERS, ((int, float), "a number")),
+            "gpus_per_trial": ((int, float, type(None)), "a number or none"),
+            **dict.fromkeys(
+                (
+                    "space",
+                    "reference_space",
+                    "fixed",
+                    "first",
+                    "arm_spaces",
+                    "corpus_options",
+                    "operator_options",
+                ),
+                (Mapping, "a JSON object"),
+            ),
+            **dict.fromkeys(("imbalance_ratios", "arms"), ((tuple, list), "a list")),
+            "arm_trials": ((int, str, type(None)), "a whole number, 'same' or none"),
+        }
+        return [
+            f"{name} is {getattr(self, name)!r}: {expected} was expected."
+            for name, (kind, expected) in kinds.items()
+            if not isinstance(getattr(self, name), kind)
+        ]
+
+    def _ratio_faults(self) -> list[str]:
+        faults = []
+        if not self.imbalance_ratios:
+            faults.append("imbalance_ratios is empty: give at least one ratio in (0, 1], or 'natural'.")
+        for ratio in self.imbalance_ratios:
+            faults.extend(value_faults("imbalance_ratio", ratio))
+        if len(set(self.imbalance_ratios)) < len(self.imbalance_ratios):
+            faults.append(
+                f"imbalance_ratios {list(self.imbalance_ratios)} names a ratio twice: name each once."
+            )
+        return faults
+
+    def _count_faults(self) -> list[str]:
+        least = {
+            "trials": 1,
+            "replicates": 1,
+            "grace_replicates": 1,
+            "startup_trials": 1,
+            "reference_tuning_replicates": 1,
+            "workers_per_trial": 1,
+            "max_length": 8,
+        }
+        faults = [
+            f"{name} is {getattr(self, name)!r}: a whole number of at least {low} was expected."
+            for name, low in least.items()
+            if not is_whole(getattr(self, name)) or getattr(self, name) < low
+        ]
+        optional = (
+            "max_train_rows",
+            "max_sample_rows",
+            "max_validation_rows",
+            "n_max",
+            "validation_per_class",
+        )
+        for name in (*optional, "encoder_layers", "concurrency"):
+            value = getattr(self, name)
+            if value is not None and (not is_whole(value) or value < 1):
+                faults.append(f"{name} is {value!r}: a whole number of at least 1, or none, was expected.")
+        ratios = len(self.imbalance_ratios)
+        if is_whole(self.trials) and 1 <= self.trials < ratios:
+            faults.append(
+                f"trials is {self.trials} for {ratios} imbalance ratios: some would get no trial. Give at least "
+                f"{ratios}, or fewer ratios (--imbalance-ratio)."
+            )
+        if is_whole(self.grace_replicates) and is_whole(self.replicates):
+            faults += [
+                f"{name} is {getattr(self, name)}, more than replicates ({self.replicates}): "
+                f"lower {name} or raise replicates."
+                for name in ("grace_replicates", "reference_tuning_replicates")
+                if getattr(self, name) > self.replicates >= 1
+            ]
+        if not is_number(self.reduction_factor) or self.reduction_factor <= 1:
+            faults.append(f"reduction_factor is {self.reduction_factor!r}: a number above 1 was expected.")
+        for name in ("cpus_per_trial", "gpus_per_trial", "cache_gb", "checkpoint_every_s"):
+            value = getattr(self, name)
+            if name == "gpus_per_trial" and value is None:
+                continue
+            if not is_number(value) or value < 0 or (name != "gpus_per_trial" and value == 0):
+                faults.append(f"{name} is {value!r}: a number above 0 was expected.")
+        return faults
+
+    def _space_faults(self) -> list[str]:
+        faults = [
+            *self._grid_faults("space", self.space, "prefinetune"),
+            *self._grid_faults("reference_space", self.reference_space, "vanilla"),
+        ]
+        for name in self.first:
+            if name not in self.space:
+                faults.append(
+                    f"first names {name!r}, which space does not search: remove it or add it to space."
+                )
+            elif self.first[name] not in self.space[name]:
+                faults.append(
+                    f"first[{name!r}] is {self.first[name]!r}, which is not on the grid {list(self.space[name])}."
+                )
+        return faults
+
+    def _grid_faults(self, where: str, space: Mapping[str, Any], arm: str) -> list[str]:
+        """Return the faults of one search space, whose configurations the arm runs."""
+        if not isinstance(space, Mapping):
+            return [f"{where} is {space!r}: an object of settings with their grids was expected."]
+        taken_over = self.fixed if arm in ("prefinetune", "vanilla") else ()
+        faults = length_faults(where, (*space, *taken_over))
+        for name, values in space.items():
+            if name == "imbalance_ratio":
+                faults.append(f"{where} names imbalance_ratio: give the ratios as imbalance_ratios instead.")
+            elif not isinstance(values, (tuple, list)) or not values:
+                faults.append(f"{where}[{name!r}] is {values!r}: a list of at least one value was expected.")
+            elif len({*map(repr, values)}) < len(values):
+                faults.append(f"{where}[{name!r}] is {list(values)}: it names a value twice, name each once.")
+            else:
+                wrong = [fault for value in values for fault in value_faults(name, value)]
+                faults += dict.fromkeys(wrong)
+                if not wrong and (arm, name) == ("prefinetune_duplicated", "stage1_data"):
+                    faults += [
+                        f"{where} names {value!r}: this arm augments nothing, name {duplicated_counterpart(value)!r}."
+                        for value in filter(augments, values)
+                    ]
+                if not wrong and name not in settings_of(arm):
+                    faults.append(
+                        f"{where} names {name!r}, which {arm} does not read: search it in arm_spaces for an arm "
+                        f"that does ({_readers(name)}), or remove it."
+                    )
+        return faults
+
+    def _arm_faults(self) -> list[str]:
+        faults = [
+            unknown("an arm", arm, (*CONTROLS, *ALWAYS)) for arm in self.arms if arm not in CONTROLS + ALWAYS
+        ]
+        if len({*map(repr, self.arms)}) < len(self.arms):
+            faults.append(f"arms {list(self.arms)} names an arm twice: name each once.")
+        for arm, space in self.arm_spaces.items():
+            if arm not in CONTROLS:
+                faults.append(unknown("an arm of arm_spaces", arm, CONTROLS))
+            else:
+                faults += self._grid_faults(f"arm_spaces[{arm!r}]", space, arm)
+        wrong = self.arm_trials != SAME if isinstance(self.arm_trials, str) else (self.arm_trials or 0) < 0
+        if wrong or isinstance(self.arm_trials, bool):
+            faults.append(
+                f"arm_trials is {self.arm_trials!r}: a whole number of at least 0, 'same' or none was expected."
+            )
+        faults += [
+            f"arm_trials is {self.arm_trials!r}, but arm_spaces has no grid for {arm!r}: add one, or set "
+            "arm_trials to 0 to run it at settings tuned for another arm."
+            for arm in self.tuned_arms()
+            if not self.arm_spaces.get(arm)
+        ]
+        run = (*ALWAYS, *self.arms)
+        read = {name for arm in run if arm in ARMS for name in settings_of(arm)}
+        faults += [
+            f"fixed names {name!r}, which no arm of this study reads: remove it, or choose an arm that does "
+            f"({_readers(name)})."
+            for name, value in self.fixed.items()
+            if name != "imbalance_ratio" and not value_faults(name, value) and name not in read
+        ]
+        return faults
+
+
+def _readers(name: str) -> str:
+    return ", ".join(arm for arm in ARMS if name in settings_of(arm)) or "there is none"

@@ -1,0 +1,377 @@
+"""What runs next, from the ledger alone: reference tuning, reference, searches, controls.
+
+The plan knows neither Ray nor MLflow. It hands out jobs, takes in what they report, and writes the ledger.
+Everything it decides follows from the ledger, so a launch that was killed goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from study.config.study import StudyConfig
+from study.plan.owed import Owed, Planned, reopen_owed
+from study.plan.search import GainSearch
+from study.plan.tracks import Track, first_values, tracks_of, trial_settings
+from study.record.gains import gains_of, mean_of
+from study.record.ledger import FINISHED, SEARCH_PHASES, Ledger, ReplicateRecord, TrialRecord
+from trainables.errors import StudyStopped, TrialFailed
+from trainables.settings import POSTHOC_ARM, TrialSettings, digest_of
+
+LOSSES_THAT_FAIL = 2  # times that a trial's process may die before the trial counts as failed
+# Trials that fail before the first one succeeds: pre-finetuning's stop the study, a control's stop its own search.
+FAILURES_THAT_STOP = 3
+
+
+@dataclass(frozen=True)
+class Job:
+    """One unit of work: some replicates of one trial.
+
+    Attributes
+    ----------
+    trial_id, phase
+        The trial in the ledger.
+    settings
+        Its configuration.
+    replicates
+        Indices to run, in order.
+    reference
+        The objective of the reference vanilla per replicate, where the job's gain is raced.
+    known
+        The objective of replicates that are done already.
+    """
+
+    trial_id: str
+    phase: str
+    settings: TrialSettings
+    replicates: tuple[int, ...]
+    reference: Mapping[int, float]
+    known: Mapping[int, float]
+
+
+class Plan:
+    """Hand out jobs and take in their reports.
+
+    Parameters
+    ----------
+    config
+        The study.
+    ledger
+        Its ledger; written by this object alone.
+    search
+        The search, already replayed from the ledger.
+    notify
+        Called with a trial's record after every change of it.
+    """
+
+    def __init__(
+        self,
+        config: StudyConfig,
+        ledger: Ledger,
+        search: GainSearch,
+        notify: Callable[[TrialRecord], None] = lambda trial: None,
+    ) -> None:
+        self.config = config
+        self.ledger = ledger
+        self._search = search
+        self._notify = notify
+        self._owed = Owed(config, ledger)
+        self._tracks = {track.key: track for track in tracks_of(config)}
+        self._running: set[tuple[str, int]] = set()
+        self._reopened = [trial for trial in self._searched() if trial.state == "running"]
+        # How the trials of each track ended.
+        self._ends = Counter((trial.arm, trial.imbalance_ratio, trial.state) for trial in self._searched())
+        self.stopped: StudyStopped | None = None
+        self._losses: dict[str, int] = {}
+        reopen_owed(self._owed, ledger)
+        self._take_up_what_a_kill_left()
+        if self.complete:
+            self._close_superseded()
+
+    def _take_up_what_a_kill_left(self) -> None:
+        """Do what follows from recorded replicates, where a driver died between the one and the other."""
+        for phase in ("reference_tuning", "reference", "control"):
+            for planned in self._owed.of_phase(phase):
+                trial = self.ledger.trials.get(planned.trial_id)
+                if trial is None:
+                    continue
+                if planned.phase == "reference":
+                    self._adopt_tuning(planned)
+                    known = self._posthoc_trial(trial).replicates
+                    for record in list(trial.replicates.values()):
+                        if record.replicate not in known:
+                            self._add_posthoc(trial, record)
+                    self._finish_if_complete(self._posthoc_trial(trial), planned.replicates)
+                self._finish_if_complete(trial, planned.replicates)
+
+    # ---- what runs next -------------------------------------------------------------------------------------
+
+    def next_job(self) -> Job | None:
+        """Return the next job, or None while it waits for running ones (or is :attr:`finished`)."""
+        if self.stopped is not None:
+            return None
+        for phase in ("reference_tuning", "reference"):
+            job, settled = self._replicate_job(self._owed.of_phase(phase))
+            if job is not None or not settled:
+                return job
+        job, settled = self._search_job()
+        # Controls that need nothing of the search fill the places that wait for its last trials.
+        if job is None:
+            job, _ = self._replicate_job(self._owed.controls())
+        if job is None and settled:
+            job, settled = self._replicate_job(self._owed.matched())
+            if settled and not self._running:
+                self._close_superseded()
+        return job
+
+    def _close_superseded(self) -> None:
+        """End controls that an earlier launch began and nobody asks for any more."""
+        owed = {planned.trial_id for planned in self._owed.of_phase("control")}
+        for trial in self.ledger.of_phase("control"):
+            if trial.state == "running" and trial.trial_id not in owed:
+                reason = "begun by an earlier launch; neither the arms nor the leading trials of this one ask for it"
+                self._finish(trial, "failed", TrialFailed(reason, can_pass=True))
+
+    @property
+    def finished(self) -> bool:
+        """True when nothing runs and nothing is owed."""
+        return not self._running and (self.stopped is not None or self.complete)
+
+    @property
+    def complete(self) -> bool:
+        """True when every phase is settled."""
+        reference = list(self._owed.reference())
+        return (
+            all(map(self._owed.is_settled, self._owed.tuning()))
+            and len(reference) == len(self.config.imbalance_ratios)
+            and all(map(self._owed.is_settled, reference))
+            and self._search_is_settled()
+            and all(map(self._owed.is_settled, self._owed.of_phase("control")))
+        )
+
+    @property
+    def exhausted(self) -> bool:
+        """True when a search ended early, because all of its space had been tried."""
+        return any(self._search.is_exhausted(track.key) for track in self._tracks.values())
+
+    def _replicate_job(self, owed: Iterator[Planned]) -> tuple[Job | None, bool]:
+        """Return a job of one replicate, and whether all that is owed is settled."""
+        settled = True
+        for planned in owed:
+            trial = self._ensure_started(planned)
+            if self._owed.is_settled(planned):
+                continue
+            settled = False
+            missing = tuple(
+                replicate
+                for replicate in range(planned.replicates)
+                if replicate not in trial.replicates and (trial.trial_id, replicate) not in self._running
+            )
+            # A worker group is slow to start, so there one job takes them all.
+            replicates = missing if self.config.workers_per_trial > 1 else missing[:1]
+            if replicates:
+                self._running |= {(trial.trial_id, replicate) for replicate in replicates}
+                return Job(trial.trial_id, planned.phase, planned.settings, replicates, {}, {}), False
+        return None, settled
+
+    def _ensure_started(self, planned: Planned) -> TrialRecord:
+        trial = self.ledger.trials.get(planned.trial_id)
+        if trial is None:
+            self._start(planned)
+            if planned.phase == "reference":
+                self._adopt_tuning(planned)
+            trial = self.ledger.trials[planned.trial_id]
+            self._finish_if_complete(trial, planned.replicates)
+        return trial
+
+    def _start(self, planned: Planned) -> None:
+        self.ledger.start_trial(
+            planned.trial_id,
+            planned.phase,
+            planned.settings.arm,
+            planned.settings.imbalance_ratio,
+            planned.config,
+        )
+        self._notify(self.ledger.trials[planned.trial_id])
+
+    def _adopt_tuning(self, planned: Planned) -> None:
+        """Take over the replicates that the reference's settings already ran in their tuning."""
+        tuned = self.ledger.trials.get(Planned("reference_tuning", planned.settings, 0).trial_id)
+        known = self.ledger.trials[planned.trial_id].replicates
+        for record in tuned.replicates.values() if tuned is not None else ():
+            if record.replicate < planned.replicates and record.replicate not in known:
+                # Its seconds were spent, and are counted, in the tuning.
+                self._add_replicate(planned.trial_id, replace(record, seconds=0.0))
+
+    def _search_job(self) -> tuple[Job | None, bool]:
+        while self._reopened:
+            trial = self._reopened.pop(0)
+            settings = TrialSettings.from_config(trial.config)
+            return self._job_of_search(trial.trial_id, trial.phase, settings), False
+        planned = self._next_proposal()
+        if planned is not None:
+            self._start(planned)
+            self._search.opened(self.ledger.trials[planned.trial_id])
+            return self._job_of_search(planned.trial_id, planned.phase, planned.settings), False
+        return None, self._search_is_settled()
+
+    def _next_proposal(self) -> Planned | None:
+        """Return a new trial of the track that has had the fewest: arms and ratios are covered evenly."""
+        due = [track for track in self._tracks.values() if self._is_due(track)]
+        if not due:
+            return None
+        track = min(due, key=lambda track: self._search.opened_trials(track.key))
+        reference = self._reference(track.imbalance_ratio).config
+        values = self._search.propose(track.key, first_values(self.config, track, reference))
+        settings = trial_settings(self.config, track, reference, values)
+        return Planned(track.phase, settings, self.config.replicates)
+
+    def _is_due(self, track: Track) -> bool:
+        """Return whether a track gets more trials."""
+        return (
+            not self._search.is_exhausted(track.key)
+            and self._search.opened_trials(track.key) < track.trials
+            and not (track.phase == "control_search" and self._all_failed(track))
+        )
+
+    def _searched(self) -> list[TrialRecord]:
+        """Return the trials of this study's searches."""
+        return [
+            trial
+            for trial in self.ledger.of_phase(*SEARCH_PHASES)
+            if (trial.arm, trial.imbalance_ratio) in self._tracks
+        ]
+
+    def _all_failed(self, *tracks: Track) -> bool:
+        """Return whether some trials of these tracks have ended, all of them by failing."""
+        ends = {state: sum(self._ends[*track.key, state] for track in tracks) for state in FINISHED}
+        return ends["failed"] == sum(ends.values()) >= FAILURES_THAT_STOP
+
+    def _reference(self, ratio: float | str) -> TrialRecord:
+        reference = self.ledger.reference(ratio)
+        if reference is None:
+            raise StudyStopped(f"There is no reference vanilla at ratio {ratio}.")
+        return reference
+
+    def _job_of_search(self, trial_id: str, phase: str, settings: TrialSettings) -> Job:
+        self._running.add((trial_id, 0))
+        return Job(
+            trial_id,
+            phase,
+            settings,
+            tuple(range(self.config.replicates)),
+            self._reference(settings.imbalance_ratio).values(self.config.objective),
+            self.ledger.trials[trial_id].values(self.config.objective),
+        )
+
+    def _search_is_settled(self) -> bool:
+        return not any(self._is_due(track) for track in self._tracks.values()) and all(
+            trial.state != "running" for trial in self._searched()
+        )
+
+    # ---- what comes back ------------------------------------------------------------------------------------
+
+    def on_outcome(self, job: Job, outcome: Mapping[str, Any]) -> None:
+        """Take in a finished replicate, as :func:`trainables.worker.run_trial` reports it."""
+        record = ReplicateRecord(
+            outcome["replicate"],
+            dict(outcome["metrics"]),
+            outcome["seconds"],
+            dict(outcome["diagnostics"]),
+            dict(outcome["posthoc_metrics"]),
+        )
+        self._add_replicate(job.trial_id, record)
+
+    def on_end(self, job: Job, failure: TrialFailed | None) -> None:
+        """Take in the end of a job: done, stopped by its race, or failed."""
+        self._running -= {(job.trial_id, replicate) for replicate in job.replicates}
+        trial = self.ledger.trials[job.trial_id]
+        if failure is not None:
+            self._fail(trial, failure)
+        elif job.phase not in SEARCH_PHASES:
+            owed = self._owed.of_phase(job.phase)
+            wanted = next(p.replicates for p in owed if p.trial_id == job.trial_id)
+            self._finish_if_complete(trial, wanted)
+        else:
+            raced_out = len(trial.replicates) < self.config.replicates
+            self._finish(trial, "raced_out" if raced_out else "complete")
+            gains = gains_of(self.ledger, trial, self.config.objective)
+            self._search.tell(trial, mean_of(gains))
+
+    def on_lost(self, job: Job, message: str) -> None:
+        """Take in that a job's process died: what it did not finish is handed out again, a few times."""
+        self._losses[job.trial_id] = self._losses.get(job.trial_id, 0) + 1
+        if self._losses[job.trial_id] > LOSSES_THAT_FAIL:
+            times = self._losses[job.trial_id]
+            lost = f"its process died {times} times, the last time with: {message}"
+            self.on_end(job, TrialFailed(lost, can_pass=True))
+            return
+        self._running -= {(job.trial_id, replicate) for replicate in job.replicates}
+        if job.phase in SEARCH_PHASES:
+            self._reopened.append(self.ledger.trials[job.trial_id])
+
+    def _add_replicate(self, trial_id: str, record: ReplicateRecord) -> None:
+        self.ledger.add_replicate(trial_id, record)
+        trial = self.ledger.trials[trial_id]
+        self._notify(trial)
+        if trial.phase == "reference":
+            self._add_posthoc(trial, record)
+
+    def _posthoc_trial(self, vanilla: TrialRecord) -> TrialRecord:
+        """Return the trial of post-hoc logit adjustment beside a vanilla; started where it is not yet."""
+        config = {**vanilla.config, "arm": POSTHOC_ARM}
+        trial_id = f"reference-{digest_of(config, 10)}"
+        if trial_id not in self.ledger.trials:
+            self.ledger.start_trial(trial_id, "reference", POSTHOC_ARM, vanilla.imbalance_ratio, config)
+        return self.ledger.trials[trial_id]
+
+    def _add_posthoc(self, vanilla: TrialRecord, record: ReplicateRecord) -> None:
+        """Score post-hoc logit adjustment from vanilla's logits as an arm of its own, at no cost."""
+        trial = self._posthoc_trial(vanilla)
+        self.ledger.add_replicate(trial.trial_id, ReplicateRecord(record.replicate, record.posthoc, 0.0))
+        self._notify(trial)
+        self._finish_if_complete(trial, self.config.replicates)
+
+    def _finish_if_complete(self, trial: TrialRecord, wanted: int) -> None:
+        if trial.state == "running" and len(trial.replicates) >= wanted:
+            self._finish(trial, "complete")
+
+    def _finish(self, trial: TrialRecord, state: str, failure: TrialFailed | None = None) -> None:
+        if failure is None:
+            self.ledger.finish_trial(trial.trial_id, state)
+        else:
+            self.ledger.finish_trial(trial.trial_id, state, str(failure), failure.can_pass)
+        if trial.phase in SEARCH_PHASES:
+            self._ends[trial.arm, trial.imbalance_ratio, state] += 1
+        self._notify(trial)
+
+    def _fail(self, trial: TrialRecord, failure: TrialFailed) -> None:
+        if trial.state == "running":
+            self._finish(trial, "failed", failure)
+        if trial.phase in SEARCH_PHASES:
+            self._search.tell(trial, None)
+        rivals = [track for track in self._tracks.values() if track.phase == "search"]
+        if trial.phase == "search" and self._all_failed(*rivals):
+            self.stopped = StudyStopped(
+                f"The first {FAILURES_THAT_STOP} trials of the search all failed, the last one with: {failure}. "
+                "Mend the cause and give the same command again, "
+                + (
+                    "which tries what failed anew."
+                    if failure.can_pass
+                    else "with a larger --trials, or with --fresh to start over."
+                )
+            )
+        elif trial.phase == "reference" or (
+            trial.phase == "reference_tuning" and self._all_tuning_failed(trial)
+        ):
+            self.stopped = StudyStopped(
+                f"The reference vanilla at imbalance ratio {trial.imbalance_ratio} failed: {failure}. Without it "
+                "no gain can be told. Mend the cause and give the same command again: it tries what failed anew."
+            )
+
+    def _all_tuning_failed(self, trial: TrialRecord) -> bool:
+        rivals = self._owed.tuning_at(trial.imbalance_ratio)
+        states = [self.ledger.trials[p.trial_id].state for p in rivals if p.trial_id in self.ledger.trials]
+        return len(states) == len(rivals) and all(state == "failed" for state in states)

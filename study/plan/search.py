@@ -1,0 +1,230 @@
+"""What the search tries next: Optuna, asked per arm and imbalance ratio, told only gains of that arm and ratio.
+
+Ratios are covered evenly, because "at which imbalance" is part of the question, and each ratio's sampler
+learns from that ratio alone: gains at a severe ratio are larger whatever the settings. A control that is tuned has
+a space and samplers of its own.
+
+The study's folder holds one Optuna storage, so that Optuna's own tools open it: the Optuna study with the name of
+the study records pre-finetuning, the one with ``-ARM`` added a tuned control. It is rebuilt from the ledger at
+every launch. The sampler of a track's n-th proposal is seeded by the track and n, so a resumed search proposes what
+an uninterrupted one would have proposed from the same results, and no track's proposals depend on another's.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import sqlite3
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.trial import TrialState, create_trial
+
+from study.config.study import StudyConfig
+from study.plan.tracks import Track, TrackKey, tracks_of
+from study.record.gains import gains_of, mean_of
+from study.record.ledger import SEARCH_PHASES, Ledger, TrialRecord
+from trainables.seeds import derive_seed, generator
+
+_ATTEMPTS = 20  # proposals that repeat a known configuration before an unseen one is drawn at random
+
+
+class GainSearch:
+    """Propose values and learn from the mean gains of the trials that ran them.
+
+    Parameters
+    ----------
+    config
+        The study.
+    storage
+        File of Optuna's SQLite storage; rebuilt from the ledger. None keeps it in memory.
+    """
+
+    def __init__(self, config: StudyConfig, storage: Path | None = None) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+        self._config = config
+        self._ratio_distribution = CategoricalDistribution(tuple(config.imbalance_ratios))
+        self._samplers = {track.key: TrackSampler(config, track) for track in tracks_of(config)}
+        if storage is not None:
+            storage.unlink(missing_ok=True)
+        kept_in = None if storage is None else _storage(storage)
+        self._records = {
+            arm: optuna.create_study(
+                study_name=config.name if arm == "prefinetune" else f"{config.name}-{arm}",
+                storage=kept_in,
+                direction="maximize",
+            )
+            for arm in dict.fromkeys(arm for arm, _ in self._samplers)
+        }
+        self._recorded: dict[str, optuna.Trial] = {}
+
+    def replay(self, ledger: Ledger) -> None:
+        """Take in every trial of a search that the ledger knows; those without an end stay open.
+
+        Trials are opened in the order in which they started and told in the order in which they ended, as in the
+        launch that ran them: what is proposed next depends on both. Trials of a control that this launch no
+        longer tunes are left alone.
+        """
+        known = [
+            trial
+            for trial in ledger.of_phase(*SEARCH_PHASES)
+            if (trial.arm, trial.imbalance_ratio) in self._samplers
+        ]
+        for trial in known:
+            self.opened(trial)
+        ended = [(trial.finished, trial) for trial in known if trial.finished is not None]
+        for _, trial in sorted(ended, key=lambda pair: pair[0]):
+            self.tell(trial, mean_of(gains_of(ledger, trial, self._config.objective)))
+
+    def propose(self, key: TrackKey, first: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the next values of a track that is not exhausted.
+
+        Parameters
+        ----------
+        key
+            The track.
+        first
+            Values of its first trial; the rest of that is sampled.
+        """
+        return self._samplers[key].sample(first)
+
+    def opened_trials(self, key: TrackKey) -> int:
+        """Return how many trials of a track have been started."""
+        return self._samplers[key].opened
+
+    def is_exhausted(self, key: TrackKey) -> bool:
+        """Return whether all of a track's space has been tried."""
+        return self._samplers[key].is_exhausted
+
+    def opened(self, trial: TrialRecord) -> None:
+        """Take note that proposed values now run as a trial."""
+        if trial.trial_id in self._recorded:
+            return
+        sampler = self._samplers[trial.arm, trial.imbalance_ratio]
+        values = sampler.values_of(trial.config)
+        record = self._records[trial.arm]
+        record.enqueue_trial({**values, "imbalance_ratio": trial.imbalance_ratio})
+        asked = record.ask({**sampler.space, "imbalance_ratio": self._ratio_distribution})
+        asked.set_user_attr("trial_id", trial.trial_id)
+        asked.set_user_attr("arm", trial.arm)
+        self._recorded[trial.trial_id] = asked
+        sampler.open(values)
+
+    def tell(self, trial: TrialRecord, gain: float | None) -> None:
+        """Take in the end of a trial.
+
+        Parameters
+        ----------
+        trial
+            Its record, with its final state.
+        gain
+            Mean gain over the replicates that it finished; None or NaN where it failed.
+        """
+        recorded = self._recorded.pop(trial.trial_id)
+        recorded.set_user_attr("state", trial.state)
+        recorded.set_user_attr("replicates", len(trial.replicates))
+        if trial.state == "failed" or gain is None or math.isnan(gain):
+            self._records[trial.arm].tell(recorded, state=TrialState.FAIL)
+            return
+        self._records[trial.arm].tell(recorded, gain)
+        sampler = self._samplers[trial.arm, trial.imbalance_ratio]
+        sampler.learn(sampler.values_of(trial.config), gain)
+
+
+class TrackSampler:
+    """Sample the values of one arm at one imbalance ratio, none of them twice.
+
+    Parameters
+    ----------
+    config
+        The study.
+    track
+        What is sampled for.
+    """
+
+    def __init__(self, config: StudyConfig, track: Track) -> None:
+        self._config = config
+        self._purpose = f"sampler/{track.arm}/{track.imbalance_ratio}"
+        self._grids = {name: tuple(track.space[name]) for name in sorted(track.space)}
+        self.space: dict[str, BaseDistribution] = {
+            name: CategoricalDistribution(grid) for name, grid in self._grids.items()
+        }
+        self._sampled = {name: _sampled_distribution(grid) for name, grid in self._grids.items()}
+        self._view = optuna.create_study(direction="maximize")
+        self._seen: set[tuple[Any, ...]] = set()
+        self.opened = 0
+
+    def values_of(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the searched values of a configuration."""
+        return {name: settings[name] for name in self._grids}
+
+    def open(self, values: Mapping[str, Any]) -> None:
+        """Take note that these values are being tried."""
+        self._seen.add(_key(values))
+        self.opened += 1
+
+    def learn(self, values: Mapping[str, Any], gain: float) -> None:
+        """Take in the gain of these values."""
+        params = {n: self._grids[n].index(v) if self._is_ordered(n) else v for n, v in values.items()}
+        self._view.add_trial(create_trial(params=params, distributions=self._sampled, value=gain))
+
+    @property
+    def is_exhausted(self) -> bool:
+        """True when every combination of the grids has been seen."""
+        return len(self._seen) >= math.prod(map(len, self._grids.values()))
+
+    def sample(self, first: Mapping[str, Any]) -> dict[str, Any]:
+        """Return unseen values, of which there must be some; ``first`` counts where none have been seen."""
+        for attempt in range(_ATTEMPTS):
+            seed = derive_seed(self._config.seed, f"{self._purpose}/{attempt}", self.opened) % 2**32
+            self._view.sampler = optuna.samplers.TPESampler(
+                seed=seed,
+                multivariate=True,
+                n_startup_trials=self._config.startup_trials,
+            )
+            if not self._seen:
+                self._view.enqueue_trial(
+                    {n: self._grids[n].index(v) if self._is_ordered(n) else v for n, v in first.items()}
+                )
+            trial = self._view.ask(self._sampled)
+            self._view.tell(trial, state=TrialState.FAIL)  # it is learnt from when its gain is known
+            values = {n: self._grids[n][v] if self._is_ordered(n) else v for n, v in trial.params.items()}
+            if _key(values) not in self._seen:
+                return values
+        rng = generator(self._config.seed, f"{self._purpose}/unseen", self.opened)
+        unseen = [
+            values
+            for combination in itertools.product(*self._grids.values())
+            if _key(values := dict(zip(self._grids, combination, strict=True))) not in self._seen
+        ]
+        return unseen[int(rng.integers(len(unseen)))]
+
+    def _is_ordered(self, name: str) -> bool:
+        return isinstance(self._sampled[name], IntDistribution)
+
+
+def _storage(path: Path) -> optuna.storages.RDBStorage:
+    """Open Optuna's SQLite file without waiting for the disk: the ledger can always rebuild it."""
+
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(path, check_same_thread=False)
+        connection.execute("PRAGMA synchronous=OFF")
+        return connection
+
+    return optuna.storages.RDBStorage(f"sqlite:///{path}", engine_kwargs={"creator": connect})
+
+
+def _key(params: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(params[name] for name in sorted(params))
+
+
+def _sampled_distribution(values: Sequence[Any]) -> BaseDistribution:
+    """Return what the sampler sees: the place on a grid of numbers, so that it knows their order."""
+    if all(isinstance(value, (int, float)) for value in values):
+        return IntDistribution(0, len(values) - 1)
+    return CategoricalDistribution(tuple(values))

@@ -1,0 +1,99 @@
+"""What is searched and raced on its own: one arm at one imbalance ratio.
+
+Trials of different ratios are never compared, because gains at a severe ratio are larger whatever the settings.
+Nor are those of different arms: each arm is to show its best at a budget that is stated, so no arm may push
+another out of a race.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from study.config.arms import defining_settings
+from study.config.study import SAME, StudyConfig
+from trainables.settings import TrialSettings
+
+TrackKey = tuple[str, float | str]
+
+
+@dataclass(frozen=True)
+class Track:
+    """One arm at one imbalance ratio.
+
+    Attributes
+    ----------
+    arm, imbalance_ratio
+        What it is about.
+    phase
+        Phase of its trials in the ledger.
+    space
+        Searched setting to its grid.
+    trials
+        Configurations that are proposed for it.
+    """
+
+    arm: str
+    imbalance_ratio: float | str
+    phase: str
+    space: Mapping[str, tuple[Any, ...]]
+    trials: int
+
+    @property
+    def key(self) -> TrackKey:
+        """What the records of its trials have in common."""
+        return self.arm, self.imbalance_ratio
+
+
+def tracks_of(config: StudyConfig) -> tuple[Track, ...]:
+    """Return the tracks of a study: pre-finetuning at every ratio, then every tuned control at every ratio."""
+    share, left = divmod(config.trials, len(config.imbalance_ratios))
+    tracks = []
+    for arm in ("prefinetune", *config.tuned_arms()):
+        for place, ratio in enumerate(config.imbalance_ratios):
+            trials = share + (place < left)
+            if arm == "prefinetune":
+                tracks.append(Track(arm, ratio, "search", config.space, trials))
+                continue
+            wanted = trials if config.arm_trials == SAME else int(config.arm_trials or 0)
+            tracks.append(Track(arm, ratio, "control_search", config.arm_spaces[arm], wanted))
+    return tuple(tracks)
+
+
+def over_reference(arm: str, reference: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an arm's configuration at the settings of the reference vanilla."""
+    return {**reference, **defining_settings(arm, reference), "arm": arm}
+
+
+def trial_settings(
+    config: StudyConfig, track: Track, reference: Mapping[str, Any], values: Mapping[str, Any]
+) -> TrialSettings:
+    """Return the configuration that proposed values make.
+
+    Parameters
+    ----------
+    config, track
+        The study, and whose proposal it is.
+    reference
+        Configuration of the ratio's reference vanilla. A control takes from it what its own space leaves out;
+        pre-finetuning takes nothing.
+    values
+        Searched setting to its value.
+    """
+    if track.arm == "prefinetune":
+        base: dict[str, Any] = {**config.fixed, "arm": track.arm, "imbalance_ratio": track.imbalance_ratio}
+    else:
+        base = over_reference(track.arm, reference)
+        for stage in ("stage1", "stage2"):
+            if f"{stage}_epochs" in values:  # steps that were taken over would replace the searched epochs
+                base[f"{stage}_steps"] = None
+    return TrialSettings.from_config({**base, **values})
+
+
+def first_values(config: StudyConfig, track: Track, reference: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the first trial of a track has on its grid: the study's choice, or what is not searched else."""
+    if track.arm == "prefinetune":
+        return dict(config.first)
+    base = trial_settings(config, track, reference, {}).to_config()
+    return {name: base[name] for name, grid in track.space.items() if base[name] in grid}

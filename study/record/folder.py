@@ -1,0 +1,151 @@
+"""The study's folder: what lies where, who may write, and whether a launch continues what is there."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trainables.errors import StudyStopped
+
+DEFAULT_STORAGE = "results"
+STORAGE_VARIABLE = "STUDY_STORAGE"
+
+
+def default_storage() -> str:
+    """Return the storage folder where none is given: ``$STUDY_STORAGE``, else ``results``."""
+    return os.environ.get(STORAGE_VARIABLE, DEFAULT_STORAGE)
+
+
+@dataclass(frozen=True)
+class StudyFolder:
+    """Paths of one study below a storage folder.
+
+    Attributes
+    ----------
+    storage
+        Folder shared by all studies: caches and the MLflow store.
+    name
+        The study.
+    """
+
+    storage: Path
+    name: str
+
+    @property
+    def root(self) -> Path:
+        """The study's own folder."""
+        return self.storage / self.name
+
+    @property
+    def ledger(self) -> Path:
+        """Append-only record of everything that was run."""
+        return self.root / "ledger.jsonl"
+
+    @property
+    def facts(self) -> Path:
+        """What the study is: configuration, corpus, versions."""
+        return self.root / "study.json"
+
+    @property
+    def optuna(self) -> Path:
+        """Optuna's SQLite storage."""
+        return self.root / "optuna.db"
+
+    @property
+    def ray(self) -> Path:
+        """Ray's own files; nothing there is needed to resume."""
+        return self.root / "ray"
+
+    @property
+    def cache(self) -> Path:
+        """Content-addressed augmentations and stage-1 weights, shared by all studies."""
+        return self.storage / "cache"
+
+    def read_facts(self) -> dict[str, Any] | None:
+        """Return what ``study.json`` says, or None where there is none."""
+        if not self.facts.exists():
+            return None
+        facts: dict[str, Any] = json.loads(self.facts.read_text(encoding="utf-8"))
+        return facts
+
+    def write_facts(self, facts: Mapping[str, Any]) -> None:
+        """Write ``study.json`` in one step."""
+        write_atomically(self.facts, json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the study for one driver; the system lets go of it however the driver ends.
+
+        Raises
+        ------
+        StudyStopped
+            Another driver holds it.
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        with (self.root / "lock").open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                raise StudyStopped(
+                    f"Another launch of {self.name!r} is running on {self.storage} (process {file.read().strip()}). "
+                    "Wait for it or end it, or give another --storage."
+                ) from None
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+            yield
+
+    def set_aside(self) -> Path | None:
+        """Move an existing study out of the way, for ``--fresh``; nothing is deleted."""
+        if not self.facts.exists() and not self.ledger.exists():
+            return None
+        target = self.storage / f"{self.name}.until-{time.strftime('%Y%m%d-%H%M%S')}"
+        self.root.rename(target)
+        return target
+
+
+def storage_faults(storage: str) -> list[str]:
+    """Return why a storage folder cannot be used; creates it where it is missing."""
+    if "://" in storage:
+        return [
+            f"--storage {storage}: an address was given, a folder was expected. On a cluster give a folder that "
+            "every node sees, such as a network mount."
+        ]
+    path = Path(storage)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        return [
+            f"--storage {storage}: the folder cannot be written ({error.strerror}). Give a folder that can be, "
+            f"or set {STORAGE_VARIABLE}."
+        ]
+    return []
+
+
+def study_id(folder: StudyFolder) -> str:
+    """Return the identity that a resumed study keeps; a new one where there is none."""
+    facts = folder.read_facts()
+    return str(facts["study_id"]) if facts is not None else uuid.uuid4().hex
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file so that a reader sees the old content or the new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.writing-{os.getpid()}")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,257 @@
+"""Ray: join the cluster that is there, or start one on this machine; what a trial gets of it."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import ray
+import torch
+
+from study.config.encoders import gpu_encoder
+from study.config.study import StudyConfig
+from trainables.errors import ConfigurationError
+from trainables.model.encoder import resolve_precision
+from trainables.model.memory_estimate import shape_of, trial_bytes, trials_per_gpu
+from trainables.settings import EncoderSettings, TrialSettings
+
+# Written by `ray start` (and so by `ray up`), not by a driver that starts Ray for itself.
+_CLUSTER_FILE = Path("/tmp/ray/ray_current_cluster")
+_QUIET = {
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_TRAIN_V2_ENABLED": "1",
+    "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_DEDUP_LOGS": "1",
+    # The ledger is the record of a study; Tune need not write a second and a third one.
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "86400",
+    "TUNE_WARN_THRESHOLD_S": "5",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+
+
+@dataclass(frozen=True)
+class TrialResources:
+    """What one trial gets, and how many trials run at a time.
+
+    Attributes
+    ----------
+    workers
+        Data-parallel workers of a trial; 1 trains in the trial's own process.
+    cpus, gpus
+        Of one worker.
+    concurrency
+        Trials at a time.
+    sharing
+        A sentence that says how trials share GPUs, or wait for them, where the study leaves it open.
+    """
+
+    workers: int
+    cpus: float
+    gpus: float
+    concurrency: int
+    sharing: str = ""
+
+    def of_trial_process(self) -> dict[str, float]:
+        """Return the resources of the Tune trial itself.
+
+        With a worker group it only waits. Tune refuses a trial without any resource, and a share of a CPU would
+        keep the last worker of a machine from fitting, so it holds a little memory.
+        """
+        if self.workers > 1:
+            return {"memory": 2.0**20}
+        return {"CPU": self.cpus, **({"GPU": self.gpus} if self.gpus else {})}
+
+    def of_worker(self) -> dict[str, float]:
+        """Return the resources of one worker of a group."""
+        return {"CPU": self.cpus, **({"GPU": self.gpus} if self.gpus else {})}
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Where the study runs.
+
+    Attributes
+    ----------
+    joined
+        True where a running cluster was joined, which may grow when trials wait for it.
+    sentence
+        Says which, for people.
+    """
+
+    joined: bool
+    sentence: str
+
+
+def quieten() -> None:
+    """Set what Ray reads from the environment; before the first use of Ray."""
+    os.environ.update({name: value for name, value in _QUIET.items() if name not in os.environ})
+    logging.getLogger("ray").setLevel(logging.ERROR)
+
+
+def join_running_cluster() -> Connection | None:
+    """Join the cluster that ``RAY_ADDRESS`` names or that ``ray start`` / ``ray up`` runs here, if any.
+
+    Raises
+    ------
+    ConfigurationError
+        ``RAY_ADDRESS`` names a cluster that cannot be reached.
+    """
+    address = os.environ.get("RAY_ADDRESS")
+    if not address and not _CLUSTER_FILE.exists():
+        return None
+    try:
+        ray.init(address=address or "auto", logging_level=logging.ERROR, log_to_driver=False)
+    except ConnectionError as error:
+        if not address:
+            return None  # the file outlived its cluster
+        raise ConfigurationError(
+            f"RAY_ADDRESS is {address}, but no Ray cluster answers there ({error}). Start the cluster, or unset "
+            "RAY_ADDRESS to run on this machine."
+        ) from error
+    nodes = sum(bool(node["Alive"]) for node in ray.nodes())
+    return Connection(True, f"Joined the running Ray cluster ({nodes} nodes, {_inventory()}).")
+
+
+def start_here(config: StudyConfig) -> Connection:
+    """Start Ray on this machine."""
+    ray.init(
+        address="local",
+        # The dashboard serves the State API that Tune-over-Train needs to clean up a worker group.
+        include_dashboard=config.workers_per_trial > 1,
+        logging_level=logging.ERROR,
+        log_to_driver=False,
+    )
+    return Connection(False, f"Started Ray on this machine ({_inventory()}).")
+
+
+def has_gpus(connection: Connection | None) -> bool:
+    """Return whether there are GPUs: in the joined cluster, else on this machine."""
+    if connection is not None:
+        return bool(ray.cluster_resources().get("GPU", 0) > 0)
+    return torch.cuda.is_available()
+
+
+def trains_on_gpus(config: StudyConfig, connection: Connection | None) -> bool:
+    """Return whether a study's trials train on GPUs: as it says, or where it does not say, if there may be any.
+
+    On a joined cluster that does not hang on the GPU nodes of this moment: trials wait for those that come.
+    """
+    if config.gpus_per_trial is not None:
+        return config.gpus_per_trial > 0
+    return (connection is not None and connection.joined) or torch.cuda.is_available()
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """What decides how many trials share a GPU.
+
+    Attributes
+    ----------
+    memory
+        Its bytes.
+    precision
+        What trials compute in on it.
+    """
+
+    memory: int
+    precision: torch.dtype
+
+
+def gpu_share(config: StudyConfig, gpu: Gpu, cpus_per_gpu: float) -> tuple[float, str]:
+    """Return the share of a GPU that one trial gets by its memory, and a sentence that says so.
+
+    Parameters
+    ----------
+    config
+        The study; the greatest batch of any of its arms and its greatest length decide.
+    gpu
+        A GPU.
+    cpus_per_gpu
+        CPUs beside each GPU: trials that have no CPU would only wait.
+    """
+    spaces = (config.space, config.reference_space, *config.arm_spaces.values())
+    searched = [size for space in spaces for size in space.get("batch_size", ())]
+    tokens = max(config.fixed.get("batch_size", TrialSettings.batch_size), *searched, 1) * config.max_length
+    needed = trial_bytes(shape_of(gpu_encoder(config)), tokens, gpu.precision)
+    by_memory = trials_per_gpu(gpu.memory, needed)
+    n = max(1, min(by_memory, math.floor(cpus_per_gpu / config.cpus_per_trial + 1e-9)))
+    sentence = (
+        f"{n} trial(s) share a GPU of {gpu.memory / 1e9:.1f} GB: one takes about {needed / 1e9:.1f} GB with "
+        f"{tokens:,} tokens a step, so that {by_memory} fit, and there are {cpus_per_gpu:g} CPUs a GPU."
+    )
+    return math.floor(10_000 / n) / 10_000, sentence  # Ray counts in ten-thousandths
+
+
+def _gpu(config: StudyConfig) -> Gpu:
+    """Return a GPU: of this machine, else of any node of the cluster, whose GPUs are taken for alike."""
+    encoder = gpu_encoder(config)
+    if torch.cuda.is_available():
+        return _own_gpu(encoder)
+    ask = ray.remote(num_cpus=0, num_gpus=0.01)(_own_gpu)
+    found: Gpu = ray.get(ask.remote(encoder))
+    return found
+
+
+def _own_gpu(encoder: EncoderSettings) -> Gpu:
+    return Gpu(int(torch.cuda.get_device_properties(0).total_memory), resolve_precision(encoder))
+
+
+def _gpus_of_a_worker(
+    config: StudyConfig, total: dict[str, float], connection: Connection
+) -> tuple[float, str]:
+    """Return the GPUs of one worker, and how that came about where the study leaves it open."""
+    if config.gpus_per_trial is not None:
+        return config.gpus_per_trial, ""
+    gpus = total.get("GPU", 0)
+    if not gpus and connection.joined:
+        return 1.0, (
+            "The cluster has no GPU at this moment: every worker waits for one whole GPU, until the cluster starts "
+            "GPU nodes. Launched again once there is one, trials share it by its memory; --set gpus_per_trial=0 "
+            "trains on CPUs."
+        )
+    if not gpus:
+        return 0.0, ""
+    if config.workers_per_trial > 1:
+        return 1.0, ""
+    return gpu_share(config, _gpu(config), total.get("CPU", 0) / gpus)
+
+
+def _inventory() -> str:
+    resources = ray.cluster_resources()
+    gpus = resources.get("GPU", 0)
+    return f"{resources.get('CPU', 0):g} CPUs" + (f", {gpus:g} GPUs" if gpus else "")
+
+
+def trial_resources(config: StudyConfig, connection: Connection) -> TrialResources:
+    """Return what a trial gets of the connected cluster.
+
+    A joined cluster may grow, so there a given ``concurrency`` is not cut down to what fits at this moment.
+
+    Raises
+    ------
+    ConfigurationError
+        Not even one trial fits on this machine.
+    """
+    total = ray.cluster_resources()
+    workers = config.workers_per_trial
+    gpus, sharing = _gpus_of_a_worker(config, total, connection)
+    fits = [total.get("CPU", 0) / (config.cpus_per_trial * workers)]
+    if gpus:
+        fits.append(total.get("GPU", 0) / (gpus * workers))
+    most = math.floor(min(fits) + 1e-9)
+    if most < 1 and not connection.joined:
+        raise ConfigurationError(
+            f"A trial needs {workers} x ({config.cpus_per_trial:g} CPUs, {gpus:g} GPUs), but "
+            f"there are {_inventory()}. Lower cpus_per_trial, gpus_per_trial or workers_per_trial."
+        )
+    if config.concurrency is None:
+        concurrency = max(1, most)
+    else:
+        concurrency = config.concurrency if connection.joined else min(config.concurrency, most)
+    return TrialResources(workers, config.cpus_per_trial, gpus, concurrency, sharing)

@@ -1,0 +1,216 @@
+"""Before anything is spent: every fault at once, then the plan with what it will cost."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from study.config.arms import CONTROLS
+from study.config.study import StudyConfig
+from study.plan.tracks import tracks_of
+from study.run.cache_size import cache_sentence
+from study.run.cluster import TrialResources
+from study.run.paraphrase_cost import paraphrase_sentence
+from trainables.errors import ConfigurationError
+from trainables.model.encoder import build_classifier, resolve_precision
+from trainables.model.forward import predict
+from trainables.model.memory_estimate import shape_of
+from trainables.prepared import PreparedCorpus, RunSettings
+from trainables.replicate import draw_rows
+from trainables.settings import HEAD_ARMS, NATURAL, POSTHOC_ARM, TWO_STAGE_ARMS, TrialSettings
+from trainables.training.stage import train_stage
+
+T = TypeVar("T")
+MINIMUM_VERSIONS = {"ray": (2, 60), "optuna": (5, 0), "mlflow": (3, 17), "transformers": (5, 0)}
+_TIMED_STEPS = 6
+LONG_ARMS = (*TWO_STAGE_ARMS, "augment_single_stage")
+# What racing leaves of the replicates of a search in which no trial is better than another.
+_SHARE_NOT_RACED_OUT = 0.7
+
+
+def version_faults() -> list[str]:
+    """Return which of the libraries are older than what this project was built on."""
+    faults = []
+    for name, least in MINIMUM_VERSIONS.items():
+        found = importlib.metadata.version(name)
+        if tuple(int(part) for part in found.split(".")[:2]) < least:
+            faults.append(
+                f"{name} {found} is installed, {'.'.join(map(str, least))} or newer was expected: run `make setup`."
+            )
+    return faults
+
+
+def collect(faults: list[str], make: Callable[[], T]) -> T | None:
+    """Return what ``make`` makes; where it cannot, add its faults to the list instead."""
+    try:
+        return make()
+    except ConfigurationError as error:
+        faults.extend(error.faults)
+        return None
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a study will cost.
+
+    Attributes
+    ----------
+    replicates
+        Replicates that are trained, over all phases.
+    rows
+        Rows that are trained on, over all epochs.
+    seconds
+        Wall-clock on the connected resources, from steps timed a moment ago on this machine.
+    """
+
+    replicates: int
+    rows: int
+    seconds: float
+
+
+def estimate_cost(
+    config: StudyConfig, prepared: PreparedCorpus, run: RunSettings, resources: TrialResources
+) -> Estimate:
+    """Time a few steps and count what the study trains and scores."""
+    drawn = {ratio: len(draw_rows(prepared, run, ratio, 0)) for ratio in config.imbalance_ratios}
+    rows = replicates = 0.0
+    grid = math.prod(len(values) for values in config.reference_space.values())
+    vanilla_epochs = _mid(config, "stage2_epochs", config.reference_space)
+    tuned = config.reference_tuning_replicates if grid > 1 else 0
+    for ratio, n_rows in drawn.items():
+        vanilla = tuned * (grid - 1) + config.replicates
+        balanced = _stage1_rows(prepared, run, ratio, n_rows)
+        stage1 = balanced * _mid(config, "copies", config.space) * _mid(config, "stage1_epochs", config.space)
+        both = stage1 + n_rows * _mid(config, "stage2_epochs", config.space)
+        searched = config.trials / len(drawn) * max(1.0, config.replicates * _SHARE_NOT_RACED_OUT)
+        replicates += vanilla + searched + config.replicates
+        rows += vanilla * n_rows * vanilla_epochs + (searched + config.replicates) * both
+        for arm, runs in _control_replicates(config, ratio).items():
+            space = config.arm_spaces[arm] if arm in config.tuned_arms() else config.reference_space
+            one_stage = balanced if arm == "oversample" else n_rows
+            length = one_stage * _mid(config, "stage2_epochs", space)
+            replicates += runs
+            # Arms with a head trained anew take vanilla's weights from the cache.
+            rows += runs * (both if arm in LONG_ARMS else 0 if arm in HEAD_ARMS else length)
+    per_row, per_scored_row = _timed(prepared, run, resources)
+    seconds = rows * per_row + replicates * len(prepared.validation_labels) * per_scored_row
+    return Estimate(round(replicates), round(rows), seconds / resources.concurrency)
+
+
+def _control_replicates(config: StudyConfig, ratio: float | str) -> dict[str, float]:
+    """Return each chosen control to the replicates that it trains at a ratio."""
+    runs = {arm: float(config.replicates) for arm in config.arms if arm in CONTROLS}
+    for track in tracks_of(config):
+        if track.phase == "control_search" and track.imbalance_ratio == ratio:
+            trials = min(track.trials, math.prod(map(len, track.space.values())))
+            runs[track.arm] = trials * max(1.0, config.replicates * _SHARE_NOT_RACED_OUT)
+    return runs
+
+
+def _mid(config: StudyConfig, name: str, space: Mapping[str, Sequence[float]]) -> float:
+    """Return the middle of what a setting may be: of its grid, else its fixed value, else its default."""
+    if name in space:
+        return float(np.mean(space[name]))
+    return float(config.fixed.get(name, getattr(TrialSettings(), name)))
+
+
+def _stage1_rows(prepared: PreparedCorpus, run: RunSettings, ratio: float | str, n_rows: int) -> int:
+    if ratio != NATURAL:
+        return run.n_max * len(prepared.classes)
+    counts = np.bincount(prepared.train_labels)
+    return int(round(counts.max() / counts.sum() * n_rows) * len(prepared.classes))
+
+
+def _timed(prepared: PreparedCorpus, run: RunSettings, resources: TrialResources) -> tuple[float, float]:
+    """Return seconds per trained row and per scored row, on the threads that a trial gets."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(max(1, int(resources.cpus)))
+    try:
+        model = build_classifier(run.encoder, len(prepared.classes), seed=0)
+        some = np.linspace(0, len(prepared.train_labels) - 1, num=min(256, len(prepared.train_labels)))
+        rows = some.astype(np.int64)
+        tokens, labels = prepared.train_tokens.select(rows), prepared.train_labels[rows]
+        precision = resolve_precision(run.encoder)
+        train = partial(train_stage, model, tokens, labels, learning_rate=1e-5, precision=precision)
+        scored = tokens.select(np.arange(min(64, len(rows))))
+        train(steps=2)  # the first steps also make what the later ones reuse
+        started = time.perf_counter()
+        rows_trained = train(steps=_TIMED_STEPS).rows
+        trained = time.perf_counter()
+        predict(model, scored, precision=precision)
+        return (trained - started) / rows_trained, (time.perf_counter() - trained) / len(scored)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def print_plan(
+    config: StudyConfig,
+    prepared: PreparedCorpus,
+    run: RunSettings,
+    resources: TrialResources,
+    estimate: Estimate,
+    console: Console,
+) -> None:
+    """Show what will be done with which rows, and what it will cost."""
+    table = Table(title="Training rows of a replicate", title_justify="left")
+    table.add_column("imbalance ratio")
+    for name in prepared.classes:
+        table.add_column(name, justify="right")
+    for ratio in config.imbalance_ratios:
+        labels = prepared.train_labels[draw_rows(prepared, run, ratio, 0)]
+        counts = np.bincount(labels, minlength=len(prepared.classes))
+        table.add_row(str(ratio), *map(str, counts))
+    console.print(table)
+    console.print(
+        f"Plan ({config.preset}): reference vanilla, then {config.trials} trials over "
+        f"{len(config.imbalance_ratios)} imbalance ratio(s), up to {config.replicates} replicates each; "
+        f"{_controls_phrase(config)}; scored on "
+        f"{len(prepared.validation_labels)} validation rows. About {estimate.replicates} replicates, "
+        f"{estimate.rows:,} training rows, {_duration(estimate.seconds)} with {resources.concurrency} trial(s) at "
+        f"a time ({resources.workers} worker(s) x {resources.cpus:g} CPUs, {resources.gpus:g} GPUs). "
+        f"{resources.sharing}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    disk = cache_sentence(config, shape_of(run.encoder).parameters, resources.concurrency)
+    console.print(disk, highlight=False, soft_wrap=True)
+    balanced = (
+        _stage1_rows(prepared, run, ratio, len(draw_rows(prepared, run, ratio, 0)))
+        for ratio in config.imbalance_ratios
+    )
+    if paid := paraphrase_sentence(config, prepared, balanced):
+        console.print(paid, highlight=False, soft_wrap=True)
+
+
+def _controls_phrase(config: StudyConfig) -> str:
+    """Say which controls run beside vanilla, and which of them are tuned."""
+    chosen = [arm for arm in config.arms if arm in CONTROLS]
+    text = f"controls: {', '.join((POSTHOC_ARM, 'vanilla_matched', *chosen))}"
+    tracks = [track for track in tracks_of(config) if track.phase == "control_search"]
+    if not tracks:
+        return text
+    sizes = {track.key: math.prod(map(len, track.space.values())) for track in tracks}
+    configurations = sum(min(track.trials, sizes[track.key]) for track in tracks)
+    text += f", the last {len(config.tuned_arms())} tuned over {configurations} trials of their own"
+    small = dict.fromkeys(track.arm for track in tracks if sizes[track.key] < track.trials)
+    if small:
+        text += f" (all that the grids hold of {', '.join(small)}: fewer than were asked for)"
+    return text
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} seconds"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} minutes"
+    return f"{seconds / 3600:.1f} hours"

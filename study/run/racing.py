@@ -1,0 +1,97 @@
+"""Racing over replicates: asynchronous successive halving, among trials of one arm at one imbalance ratio only.
+
+The fidelity is the number of replicates, never epochs: stage lengths are searched, so equal epochs would
+compare unlike things, while a trial stopped after r replicates still holds an estimate of the same gain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
+
+from study.config.study import StudyConfig
+from study.plan.tracks import TrackKey
+from study.record.gains import gains_of
+from study.record.ledger import SEARCH_PHASES, Ledger
+
+
+class RatioRacing(FIFOScheduler):  # type: ignore[misc]
+    """Send each trial of a search to the race of its arm and ratio; let every other trial run to its end.
+
+    Parameters
+    ----------
+    config
+        The study: ``replicates``, ``grace_replicates`` and ``reduction_factor`` shape every race.
+    """
+
+    def __init__(self, config: StudyConfig) -> None:
+        super().__init__()
+        self._config = config
+        self._races: dict[TrackKey, AsyncHyperBandScheduler] = {}
+
+    def set_search_properties(self, metric: str | None, mode: str | None, **spec: Any) -> bool:
+        """Accept Tune's call; each race has its own metric and mode."""
+        return True
+
+    def replay(self, ledger: Ledger, objective: str) -> None:
+        """Put the finished search trials of earlier launches on the rungs of their races."""
+        for record in ledger.of_phase(*SEARCH_PHASES):
+            if record.state == "running":
+                continue
+            racer = SimpleNamespace(trial_id=record.trial_id)
+            race = self._race_of((record.arm, record.imbalance_ratio))
+            race.on_trial_add(None, racer)
+            for result in _running_means(list(gains_of(ledger, record, objective).values())):
+                race.on_trial_result(None, racer, result)
+
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        """Enter a search trial into its race."""
+        race = self._race(trial)
+        if race is not None:
+            race.on_trial_add(tune_controller, _racer(trial))
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """Decide whether a search trial goes on after a replicate."""
+        race = self._race(trial)
+        if race is None or result["failure"] is not None:
+            return str(TrialScheduler.CONTINUE)
+        return str(race.on_trial_result(tune_controller, _racer(trial), result))
+
+    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
+        """Leave the rungs as they are: every result was raced when it came."""
+
+    def on_trial_remove(self, tune_controller: Any, trial: Any) -> None:
+        """Leave the rungs as they are."""
+
+    def _race(self, trial: Any) -> AsyncHyperBandScheduler | None:
+        if trial.config["phase"] not in SEARCH_PHASES:
+            return None
+        settings = trial.config["job"].settings
+        return self._race_of((settings.arm, settings.imbalance_ratio))
+
+    def _race_of(self, key: TrackKey) -> AsyncHyperBandScheduler:
+        if key not in self._races:
+            self._races[key] = AsyncHyperBandScheduler(
+                time_attr="replicates",
+                metric="objective",
+                mode="max",
+                max_t=self._config.replicates,
+                grace_period=self._config.grace_replicates,
+                reduction_factor=self._config.reduction_factor,
+            )
+        return self._races[key]
+
+
+def _racer(trial: Any) -> SimpleNamespace:
+    """Return a trial under its name in the ledger: where its process was lost, Tune's next trial goes on with it."""
+    return SimpleNamespace(trial_id=trial.config["trial_id"])
+
+
+def _running_means(gains: Sequence[float]) -> list[dict[str, Any]]:
+    return [
+        {"replicates": n, "objective": sum(gains[:n]) / n, "training_iteration": n}
+        for n in range(1, len(gains) + 1)
+    ]

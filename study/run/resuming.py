@@ -1,0 +1,40 @@
+"""Whether a launch may continue the study that lies in its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from study.config.study import StudyConfig
+from study.record.folder import StudyFolder
+
+
+def resume_faults(
+    folder: StudyFolder, config: StudyConfig, corpus_digest: str, numerics: Mapping[str, str]
+) -> list[str]:
+    """Return in what an existing study differs from the one that is asked for now."""
+    known = folder.read_facts()
+    if known is None:
+        return []
+    before, now = known["config"], config.identity()
+    differences = [
+        f"{name} was {before[name]!r} and is now {now.get(name)!r}"
+        for name in sorted(before)
+        if before[name] != now.get(name)
+    ]
+    if unknown := sorted(now.keys() - before.keys()):
+        differences.append(f"it was made by a version that did not know {', '.join(unknown)}")
+    differences += [
+        f"the {name.replace('_', ' ')} was {known['numerics'].get(name, 'an older one')} and is now {value}"
+        for name, value in numerics.items()
+        if known["numerics"].get(name) != value
+    ]
+    if known["corpus"]["digest"] != corpus_digest:
+        differences.append(
+            f"the corpus was {known['corpus']['digest']} ({known['corpus']['source']}) and is now {corpus_digest}"
+        )
+    if not differences:
+        return []
+    return [
+        f"{folder.root} holds a study {folder.name!r} with another configuration: {'; '.join(differences)}. "
+        "Give --fresh to set that study aside and start over, or another --storage."
+    ]

@@ -1,0 +1,344 @@
+"""Run a plan with Ray Tune: one Tuner, warm reused trial processes, jobs as they become due.
+
+All phases go through one Tune run, so that a process that has imported torch and holds the encoder serves the
+reference vanilla, the search and the controls alike.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import tune
+from ray.tune.search import Searcher
+
+from study.config.study import StudyConfig
+from study.plan.plan import Job, Plan
+from study.run.cluster import TrialResources
+from study.run.racing import RatioRacing
+from trainables.errors import ConfigurationError, StudyStopped, TrialFailed
+from trainables.prepared import PreparedCorpus, RunSettings
+from trainables.worker import TrialJob, report_of_failure, run_in_process, run_in_worker_group
+
+
+@contextmanager
+def stopped_by_the_folder(plan: Plan) -> Iterator[None]:
+    """Stop the study where its folder cannot be written: Tune would blame the trial, or end with a traceback."""
+    try:
+        yield
+    except OSError as fault:
+        plan.stopped = StudyStopped(
+            f"The study's folder {plan.ledger.path.parent} cannot be written: {fault}. Nothing that was recorded is "
+            "lost: make room or mend the folder, and give the same command again."
+        )
+
+
+class PlanSearcher(Searcher):  # type: ignore[misc]
+    """Tune's view of a plan: asks it for jobs and tells it their ends."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(metric="objective", mode="max")
+        self._plan = plan
+        self.jobs: dict[str, Job] = {}
+        self.failures: dict[str, TrialFailed] = {}
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """Return the next job as a Tune configuration, None to wait, or that all is done."""
+        job = None
+        with stopped_by_the_folder(self._plan):
+            job = self._plan.next_job()
+        if job is None:
+            return str(Searcher.FINISHED) if self._plan.finished else None
+        self.jobs[trial_id] = job
+        config = self._plan.config
+        return {
+            "phase": job.phase,
+            "trial_id": job.trial_id,
+            "job": TrialJob(
+                settings=job.settings,
+                replicates=job.replicates,
+                objective=config.objective,
+                reference=job.reference,
+                known=job.known,
+                threads=max(1, int(config.cpus_per_trial)),
+            ),
+        }
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Tell the plan that a job ended; Tune's own errors come through :class:`PlanCallback`."""
+        if error:
+            return
+        with stopped_by_the_folder(self._plan):
+            self._plan.on_end(self.jobs.pop(trial_id), self.failures.pop(trial_id, None))
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Do nothing: Tune leaves out the last result here, :class:`PlanCallback` gets every one."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return nothing: Tune pickles what it is given, but the ledger is the state."""
+        return {}
+
+    def save(self, checkpoint_path: str) -> None:
+        """Do nothing: the ledger is the state."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Do nothing: the ledger is the state."""
+
+
+class WarmRacing(RatioRacing):
+    """The races of a study, which also see to it that Tune keeps idle processes warm.
+
+    By itself Tune keeps one idle process at most, so that where a phase ends every other slot would lose its
+    process, which takes 5-8 s to come back. A scheduler is what Tune shows its controller to; where a later Tune
+    has no such cache, its processes are merely started anew.
+
+    Parameters
+    ----------
+    config
+        The study.
+    processes
+        Idle processes to keep: as many as trials may run at a time.
+    """
+
+    def __init__(self, config: StudyConfig, processes: int) -> None:
+        super().__init__(config)
+        self._processes = processes
+        self._told = False
+
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        """Raise the bound of Tune's cache of idle processes at the first trial."""
+        cache = getattr(getattr(tune_controller, "_tune_controller", None), "_actor_cache", None)
+        if cache is not None and not self._told:
+            cache.increase_max(trial.placement_group_factory, self._processes)
+            self._told = True
+        super().on_trial_add(tune_controller, trial)
+
+
+class PlanCallback(tune.Callback):  # type: ignore[misc]
+    """Carry every result, and every error of a trial's process, to the plan."""
+
+    def __init__(self, plan: Plan, searcher: PlanSearcher, tick: Callable[[], None]) -> None:
+        self._plan = plan
+        self._searcher = searcher
+        self._tick = tick
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return nothing, as the searcher does."""
+        return {}
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """Let the progress view move on."""
+        self._tick()
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Record a finished replicate, or a failure that the trial reported itself."""
+        with stopped_by_the_folder(self._plan):
+            if result["outcome"] is not None:
+                self._plan.on_outcome(self._searcher.jobs[trial.trial_id], result["outcome"])
+            if result["failure"] is not None:
+                self._searcher.failures[trial.trial_id] = self._failure(trial, result)
+
+    def _failure(self, trial: Any, result: dict[str, Any]) -> TrialFailed:
+        """Keep the whole traceback, if there is one, beside the ledger, and name the file in the message."""
+        message, can_pass = str(result["failure"]), bool(result["can_pass"])
+        if "traceback" not in result:
+            return TrialFailed(message, can_pass=can_pass)
+        path = (
+            self._plan.ledger.path.parent / "failures" / f"{self._searcher.jobs[trial.trial_id].trial_id}.txt"
+        )
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(result["traceback"], encoding="utf-8")
+        return TrialFailed(f"{message} (traceback: {path})", can_pass=can_pass)
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Hand a job whose process died (a lost node, no memory left) back to the plan."""
+        error = trial.get_error()
+        last_line = str(error).strip().splitlines()[-1] if error is not None else "no message"
+        self._searcher.failures.pop(trial.trial_id, None)
+        with stopped_by_the_folder(self._plan):
+            self._plan.on_lost(self._searcher.jobs.pop(trial.trial_id), last_line)
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How a plan's trials are run.
+
+    Attributes
+    ----------
+    resources
+        Of one trial, and how many run at a time.
+    work_dir
+        Folder for Ray's own files.
+    run
+        What all trials have in common.
+    """
+
+    resources: TrialResources
+    work_dir: Path
+    run: RunSettings
+
+
+def run_plan(
+    plan: Plan, prepared: PreparedCorpus, execution: Execution, tick: Callable[[], None] = lambda: None
+) -> None:
+    """Run all that a plan owes.
+
+    Raises
+    ------
+    StudyStopped
+        The plan stopped.
+    KeyboardInterrupt
+        Ctrl-C; the ledger holds what was done, so that the same command goes on.
+    """
+    resources = execution.resources
+    trainable: Callable[..., None]
+    if resources.workers == 1:
+        trainable = tune.with_parameters(
+            partial(trial_in_process, run=execution.run, storage=str(execution.work_dir)), prepared=prepared
+        )
+    else:
+        trainable = partial(
+            _trial_in_worker_group,
+            prepared_reference=ray.put(prepared),
+            execution=execution,
+        )
+    run_trials(plan, trainable, resources, execution.work_dir, tick)
+    if plan.stopped is not None:
+        raise plan.stopped
+    if not plan.complete:  # Tune takes Ctrl-C for itself and returns
+        raise KeyboardInterrupt
+
+
+def run_trials(
+    plan: Plan,
+    trainable: Callable[..., None],
+    resources: TrialResources,
+    work_dir: Path,
+    tick: Callable[[], None] = lambda: None,
+    *,
+    reuse_processes: bool = True,
+) -> None:
+    """Hand the plan's jobs to Tune until none is left.
+
+    Parameters
+    ----------
+    plan
+        What is to be done.
+    trainable
+        A Tune function that runs one job.
+    resources
+        Of one trial.
+    work_dir
+        Folder for Ray's own files.
+    tick
+        Called after each of Tune's steps.
+    reuse_processes
+        Whether trials with one worker share warm processes; :mod:`benchmarks.study` measures what that saves.
+    """
+    searcher = PlanSearcher(plan)
+    reuse = reuse_processes and resources.workers == 1
+    racing = WarmRacing(plan.config, resources.concurrency if reuse else 0)
+    racing.replay(plan.ledger, plan.config.objective)
+    tuner = tune.Tuner(
+        tune.with_resources(trainable, resources.of_trial_process()),
+        tune_config=tune.TuneConfig(
+            search_alg=searcher,
+            scheduler=racing,
+            num_samples=-1,
+            reuse_actors=reuse,
+            max_concurrent_trials=resources.concurrency,
+            trial_name_creator=_name,
+            trial_dirname_creator=_name,
+        ),
+        run_config=tune.RunConfig(
+            name="tune",
+            storage_path=str(work_dir),
+            verbose=0,
+            callbacks=[PlanCallback(plan, searcher, tick)],
+        ),
+    )
+    tuner.fit()
+
+
+def _name(trial: Any) -> str:
+    return f"{trial.config['phase']}-{trial.trial_id}"
+
+
+def trial_in_process(
+    config: dict[str, Any], *, prepared: PreparedCorpus, run: RunSettings, storage: str
+) -> None:
+    """Run one job in this process: the Tune function of trials with one worker."""
+    job = config["job"]
+    try:
+        run_in_process(job, prepared, run, tune.report, storage)
+    except Exception as error:
+        _report_failure(error)
+
+
+def _trial_in_worker_group(config: dict[str, Any], *, prepared_reference: Any, execution: Execution) -> None:
+    from ray.tune.integration.ray_train import TuneReportCallback
+
+    resources = execution.resources
+    try:
+        run_in_worker_group(
+            config["job"],
+            prepared_reference,
+            execution.run,
+            resources.workers,
+            resources.of_worker(),
+            resources.gpus > 0,
+            str(execution.work_dir),
+            f"train-{tune.get_context().get_trial_id()}",
+            [TuneReportCallback()],
+        )
+    except Exception as error:
+        _report_failure(error)
+
+
+def can_pass(error: Exception) -> bool:
+    """Return whether a later launch may fare better.
+
+    That is so of what the system refuses (a full disk, a server that is away), what the user can set right, and
+    workers that were lost.
+    """
+    from ray.train import TrainingFailedError, WorkerGroupError
+
+    if isinstance(error, TrialFailed):
+        return error.can_pass
+    if isinstance(error, WorkerGroupError):
+        # Ray wraps what a worker raised itself; a lost worker has an exception of Ray's own.
+        raised = [getattr(fault, "_base_exc", None) for fault in error.worker_failures.values()]
+        return all(fault is None or can_pass(fault) for fault in raised)
+    return isinstance(error, (OSError, ConfigurationError, TrainingFailedError))
+
+
+def _report_failure(error: Exception) -> None:
+    """Report instead of raising: a trial that raises takes its warm process with it, and would be retried.
+
+    A trial that failed on a group of workers keeps its own words.
+    """
+    first_line = next(iter(str(error).strip().splitlines()), "")
+    message = str(error) if isinstance(error, TrialFailed) else f"{type(error).__name__}: {first_line}"
+    failure = TrialFailed(message, can_pass=can_pass(error))
+    trace = "".join(traceback.format_exception(error))
+    tune.report({**report_of_failure(failure), "traceback": trace})
+
+
+def default_config_faults(config: StudyConfig) -> list[str]:
+    """Return what speaks against running this configuration with Ray as given."""
+    if config.workers_per_trial > 1 and (config.gpus_per_trial or 0) % 1:
+        return [
+            f"gpus_per_trial is {config.gpus_per_trial} with {config.workers_per_trial} workers per trial: "
+            "every worker needs whole GPUs. Give a whole number, or one worker."
+        ]
+    return []

@@ -1,0 +1,158 @@
+"""How a study presents itself in MLflow's own pages: notes, tags, corpus, and the view sorted by gain."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from study.tracking.projection import gain_name
+
+SHOWN_PARAMS = ("operator", "strength", "stage1_epochs", "stage1_learning_rate", "stage2_learning_rate")
+SHOWN_TAGS = ("imbalance_ratio", "phase", "replicates", "state")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """What the parent run says of a study.
+
+    Attributes
+    ----------
+    study, study_id
+        Name of the experiment, and the identity that a resumed launch keeps and a fresh one does not.
+    preset, encoder, objective
+        From the study's configuration.
+    corpus
+        ``source``, ``digest``, ``rows``, ``groups``, ``classes`` (name to rows) and ``is_sample``.
+    versions
+        Package to version.
+    git_commit
+        Of this project; None outside a repository.
+    artifacts
+        Folder of the experiment's artifacts; None leaves the choice to the MLflow server.
+    """
+
+    study: str
+    study_id: str
+    preset: str
+    encoder: str
+    objective: str
+    corpus: Mapping[str, Any]
+    versions: Mapping[str, str] = field(default_factory=dict)
+    git_commit: str | None = None
+    artifacts: Path | None = None
+
+
+def view_key(objective: str) -> str:
+    """Return the key under which the experiment keeps the view of runs sorted by gain."""
+    return "by-" + gain_name(objective).replace("/", "-").replace("_", "-")
+
+
+def experiment_tags(objective: str) -> dict[str, str]:
+    """Return the tags of an experiment: kind (opens on the runs table), note, saved view.
+
+    The saved view is in the form that MLflow 3.17's pages write themselves; a server that does not know it
+    shows its default columns.
+    """
+    return {
+        "mlflow.experimentKind": "custom_model_development",
+        "mlflow.note.content": _reading_note(objective),
+        f"mlflow.sharedViewState.{view_key(objective)}": _saved_view(objective),
+    }
+
+
+def shared_tags(launch: Launch) -> dict[str, str]:
+    """Return the tags that the parent run and every trial carry."""
+    tags = {
+        "study_id": launch.study_id,
+        "corpus_digest": str(launch.corpus["digest"]),
+        "mlflow.source.name": f"study.launch {launch.study}",
+        "mlflow.source.type": "LOCAL",
+    }
+    if launch.git_commit is not None:
+        tags |= {"git_commit": launch.git_commit, "mlflow.source.git.commit": launch.git_commit}
+    if launch.corpus["is_sample"]:
+        tags |= {"sample_corpus": "true", "mlflow.note.content": sample_note()}
+    return tags
+
+
+def parent_tags(launch: Launch) -> dict[str, str]:
+    """Return the tags of the parent run; its note tells how to read the trials."""
+    warning = f"**{sample_note()}**\n\n" if launch.corpus["is_sample"] else ""
+    return {
+        **shared_tags(launch),
+        "phase": "launch",
+        "study": launch.study,
+        "preset": launch.preset,
+        "encoder": launch.encoder,
+        "mlflow.note.content": warning + _reading_note(launch.objective),
+        **{f"version.{package}": version for package, version in launch.versions.items()},
+    }
+
+
+def corpus_facts(launch: Launch) -> dict[str, str]:
+    """Return the corpus as MLflow describes a dataset, and the context it is used in."""
+    corpus = launch.corpus
+    profile = {
+        "num_rows": corpus["rows"],
+        "num_groups": corpus["groups"],
+        "rows_per_class": corpus["classes"],
+    }
+    return {
+        "name": launch.study,
+        "digest": str(corpus["digest"])[:36],
+        "source_type": "local",
+        "source": json.dumps({"uri": corpus["source"]}),
+        "profile": json.dumps(profile, ensure_ascii=False),
+        "context": "sample corpus" if corpus["is_sample"] else "corpus",
+    }
+
+
+def sample_note() -> str:
+    """Return what has to stand beside every result on the generated sample."""
+    return (
+        "Generated sample corpus: it shows that the platform works. Its results mean nothing about FDA labels "
+        "or any other real text."
+    )
+
+
+def _reading_note(objective: str) -> str:
+    gain, low, high = gain_name(objective), gain_name(objective, "ci_low"), gain_name(objective, "ci_high")
+    return f"""How to read these runs
+
+- Sort by `{gain}`: the mean difference to the reference vanilla of the same imbalance ratio on the same \
+replicates. The vanilla run of each ratio stands at 0; what sorts above it did better.
+- `{low}` and `{high}` are its 95 % interval. An interval that holds 0 shows no difference.
+- Compare within one `imbalance_ratio`: filter with `tags.imbalance_ratio = '0.1'`.
+- `{objective}` is the mean over `replicates`; a trial that was `raced_out` has fewer of them. Single \
+replicates are under `values/`, with step = replicate.
+- The best gain of a search is chosen among many and reads too high. Judge by runs of phase `confirmation`, and \
+by the report among the artifacts of the parent run.
+"""
+
+
+def _saved_view(objective: str) -> str:
+    gain = f"metrics.`{gain_name(objective)}`"
+    bounds = [f"metrics.`{gain_name(objective, bound)}`" for bound in ("ci_low", "ci_high")]
+    columns = [
+        gain,
+        *bounds,
+        f"metrics.`{objective}`",
+        *(f"tags.`{tag}`" for tag in SHOWN_TAGS),
+        *(f"params.`{param}`" for param in SHOWN_PARAMS),
+    ]
+    state = {
+        "orderByKey": gain,
+        "orderByAsc": False,
+        "selectedColumns": columns,
+        "columnOrder": columns,
+        "columnWidths": dict.fromkeys(columns, 115) | {gain: 145},
+        "runsHiddenMode": "SHOW_ALL",
+    }
+    now = round(time.time() * 1000)
+    return json.dumps(
+        {"name": "Gain over vanilla", "createdAt": now, "updatedAt": now, "state": json.dumps(state)}
+    )

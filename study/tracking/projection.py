@@ -1,0 +1,242 @@
+"""What MLflow should show of a trial, from the ledger alone: a run's name, tags, params and metrics.
+
+An experiment is a study, a parent run its launch, a child run a trial. MLflow's tables show of every metric
+the point of the highest step, so the values of single replicates and their mean never share a name:
+
+- ``values/val/macro_f1``: one point per replicate, step = replicate. (The prefix sorts after ``test`` and
+  ``val``, so that MLflow lists results before the values behind them.)
+- ``val/macro_f1``: the mean over the replicates, step = number of replicates it spans. A running trial shows
+  its running mean, a finished one its result.
+- ``val/gain_macro_f1`` with ``val/gain_ci_low`` and ``val/gain_ci_high``: the paired gain over the reference
+  vanilla of the ratio, step = number of pairs. Vanilla's own gain is logged as 0, so that it sorts beside the
+  trials. One pair has no interval, and none is logged.
+
+Vanilla and every control are runs of the same shape as a trial of the search.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+import statistics
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from study.config.arms import settings_of
+from study.record.ledger import SEARCH_PHASES, Ledger, TrialRecord
+from study.verdict.statistics import paired_gain
+from trainables.settings import digest_of
+
+VALUES = "values/"
+LONGEST_NAME = 250
+LONGEST_PARAM = 6000
+LONGEST_TAG = 8000
+# What tells the arms' trials apart in their names, shortened; of searches and tunings the lengths and rates too.
+_IN_NAME = {"tau": "tau", "weight_power": "p", "beta": "beta", "gamma": "gamma", "smote_neighbours": "k"}
+_TUNED_IN_NAME = {"stage2_learning_rate": "lr", "stage2_epochs": "epochs", "head_learning_rate": "head lr"}
+_ESCAPED = re.compile(r"[^\w./ \-]|_(?=x)")
+
+
+@dataclass(frozen=True)
+class RunView:
+    """One trial as MLflow should show it.
+
+    Attributes
+    ----------
+    name
+        Run name, for people.
+    tags, params
+        As MLflow keeps them: text.
+    points
+        (metric, replicate) to (value, time in milliseconds since the epoch), in the order of replicates.
+    means
+        Metric to (value, number of replicates or pairs it spans).
+    state
+        State of the trial in the ledger.
+    started, finished
+        Milliseconds since the epoch; ``finished`` is None while the trial runs.
+    """
+
+    name: str
+    tags: dict[str, str]
+    params: dict[str, str]
+    points: dict[tuple[str, int], tuple[float, int]]
+    means: dict[str, tuple[float, int]]
+    state: str
+    started: int
+    finished: int | None
+
+
+def view_of(trial: TrialRecord, ledger: Ledger, objective: str) -> RunView:
+    """Return what MLflow should show of a trial.
+
+    Parameters
+    ----------
+    trial
+        The trial.
+    ledger
+        Where its reference is found.
+    objective
+        Metric whose gain is shown, e.g. ``"val/macro_f1"``; its namesake on the test split, where there is
+        one, gets a gain too.
+    """
+    settings = {name: value for name, value in trial.config.items() if name != "matched_to"}
+    tags = {
+        "trial_id": trial.trial_id,
+        "phase": trial.phase,
+        "arm": trial.arm,
+        "imbalance_ratio": str(trial.imbalance_ratio),
+        "config_digest": digest_of(settings),
+        "replicates": str(len(trial.replicates)),
+        "state": trial.state,
+    }
+    if "matched_to" in trial.config:
+        tags["matched_to"] = str(trial.config["matched_to"])
+    if trial.error:
+        tags["error"] = trial.error
+    return RunView(
+        name=run_name(trial),
+        tags={key: value[:LONGEST_TAG] for key, value in tags.items()},
+        params={
+            name: str(value)[:LONGEST_PARAM]
+            for name, value in settings.items()
+            # The others, which the configuration carries all the same, played no part in the arm.
+            if value is not None and name in settings_of(trial.arm)
+        },
+        points=_points(trial, ledger, objective),
+        means=_means(trial, ledger, objective),
+        state=trial.state,
+        started=_milliseconds(trial.started),
+        finished=None if trial.finished is None else _milliseconds(trial.finished),
+    )
+
+
+def run_name(trial: TrialRecord) -> str:
+    """Return a name that tells trials apart at a glance.
+
+    Examples
+    --------
+    >>> config = {"operator": "aeda", "strength": 0.3}
+    >>> run_name(TrialRecord("search-1", "search", "prefinetune", 0.1, config))
+    'prefinetune r=0.1 aeda 0.3 #c84d'
+    >>> run_name(TrialRecord("reference-1", "reference", "vanilla", 0.1, {}))
+    'vanilla r=0.1 (reference)'
+    >>> run_name(TrialRecord("control-1", "control", "focal", "natural", {"gamma": 2.0, "tau": 1.0}))
+    'focal natural gamma=2 (control)'
+    """
+    ratio = "natural" if isinstance(trial.imbalance_ratio, str) else f"r={trial.imbalance_ratio:g}"
+    words = [trial.arm, ratio]
+    read = {name: value for name, value in trial.config.items() if name in settings_of(trial.arm)}
+    if {"operator", "strength"} <= read.keys():
+        words += [str(read["operator"]), f"{read['strength']:g}"]
+    named = {**_IN_NAME, **(_TUNED_IN_NAME if trial.phase in ("reference_tuning", "control_search") else {})}
+    words += [f"{short}={read[name]:g}" for name, short in named.items() if name in read]
+    if trial.phase in SEARCH_PHASES:
+        words.append(f"#{digest_of(trial.config, 4)}")
+    else:
+        words.append(f"({trial.phase.removeprefix('reference_')})")
+    return " ".join(words)
+
+
+def gain_name(metric: str, suffix: str | None = None) -> str:
+    """Return the name of a gain or of a bound of its interval.
+
+    Examples
+    --------
+    >>> gain_name("val/macro_f1"), gain_name("val/macro_f1", "ci_low")
+    ('val/gain_macro_f1', 'val/gain_ci_low')
+    """
+    split, _, rest = metric.partition("/")
+    return metric_name(f"{split}/gain_{suffix or rest}")
+
+
+def metric_name(name: str) -> str:
+    """Return a name that MLflow takes for a metric.
+
+    MLflow allows letters, digits, ``_ . - /`` and spaces, and neither empty nor dotted path segments; class
+    names allow everything. Any other character becomes ``_x<hexadecimal code point>_``; where a name holds
+    ``_x`` already its underscore is escaped too, so two names never become one. Names longer
+    than MLflow's limit end in a digest of the whole.
+
+    Examples
+    --------
+    >>> metric_name("val/recall/absorption")
+    'val/recall/absorption'
+    >>> metric_name("val/f1/α (50%)")
+    'val/f1/α _x28_50_x25__x29_'
+    """
+    segments = [_ESCAPED.sub(lambda m: f"_x{ord(m.group()):X}_", segment) for segment in name.split("/")]
+    safe = "/".join(
+        segment.replace(".", "_x2E_") if segment == "." or segment.startswith("..") else segment or "_x_"
+        for segment in segments
+    )
+    if len(safe) <= LONGEST_NAME:
+        return safe
+    digest = hashlib.sha256(name.encode()).hexdigest()[:12]
+    return f"{safe[: LONGEST_NAME - 13].rstrip('/')}-{digest}"
+
+
+def _points(trial: TrialRecord, ledger: Ledger, objective: str) -> dict[tuple[str, int], tuple[float, int]]:
+    gained: dict[str, dict[int, float]] = {}
+    for metric in _gained_metrics(objective):
+        reference = _reference_values(trial, ledger, metric)
+        ours = trial.values(metric)
+        gained[gain_name(metric)] = {r: ours[r] - reference[r] for r in ours.keys() & reference.keys()}
+    points: dict[tuple[str, int], tuple[float, int]] = {}
+    worked = 0.0
+    for replicate, record in sorted(trial.replicates.items()):
+        worked += record.seconds
+        time = _milliseconds(trial.started + worked)
+        values = {metric_name(key): value for key, value in record.metrics.items()}
+        values |= {f"diagnostics/{metric_name(key)}": value for key, value in record.diagnostics.items()}
+        values |= {key: gains[replicate] for key, gains in gained.items() if replicate in gains}
+        values["seconds"] = record.seconds
+        points |= {(VALUES + key, replicate): (_storable(v), time) for key, v in values.items()}
+    return points
+
+
+def _means(trial: TrialRecord, ledger: Ledger, objective: str) -> dict[str, tuple[float, int]]:
+    if not trial.replicates:
+        return {}
+    means = {}
+    for metric in _gained_metrics(objective):
+        gain = paired_gain(trial.values(metric), _reference_values(trial, ledger, metric))
+        if gain.n:
+            means[gain_name(metric)] = (gain.mean, gain.n)
+        if gain.ci_low is not None and gain.ci_high is not None:
+            means[gain_name(metric, "ci_low")] = (gain.ci_low, gain.n)
+            means[gain_name(metric, "ci_high")] = (gain.ci_high, gain.n)
+    scored = {key for record in trial.replicates.values() for key in record.metrics}
+    for metric in sorted(scored, key=lambda key: (key not in _gained_metrics(objective), key)):
+        values = trial.values(metric).values()
+        mean = statistics.fmean(values) if all(map(math.isfinite, values)) else math.nan
+        means[metric_name(metric)] = (mean, len(values))
+    means["seconds"] = (trial.seconds, len(trial.replicates))
+    return {key: (_storable(value), n) for key, (value, n) in means.items()}
+
+
+def _gained_metrics(objective: str) -> tuple[str, str]:
+    return objective, "test/" + objective.partition("/")[2]
+
+
+def _reference_values(trial: TrialRecord, ledger: Ledger, metric: str) -> Mapping[int, float]:
+    """Return vanilla's values: on fresh replicates, of the vanilla that was confirmed on the same ones."""
+    if trial.phase == "confirmation":
+        for other in ledger.of_phase("confirmation"):
+            if other.arm == "vanilla" and other.imbalance_ratio == trial.imbalance_ratio:
+                return other.values(metric)
+    reference = ledger.reference(trial.imbalance_ratio)
+    return {} if reference is None else reference.values(metric)
+
+
+def _storable(value: float) -> float:
+    """Return a value that a database gives back unchanged: it clips infinities, so they are clipped here."""
+    if math.isnan(value):
+        return float("nan")
+    return max(-sys.float_info.max, min(sys.float_info.max, float(value)))
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)

@@ -1,0 +1,323 @@
+"""What a comparison says, in words that claim no more than the replicates hold."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from study.config.arms import CONTROLS
+from study.verdict.comparison import LOWER_IS_BETTER, Comparison, Result
+from study.verdict.statistics import Interval
+
+CAVEAT = (
+    "The configuration was chosen on the same validation data that these figures come from, so they flatter "
+    "it, and the intervals do not account for that choice. This is not a verdict: the confirmation on the "
+    "test split has not been run."
+)
+SAMPLE_WARNING = (
+    "Generated sample corpus: these results mean nothing about FDA labels or any other real text. They only "
+    "show that the platform runs."
+)
+ARM_NAMES = {
+    "vanilla": "vanilla finetuning",
+    "vanilla_matched": "compute-matched vanilla",
+    "logit_adjustment_posthoc": "post-hoc logit adjustment",
+    "prefinetune": "pre-finetuning",
+    "prefinetune_duplicated": "pre-finetuning on duplicates",
+    "augment_single_stage": "augmentation in a single stage",
+    "logit_adjustment": "logit-adjusted loss",
+    "oversample": "oversampling",
+    "undersample": "undersampling",
+    "weighted": "class-weighted loss",
+    "class_balanced": "class-balanced loss",
+    "focal": "focal loss",
+    "ldam_drw": "LDAM-DRW",
+    "crt": "classifier re-training (cRT)",
+    "feature_smote": "SMOTE on features",
+    "two_stage_reweight": "two-stage re-weighting",
+}
+ARM_MEANINGS = {
+    "vanilla": "standard single-stage finetuning with settings of its own; every gain is taken against it",
+    "vanilla_matched": "vanilla given as many optimizer steps as both stages of the trial that it is matched to",
+    "logit_adjustment_posthoc": (
+        "vanilla's outputs, corrected for the class frequencies after training (Menon et al. 2021); it costs no "
+        "training, so it is the control that a gain has to beat"
+    ),
+    "prefinetune": "a first training stage on augmented data, then finetuning on the original imbalanced data",
+    "prefinetune_duplicated": (
+        "pre-finetuning on repeated rows instead of augmented ones; where it was matched to the leading trial, as many "
+        "of each class as that one has: what is left of the gain is not due to augmentation"
+    ),
+    "augment_single_stage": (
+        "one stage on original and augmented rows together, with the steps of both stages: what is left of the gain "
+        "is due to the data, not to the staging"
+    ),
+    "logit_adjustment": (
+        "vanilla whose loss is corrected for the class frequencies (Menon et al. 2021; balanced softmax at τ = 1)"
+    ),
+    "oversample": "vanilla on rows that are repeated until every class is as large as the largest",
+    "undersample": "vanilla on rows that are left out until every class is as small as the smallest",
+    "weighted": "vanilla with class weights that fall with the class frequency",
+    "class_balanced": "vanilla weighted by the effective number of rows (Cui et al. 2019)",
+    "focal": "vanilla with a loss that turns to hard rows (Lin et al. 2017)",
+    "ldam_drw": "margins that grow with rarity, class weights late in training (Cao et al. 2019)",
+    "crt": "vanilla, then its head trained anew on balanced samples (Kang et al. 2020)",
+    "feature_smote": "vanilla, then its head trained anew on interpolated features of the rare classes (SMOTE)",
+    "two_stage_reweight": "a first stage under a re-weighted margin loss, then finetuning (arXiv 2207.10858)",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is known at one imbalance ratio.
+
+    Attributes
+    ----------
+    ratio
+        The imbalance ratio.
+    trials
+        Number of configurations that were scored.
+    leading
+        The leading trial, or None before there is one.
+    reading
+        See :func:`reading`.
+    controls
+        Each control with the leading trial's paired difference to it.
+    """
+
+    ratio: float | str
+    trials: int
+    leading: Result | None
+    reading: str
+    controls: tuple[tuple[Result, Interval], ...]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The headline, the paragraph under it, and the finding of every imbalance ratio."""
+
+    headline: str
+    paragraph: str
+    findings: tuple[Finding, ...]
+
+
+def reading(interval: Interval, metric: str) -> str:
+    """Say what an interval of differences shows.
+
+    Returns
+    -------
+    str
+        ``better``, ``worse``, ``no difference shown``, ``no interval`` (one replicate) or
+        ``nothing to compare``.
+    """
+    if not interval.is_defined:
+        return "nothing to compare"
+    if interval.leaves_out_zero is None:
+        return "no interval"
+    if not interval.leaves_out_zero:
+        return "no difference shown"
+    return "better" if (interval.mean > 0) != (metric in LOWER_IS_BETTER) else "worse"
+
+
+def answer(comparison: Comparison) -> Answer:
+    """Answer the study's question as far as validation data can."""
+    findings = tuple(_finding(comparison, ratio) for ratio in comparison.ratios)
+    judged = [f for f in findings if f.reading in ("better", "worse", "no difference shown")]
+    headline = _headline(comparison, findings, judged)
+    if not any(f.leading for f in findings):
+        return Answer(headline, "There is nothing to judge yet. " + _progress(comparison), findings)
+    if len(findings) == 1:
+        sentences = [_full_sentence(findings[0], comparison.metric)]
+    else:
+        sentences = [_gains_sentence(findings), _controls_sentence(judged, comparison.metric)]
+    return Answer(headline, " ".join(filter(None, [*sentences, CAVEAT])), findings)
+
+
+def arm_name(arm: str) -> str:
+    """Return the name of an arm for people."""
+    return ARM_NAMES.get(arm, arm.replace("_", " "))
+
+
+def ratio_name(ratio: float | str) -> str:
+    """Return an imbalance ratio with its 1:n form, e.g. ``0.1 (1:10)``."""
+    if isinstance(ratio, str):
+        return ratio
+    return f"{ratio:g}" + (f" (1:{1 / ratio:.3g})" if 0 < ratio < 1 else "")
+
+
+def ratio_phrase(ratio: float | str) -> str:
+    """Return an imbalance ratio with its noun, e.g. ``imbalance ratio 0.1 (1:10)``."""
+    return f"{ratio} imbalance ratio" if isinstance(ratio, str) else f"imbalance ratio {ratio_name(ratio)}"
+
+
+def metric_name(metric: str) -> str:
+    """Return a metric's name for people, e.g. ``macro F1``."""
+    known = {
+        "macro_f1": "macro F1",
+        "minority_auprc": "minority AUPRC",
+        "mcc": "MCC",
+        "ece": "ECE",
+        "nll": "NLL",
+        "brier": "Brier score",
+    }
+    name = metric.removeprefix("val/")
+    kind, separator, class_name = name.partition("/")
+    return f"{kind} of {class_name}" if separator else known.get(name, name.replace("_", " "))
+
+
+def shown(interval: Interval, *, signed: bool = False, digits: int = 3) -> str:
+    """Write a mean with its uncertainty, which is never left out.
+
+    Examples
+    --------
+    >>> shown(Interval(0.0421, 0.0101, 0.0741, 5), signed=True)
+    '+0.042 [+0.010, +0.074]'
+    >>> shown(Interval(-0.5, None, None, 1), signed=True)
+    '−0.500 (n=1, no interval)'
+    >>> shown(Interval(0.5, None, None, 1))
+    '0.500 (n=1, no interval)'
+    """
+    if not interval.is_defined:
+        return "undefined" if interval.n else "–"
+    form = f"{'+' if signed else ''}z.{digits}f"
+    if interval.ci_low is None or interval.ci_high is None:
+        text = f"{interval.mean:{form}} (n={interval.n}, no interval)"
+    else:
+        text = f"{interval.mean:{form}} [{interval.ci_low:{form}}, {interval.ci_high:{form}}]"
+    return text.replace("-", "−")
+
+
+def counted(n: int, noun: str) -> str:
+    """Return a number with its noun, e.g. ``1 replicate``, ``3 replicates``."""
+    return f"{n:,} {noun}" + ("" if n == 1 else "s")
+
+
+def vanilla_name(comparison: Comparison) -> str:
+    """Return what vanilla may be called: ``tuned`` where its settings were chosen among several."""
+    candidates = {json.dumps(result.record.config, sort_keys=True) for result in comparison.tuning}
+    return "tuned vanilla" if len(candidates) > 1 else "vanilla (a fixed recipe, not tuned)"
+
+
+def budget_note(comparison: Comparison, ratio: float | str) -> str | None:
+    """Say which comparisons at a ratio are between a tuned arm and one that was not tuned, or None."""
+    leading = comparison.best.get(ratio)
+    if leading is None or not leading.budget.is_tuned:
+        return None
+    controls = [control for control, _ in _finding(comparison, ratio).controls]
+    untuned = [c for c in controls if c.record.arm in CONTROLS and c.budget.settings_from == "vanilla"]
+    if not untuned:
+        return None
+    return (
+        f"Pre-finetuning was tuned here ({leading.budget.in_words().removeprefix('tuned: ')}), these arms ran at "
+        f"settings tuned for vanilla: {', '.join(arm_name(c.record.arm) for c in untuned)}. With a tuning of their own "
+        "(--arm-trials) they could do better."
+    )
+
+
+def _finding(comparison: Comparison, ratio: float | str) -> Finding:
+    leading = comparison.best.get(ratio)
+    arms = dict.fromkeys(
+        b.record.arm
+        for b in comparison.baselines
+        if b.record.imbalance_ratio == ratio and b.record.arm != "vanilla"
+    )
+    controls = [control for arm in arms if (control := comparison.baseline(ratio, arm))]
+    return Finding(
+        ratio,
+        sum(t.replicates > 0 for t in comparison.trials_at(ratio)),
+        leading,
+        reading(leading.gain, comparison.metric) if leading else "nothing to compare",
+        tuple((control, comparison.lead_over(control)) for control in controls),
+    )
+
+
+def _headline(comparison: Comparison, findings: tuple[Finding, ...], judged: list[Finding]) -> str:
+    if not any(f.trials for f in findings):
+        return "No pre-finetuning trial has been scored yet."
+    if not any(f.leading for f in findings):
+        return "No trial can be compared with vanilla yet."
+    if not judged:
+        return "One replicate only: there are differences, but no way to tell them from chance."
+    metric, vanilla = metric_name(comparison.metric), vanilla_name(comparison)
+    better = [f for f in judged if f.reading == "better"]
+    worse = [f for f in judged if f.reading == "worse"]
+    if better:
+        harm = f" (and is worse {_where(worse, judged)})" if worse else ""
+        return (
+            f"On validation, the leading pre-finetuning trial beats {vanilla} in {metric} "
+            f"{_where(better, judged)}{harm}, {_also_controls(better, comparison.metric)}."
+        )
+    if worse:
+        return (
+            f"On validation, even the leading pre-finetuning trial is worse than {vanilla} in {metric} "
+            f"{_where(worse, judged)}."
+        )
+    return f"On validation, no difference between pre-finetuning and {vanilla} is shown in {metric}."
+
+
+def _where(some: list[Finding], judged: list[Finding]) -> str:
+    return _at(judged[0].ratio) if len(judged) == 1 else f"at {len(some)} of {len(judged)} imbalance ratios"
+
+
+def _at(ratio: float | str) -> str:
+    return f"at {'the ' if isinstance(ratio, str) else ''}{ratio_phrase(ratio)}"
+
+
+def _also_controls(better: list[Finding], metric: str) -> str:
+    """Go on from "beats vanilla at these ratios": a gain that a control gives too is no reason to pre-finetune."""
+    if not all(f.controls for f in better):
+        return "but not every control has been scored yet"
+    also = sum(all(reading(lead, metric) == "better" for _, lead in f.controls) for f in better)
+    if also == 0:
+        return "but not every control at any of them" if len(better) > 1 else "but not every control"
+    return f"and every control at {also} of them" if len(better) > 1 else "and every control there"
+
+
+def _full_sentence(finding: Finding, metric: str) -> str:
+    if finding.leading is None:
+        return ""
+    gain = finding.leading.gain
+    text = (
+        f"The leading one of {counted(finding.trials, 'configuration')} {_at(finding.ratio)} "
+        f"differs from vanilla by {shown(gain, signed=True)} on the same "
+        f"{counted(gain.n, 'replicate')}" + ("" if gain.ci_low is None else " (mean and 95 % interval)")
+    )
+    for control, lead in finding.controls:
+        text += f", from {arm_name(control.record.arm)} by {shown(lead, signed=True)}"
+        text += "" if lead.ci_low is None else f" ({reading(lead, metric)})"
+    return text + "."
+
+
+def _gains_sentence(findings: tuple[Finding, ...]) -> str:
+    gains = [
+        f"{shown(f.leading.gain, signed=True)} {_at(f.ratio)}"
+        f" (the leading one of {counted(f.trials, 'configuration')}, {counted(f.leading.gain.n, 'replicate')})"
+        for f in findings
+        if f.leading
+    ]
+    return f"Gain over vanilla with its 95 % interval: {', '.join(gains)}."
+
+
+def _controls_sentence(judged: list[Finding], metric: str) -> str:
+    """Say how often the leading trial is also ahead of each control."""
+    standing: dict[str, list[str]] = {}
+    for finding in judged:
+        for control, lead in finding.controls:
+            if lead.ci_low is not None:
+                standing.setdefault(control.record.arm, []).append(reading(lead, metric))
+    parts = [
+        f"over {arm_name(arm)} at {readings.count('better')} of {counted(len(readings), 'ratio')}"
+        for arm, readings in standing.items()
+    ]
+    return f"Its lead is shown (the interval excludes zero) {', '.join(parts)}." if parts else ""
+
+
+def _progress(comparison: Comparison) -> str:
+    done = (
+        [f"{counted(len(comparison.tuning), 'candidate')} for vanilla's settings"]
+        if comparison.tuning
+        else []
+    )
+    done += [counted(len(comparison.baselines), "baseline")] if comparison.baselines else []
+    done += [counted(len(comparison.trials), "trial")] if comparison.trials else []
+    return f"The ledger holds {', '.join(done)}." if done else "The ledger is empty."

@@ -1,0 +1,88 @@
+"""What an arm was given at an imbalance ratio: a gain of a tuned arm over an untuned one is no finding about arms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from study.record.ledger import Ledger, TrialRecord
+from trainables.settings import POSTHOC_ARM
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Configurations tried and replicates trained for one arm at one ratio.
+
+    Attributes
+    ----------
+    trials
+        Configurations that were tried; 0 where nothing was trained for the arm itself.
+    replicates
+        Replicates that were trained, over all of these.
+    settings_from
+        Where the arm's settings come from: ``tuning`` (its own candidates or search), ``recipe`` (one configuration
+        that was given), ``vanilla`` (those of the reference) or ``leading_trial`` (the leading pre-finetuning trial).
+    """
+
+    trials: int
+    replicates: int
+    settings_from: str
+
+    @property
+    def is_tuned(self) -> bool:
+        """True where the settings were chosen among several that this very arm tried."""
+        return self.settings_from == "tuning"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the two counts."""
+        return {"trials": self.trials, "replicates": self.replicates}
+
+    def in_words(self) -> str:
+        """Return the budget for people.
+
+        Examples
+        --------
+        >>> Budget(4, 9, "tuning").in_words()
+        'tuned: 4 trials, 9 replicates'
+        >>> Budget(1, 3, "vanilla").in_words()
+        "vanilla's settings, not tuned"
+        """
+        if self.is_tuned:
+            return f"tuned: {self.trials} trials, {self.replicates} replicates"
+        whose = {
+            "recipe": "a fixed recipe",
+            "vanilla": "vanilla's settings",
+            "leading_trial": "the leading trial's settings",
+        }
+        return f"{whose[self.settings_from]}, not tuned"
+
+
+def budget_of(ledger: Ledger, record: TrialRecord) -> Budget:
+    """Return the budget behind a trial: of its arm at its ratio, in the phase that the trial belongs to."""
+
+    def alike(*phases: str) -> list[TrialRecord]:
+        return [
+            trial
+            for trial in ledger.of_phase(*phases)
+            if (trial.arm, trial.imbalance_ratio) == (record.arm, record.imbalance_ratio)
+        ]
+
+    if record.arm == POSTHOC_ARM:
+        return Budget(0, 0, "vanilla")
+    if record.phase == "control":
+        takes_all = (
+            "matched_to" in record.config and record.arm != "vanilla_matched"
+        )  # which takes the steps alone
+        return Budget(1, len(record.replicates), "leading_trial" if takes_all else "vanilla")
+    if record.phase in ("reference", "reference_tuning"):
+        tuning = alike("reference_tuning")
+        # The reference takes over replicates of its tuning, which were trained once.
+        trained = {(str(t.config), r) for t in (*tuning, *alike("reference")) for r in t.replicates}
+        return Budget(max(1, len(tuning)), len(trained), _chosen(tuning))
+    searched = alike(record.phase)
+    return Budget(len(searched), sum(len(trial.replicates) for trial in searched), _chosen(searched))
+
+
+def _chosen(candidates: Sequence[TrialRecord]) -> str:
+    return "tuning" if len(candidates) > 1 else "recipe"

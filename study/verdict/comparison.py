@@ -1,0 +1,355 @@
+"""From the ledger to the comparison: every arm and trial against vanilla on the same replicates."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from study.record.ledger import SEARCH_PHASES, Ledger, TrialRecord
+from study.verdict.budget import Budget, budget_of
+from study.verdict.statistics import Interval, mean_interval, paired_gain
+from trainables.errors import ConfigurationError
+
+DEFAULT_METRIC = "val/macro_f1"
+LOWER_IS_BETTER = frozenset({"val/ece", "val/brier", "val/nll"})
+STUDY_FACTS = ("study", "preset", "corpus", "encoder", "ratios", "config", "mlflow", "versions")
+CORPUS_FACTS = ("source", "digest", "rows", "groups", "classes", "is_sample")
+_PASSWORD_IN_URI = re.compile(r"(?<=://)([^/\s:@]*):[^/\s]*@")
+
+
+@dataclass(frozen=True)
+class Result:
+    """One trial of the ledger with its metrics and its gain over the reference vanilla of its ratio.
+
+    Attributes
+    ----------
+    record
+        What the ledger holds.
+    metrics
+        Metric name to its mean and interval over the trial's replicates.
+    gain
+        Paired difference to vanilla in the metric of the comparison; n = 0 where nothing can be paired.
+    budget
+        What its arm was given at its ratio.
+    """
+
+    record: TrialRecord
+    metrics: Mapping[str, Interval]
+    gain: Interval
+    budget: Budget
+
+    @property
+    def replicates(self) -> int:
+        """Number of scored replicates."""
+        return len(self.record.replicates)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a study has found so far on validation data.
+
+    Attributes
+    ----------
+    study
+        The study's facts as ``study.json`` holds them, without passwords.
+    metric
+        Metric of every gain.
+    ratios
+        Imbalance ratios from the most severe to the mildest, then ``"natural"``.
+    baselines
+        Reference arms and controls, by ratio; of a control that was tuned, the leading trial.
+    trials
+        Trials of pre-finetuning's search, by ratio, best gain first.
+    control_trials
+        Trials of the controls that were tuned, by arm and ratio, best gain first.
+    tuning
+        The candidates from which vanilla's settings were chosen.
+    best
+        Ratio to the trial that leads its search, see :func:`leading_trial`.
+    report
+        Where the report of this study lies.
+    """
+
+    study: Mapping[str, Any]
+    metric: str
+    ratios: tuple[float | str, ...]
+    baselines: tuple[Result, ...]
+    trials: tuple[Result, ...]
+    control_trials: tuple[Result, ...]
+    tuning: tuple[Result, ...]
+    best: Mapping[float | str, Result]
+    report: Path
+
+    def trials_at(self, ratio: float | str) -> list[Result]:
+        """Return the trials of one imbalance ratio, best gain first."""
+        return [trial for trial in self.trials if trial.record.imbalance_ratio == ratio]
+
+    @property
+    def everything(self) -> tuple[Result, ...]:
+        """Every trial of the ledger, once."""
+        alone = (b for b in self.baselines if b.record.phase != "control_search")
+        return (*self.tuning, *alone, *self.trials, *self.control_trials)
+
+    def baseline(self, ratio: float | str, arm: str) -> Result | None:
+        """Return a baseline of one ratio.
+
+        Of several runs of a control it is the tuned one, else the one that was matched to the leading trial, else
+        the latest.
+        """
+        found = [b for b in self.baselines if b.record.imbalance_ratio == ratio and b.record.arm == arm]
+        found = [b for b in found if b.record.phase == "control_search"] or found
+        leading = self.best.get(ratio)
+        for result in found:
+            if leading is not None and result.record.config.get("matched_to") == leading.record.trial_id:
+                return result
+        return found[-1] if found and arm != "vanilla" else next(iter(found), None)
+
+    def lead_over(self, baseline: Result) -> Interval:
+        """Return the paired difference of the ratio's leading trial to a baseline."""
+        leading = self.best.get(baseline.record.imbalance_ratio)
+        return difference(leading, baseline, self.metric) if leading else paired_gain({}, {})
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the comparison as plain JSON values; undefined numbers are null."""
+        corpus = self.study["corpus"]
+        return {
+            "study": self.study["study"],
+            "corpus": {key: corpus[key] for key in CORPUS_FACTS},
+            "encoder": self.study["encoder"],
+            "baselines": [self._baseline_json(result) for result in self.baselines],
+            "trials": [self._trial_json(result) for result in (*self.trials, *self.control_trials)],
+            "confirmation": [],
+            "report": str(self.report),
+            "mlflow": {key: self.study["mlflow"][key] for key in ("tracking_uri", "experiment")},
+        }
+
+    def _baseline_json(self, result: Result) -> dict[str, Any]:
+        record = result.record
+        leading = self.best.get(record.imbalance_ratio)
+        return {
+            "trial_id": record.trial_id,
+            "arm": record.arm,
+            "imbalance_ratio": record.imbalance_ratio,
+            "tuned": result.budget.is_tuned,
+            "settings_from": result.budget.settings_from,
+            "budget": result.budget.to_json(),
+            "config": record.config,
+            "state": record.state,
+            "replicates": result.replicates,
+            "metrics": _metrics_json(result),
+            "gain": {"metric": self.metric, **_interval_json(result.gain)},
+            "best_trial_minus_this": {
+                "trial_id": leading.record.trial_id if leading else None,
+                "metric": self.metric,
+                **_interval_json(self.lead_over(result)),
+                "budget": leading.budget.to_json() if leading else None,
+            },
+            "seconds": record.seconds,
+        }
+
+    def _trial_json(self, result: Result) -> dict[str, Any]:
+        record = result.record
+        return {
+            "trial_id": record.trial_id,
+            "arm": record.arm,
+            "imbalance_ratio": record.imbalance_ratio,
+            "config": record.config,
+            "state": record.state,
+            "replicates": result.replicates,
+            "metrics": _metrics_json(result),
+            "gain": {"metric": self.metric, **_interval_json(result.gain)},
+            "seconds": record.seconds,
+        }
+
+
+def load_study(storage: Path, name: str) -> tuple[dict[str, Any], Ledger]:
+    """Read the facts and the ledger of one study.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no such study in the storage, or its ``study.json`` cannot be read.
+    """
+    folder = storage / name
+    if name in ("", ".", "..") or Path(name).name != name:
+        raise ConfigurationError(
+            f"study {name!r}: expected the name of a study, not a path; name the folder with --storage"
+        )
+    path = folder / "study.json"
+    if not path.is_file():
+        there = sorted(found.parent.name for found in storage.glob("*/study.json"))
+        raise ConfigurationError(
+            f"study {name!r}: there is no {path.resolve()}; studies in {storage.resolve()}: "
+            f"{', '.join(there) or 'none'}. Name another folder with --storage, or run the study first: "
+            f"python -m study.launch {name} --storage {storage}"
+        )
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ConfigurationError(
+            f"{path}: expected a JSON object, but {error}; launch the study again"
+        ) from None
+    if not isinstance(facts, dict):
+        raise ConfigurationError(f"{path}: expected a JSON object; launch the study again")
+    missing = [key for key in STUDY_FACTS if key not in facts]
+    missing += [f"corpus.{key}" for key in CORPUS_FACTS if key not in facts.get("corpus", {})]
+    missing += [
+        f"mlflow.{key}" for key in ("tracking_uri", "experiment") if key not in facts.get("mlflow", {})
+    ]
+    if missing:
+        raise ConfigurationError(f"{path}: lacks {', '.join(missing)}; launch the study again to rewrite it")
+    return facts, Ledger(folder / "ledger.jsonl")
+
+
+def build_comparison(ledger: Ledger, study: Mapping[str, Any], metric: str = DEFAULT_METRIC) -> Comparison:
+    """Pair every arm and trial with the reference vanilla of its imbalance ratio.
+
+    Parameters
+    ----------
+    ledger, study
+        What :func:`load_study` returns.
+    metric
+        Metric of the gains.
+
+    Raises
+    ------
+    ConfigurationError
+        If the ledger holds scores, but none under this metric.
+    """
+    _check_metric(ledger, metric)
+    budgets: dict[tuple[str, str, float | str], Budget] = {}
+
+    def budget(record: TrialRecord) -> Budget:
+        if record.phase not in SEARCH_PHASES:
+            return budget_of(ledger, record)
+        key = (record.phase, record.arm, record.imbalance_ratio)  # one budget for all trials of a search
+        if key not in budgets:
+            budgets[key] = budget_of(ledger, record)
+        return budgets[key]
+
+    def result(record: TrialRecord) -> Result:
+        reference = ledger.reference(record.imbalance_ratio)
+        return Result(
+            record,
+            {name: mean_interval(record.values(name).values()) for name in _metric_names([record])},
+            paired_gain(record.values(metric), reference.values(metric) if reference else {}),
+            budget(record),
+        )
+
+    trials = [result(record) for record in ledger.of_phase("search")]
+    controls = [result(record) for record in ledger.of_phase("control_search")]
+    tuned = _leading(controls, metric).values()
+    baselines = [*(result(record) for record in ledger.of_phase("reference", "control")), *tuned]
+    tuning = [result(record) for record in ledger.of_phase("reference_tuning")]
+    ratios = {*study["ratios"], *(found.record.imbalance_ratio for found in (*baselines, *trials))}
+    ordered = tuple(sorted(ratios, key=_severest_first))
+    leading = _leading(trials, metric)
+
+    def order(found: Result) -> tuple[str, float, float]:
+        return found.record.arm, _severest_first(found.record.imbalance_ratio), best_first(found.gain, metric)
+
+    return Comparison(
+        study=without_passwords(study),
+        metric=metric,
+        ratios=ordered,
+        baselines=tuple(sorted(baselines, key=lambda b: _severest_first(b.record.imbalance_ratio))),
+        trials=tuple(sorted(trials, key=order)),
+        control_trials=tuple(sorted(controls, key=order)),
+        tuning=tuple(tuning),
+        best={ratio: leading["prefinetune", ratio] for ratio in ordered if ("prefinetune", ratio) in leading},
+        report=ledger.path.with_name("report.html"),
+    )
+
+
+def _leading(trials: Iterable[Result], metric: str) -> dict[tuple[str, float | str], Result]:
+    """Return the leading trial of every arm and ratio that has one."""
+    groups: dict[tuple[str, float | str], list[Result]] = {}
+    for trial in trials:
+        groups.setdefault((trial.record.arm, trial.record.imbalance_ratio), []).append(trial)
+    leading = {key: leading_trial(group, metric) for key, group in groups.items()}
+    return {key: trial for key, trial in leading.items() if trial is not None}
+
+
+def leading_trial(trials: Iterable[Result], metric: str) -> Result | None:
+    """Return the trial with the best gain among those that rest on the most evidence.
+
+    Complete trials come first, and only the ones with the most paired replicates count: the luckiest trial
+    of one replicate would otherwise lead every search.
+    """
+    scored = [t for t in trials if t.gain.is_defined and t.record.state != "failed"]
+    candidates = [t for t in scored if t.record.state == "complete"] or scored
+    most = max((t.gain.n for t in candidates), default=0)
+    return min(
+        (t for t in candidates if t.gain.n == most), key=lambda t: best_first(t.gain, metric), default=None
+    )
+
+
+def difference(first: Result, second: Result, metric: str) -> Interval:
+    """Return first minus second in one metric on the replicates that both have."""
+    return paired_gain(first.record.values(metric), second.record.values(metric))
+
+
+def best_first(gain: Interval, metric: str) -> float:
+    """Return a sort key that puts the best gain first and an undefined one last."""
+    if not gain.is_defined:
+        return math.inf
+    return gain.mean if metric in LOWER_IS_BETTER else -gain.mean
+
+
+def differing_settings(results: Iterable[Result]) -> list[str]:
+    """Return the settings that take more than one value over some results, in the order of their configs."""
+    configs = [result.record.config for result in results]
+    names = dict.fromkeys(name for config in configs for name in config)
+    return [
+        name
+        for name in names
+        if name != "imbalance_ratio" and len({json.dumps(c.get(name), default=str) for c in configs}) > 1
+    ]
+
+
+def without_passwords(value: Any) -> Any:
+    """Return plain JSON values in which no address holds a password."""
+    if isinstance(value, str):
+        return _PASSWORD_IN_URI.sub(r"\1:***@", value)
+    if isinstance(value, Mapping):
+        return {key: without_passwords(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_passwords(item) for item in value]
+    return value
+
+
+def _check_metric(ledger: Ledger, metric: str) -> None:
+    known = _metric_names(ledger.trials.values())
+    if known and metric not in known:
+        raise ConfigurationError(
+            f"metric {metric!r}: {ledger.path} has none of that name; known: {', '.join(known)}"
+        )
+
+
+def _metric_names(records: Iterable[TrialRecord]) -> list[str]:
+    return sorted({name for record in records for rep in record.replicates.values() for name in rep.metrics})
+
+
+def _severest_first(ratio: float | str) -> float:
+    return math.inf if isinstance(ratio, str) else ratio
+
+
+def _metrics_json(result: Result) -> dict[str, Any]:
+    return {
+        name: {key: value for key, value in _interval_json(interval).items() if key != "replicates"}
+        for name, interval in result.metrics.items()
+    }
+
+
+def _interval_json(interval: Interval) -> dict[str, float | int | None]:
+    return {
+        "mean": interval.mean if interval.is_defined else None,
+        "ci_low": interval.ci_low,
+        "ci_high": interval.ci_high,
+        "replicates": interval.n,
+    }

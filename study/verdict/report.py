@@ -1,0 +1,289 @@
+"""The report: one HTML file that needs nothing else, for people who decide on what a study found."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from study.audits.stored import load_audit
+from study.audits.view import MEANINGS, heading, marked
+from study.audits.view import shown as shown_measure
+from study.record.folder import write_atomically
+from study.record.ledger import FINISHED
+from study.verdict import answer as words
+from study.verdict.comparison import (
+    LOWER_IS_BETTER,
+    Comparison,
+    Result,
+    difference,
+    differing_settings,
+    without_passwords,
+)
+from study.verdict.figure import gain_figure
+from study.verdict.statistics import Interval, mean_interval
+
+SILVER_LABELS = (
+    "Silver labels: no expert labelled these texts. Each paragraph carries the label of the heading above it "
+    "in the FDA label, and the heading was removed from the text. A wrong or loose heading is a wrong label."
+)
+HEADLINE_METRICS = ("val/macro_f1", "val/balanced_accuracy", "val/minority_auprc")
+_RECALL = "val/recall/"
+
+
+@dataclass(frozen=True)
+class RecallChange:
+    """Recall of one class under vanilla and under the leading trial, with their paired difference."""
+
+    vanilla: Interval
+    leading: Interval
+    change: Interval
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What the trials of one phase and arm cost.
+
+    Attributes
+    ----------
+    trials, replicates
+        How many.
+    seconds
+        Seconds of work over all of them.
+    per_replicate
+        Seconds of one replicate.
+    """
+
+    phase: str
+    arm: str
+    trials: int
+    replicates: int
+    seconds: float
+    per_replicate: Interval
+
+
+def write_report(comparison: Comparison) -> Path:
+    """Write the report into the study's folder; a reader never sees half of it.
+
+    Returns
+    -------
+    Path
+        The written file.
+    """
+    path = comparison.report
+    write_atomically(path, render_report(comparison))
+    return path
+
+
+def render_report(comparison: Comparison) -> str:
+    """Return the report as HTML; the same comparison gives the same text."""
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters.update(
+        ratio=words.ratio_name,
+        ratio_phrase=words.ratio_phrase,
+        arm=words.arm_name,
+        metric=words.metric_name,
+        setting=setting_text,
+        duration=duration,
+        without_passwords=without_passwords,
+    )
+    environment.globals.update(
+        measure=shown_measure,
+        marked=marked,
+        shown=words.shown,
+        counted=words.counted,
+        reading=words.reading,
+        strip=interval_strip,
+        budget_note=words.budget_note,
+    )
+    template = resources.files("study.verdict").joinpath("report.html.j2").read_text(encoding="utf-8")
+    return environment.from_string(template).render(_content(comparison))
+
+
+def recall_changes(comparison: Comparison) -> dict[str, dict[float | str, RecallChange]]:
+    """Return class, then imbalance ratio, to the change of recall from vanilla to the leading trial."""
+    pairs = {
+        ratio: (vanilla, leading)
+        for ratio, leading in comparison.best.items()
+        if (vanilla := comparison.baseline(ratio, "vanilla"))
+    }
+    return {
+        name: {
+            ratio: RecallChange(
+                vanilla.metrics[metric], leading.metrics[metric], difference(leading, vanilla, metric)
+            )
+            for ratio, (vanilla, leading) in pairs.items()
+            if metric in vanilla.metrics and metric in leading.metrics
+        }
+        for name in comparison.study["corpus"]["classes"]
+        for metric in [_RECALL + name]
+    }
+
+
+def costs(comparison: Comparison) -> list[Cost]:
+    """Return the cost of every phase and arm, in the order in which the study goes through them."""
+    results = comparison.everything
+    found = []
+    for phase, arm in dict.fromkeys((r.record.phase, r.record.arm) for r in results):
+        records = [r.record for r in results if (r.record.phase, r.record.arm) == (phase, arm)]
+        seconds = [rep.seconds for record in records for rep in record.replicates.values()]
+        found.append(Cost(phase, arm, len(records), len(seconds), sum(seconds), mean_interval(seconds)))
+    return found
+
+
+def interval_strip(interval: Interval, scale: float) -> Markup:
+    """Draw a difference with its interval on an axis from -scale to +scale; decorative beside its numbers."""
+    if not interval.is_defined or scale <= 0:
+        return Markup("")
+
+    def x(value: float) -> str:
+        return f"{60 + 56 * max(-1.0, min(1.0, value / scale)):.1f}"
+
+    line = ""
+    if interval.ci_low is not None and interval.ci_high is not None:
+        line = f'<line class="range" x1="{x(interval.ci_low)}" x2="{x(interval.ci_high)}" y1="8" y2="8"/>'
+    mark = "mean" if line else "mean hollow"
+    return Markup(
+        '<svg class="strip" viewBox="0 0 120 16" aria-hidden="true"><line class="zero" x1="60" x2="60" y1="1" '
+        f'y2="15"/>{line}<circle class="{mark}" cx="{x(interval.mean)}" cy="8" r="3.5"/></svg>'
+    )
+
+
+def setting_text(value: Any) -> str:
+    """Write the value of a setting as a person would."""
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {setting_text(item)}" for key, item in value.items()) or "–"
+    if isinstance(value, list | tuple):
+        return ", ".join(setting_text(item) for item in value) or "–"
+    return str(value)
+
+
+def duration(seconds: float) -> str:
+    """Write a duration, e.g. ``42.0 s``, ``3.5 min``, ``2.1 h``."""
+    if seconds < 90:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _content(comparison: Comparison) -> dict[str, Any]:
+    study = comparison.study
+    recalls = recall_changes(comparison)
+    used_arms = dict.fromkeys(r.record.arm for r in (*comparison.baselines, *comparison.trials))
+    everything = comparison.everything
+    searched = differing_settings((*comparison.trials, *comparison.control_trials))
+    is_adme = "adme" in (study["study"], study["config"].get("corpus"))
+    return {
+        "comparison": comparison,
+        "study": study,
+        "corpus": study["corpus"],
+        "answer": words.answer(comparison),
+        "sample_warning": words.SAMPLE_WARNING,
+        "silver_labels": SILVER_LABELS if is_adme and not study["corpus"]["is_sample"] else "",
+        "lower_is_better": comparison.metric in LOWER_IS_BETTER,
+        "vanilla_name": words.vanilla_name(comparison),
+        "figure": Markup(gain_figure(comparison)),
+        "headline_metrics": [m for m in HEADLINE_METRICS if any(m in r.metrics for r in everything)],
+        "arm_meanings": {arm: words.ARM_MEANINGS[arm] for arm in used_arms if arm in words.ARM_MEANINGS},
+        "searched": searched,
+        "constant": _constant_settings(comparison.trials, searched),
+        "gain_scale": _scale([t.gain for t in comparison.trials if t.gain.n > 1]),
+        "lead_scale": _scale(lead for f in words.answer(comparison).findings for _, lead in f.controls),
+        "finding_scale": _scale(f.leading.gain for f in words.answer(comparison).findings if f.leading),
+        "recalls": recalls,
+        "recall_scale": _scale(c.change for row in recalls.values() for c in row.values()),
+        "audits": _audits(comparison),
+        "audit_meanings": {heading(name): meaning for name, meaning in MEANINGS.items()},
+        "augmentations": _augmentations(everything),
+        "racing": _racing(comparison.trials),
+        "costs": costs(comparison),
+        "total_seconds": sum(r.record.seconds for r in everything),
+        "failures": [r.record for r in everything if r.record.error],
+        "launch_command": shlex.join(_launch_command(comparison)),
+        "mlflow_command": shlex.join(
+            ["mlflow", "ui", "--backend-store-uri", study["mlflow"]["tracking_uri"]]
+        ),
+        "as_of": _last_event(everything),
+    }
+
+
+def _launch_command(comparison: Comparison) -> list[str]:
+    study = comparison.study
+    recorded = study.get("command")
+    if recorded:
+        # Copied from a report, --fresh would throw the study away.
+        return [argument for argument in recorded if argument != "--fresh"]
+    storage = str(comparison.report.parent.parent)
+    return ["python", "-m", "study.launch", study["study"], "--preset", study["preset"], "--storage", storage]
+
+
+def _constant_settings(trials: Iterable[Result], searched: list[str]) -> dict[str, Any]:
+    return {
+        name: value
+        for trial in list(trials)[:1]
+        for name, value in trial.record.config.items()
+        if name not in (*searched, "imbalance_ratio", "arm")
+    }
+
+
+def _audits(comparison: Comparison) -> dict[float | str, dict[str, Any]]:
+    """Return ratio to the stored audit of its leading trial's augmentation."""
+    study = comparison.report.parent
+    return {
+        ratio: stored
+        for ratio, leading in comparison.best.items()
+        if (stored := load_audit(study, leading.record.trial_id)) is not None
+    }
+
+
+def _augmentations(results: Iterable[Result]) -> dict[str, int]:
+    """Return how many augmentations were computed, and how many stage-1 sets were found in the cache."""
+    diagnostics = [
+        replicate.diagnostics for result in results for replicate in result.record.replicates.values()
+    ]
+    return {
+        name: round(sum(found.get(name, 0.0) for found in diagnostics))
+        for name in ("augmentations_computed", "augmentation_cache_hits")
+    }
+
+
+def _racing(trials: Iterable[Result]) -> dict[int, dict[str, int]]:
+    """Return replicates to state to number of trials."""
+    table: dict[int, dict[str, int]] = {}
+    for trial in sorted(trials, key=lambda t: t.replicates):
+        row = table.setdefault(trial.replicates, dict.fromkeys((*FINISHED, "running"), 0))
+        row[trial.record.state] += 1
+    return table
+
+
+def _scale(intervals: Iterable[Interval]) -> float:
+    """Return the half-width of an axis around zero that holds these intervals, or 0 where there are none."""
+    ends = [
+        abs(end)
+        for interval in intervals
+        if interval.is_defined
+        for end in (interval.mean, interval.ci_low, interval.ci_high)
+        if end is not None
+    ]
+    return max(ends, default=0.0)
+
+
+def _last_event(results: Iterable[Result]) -> str:
+    last = max((r.record.finished or r.record.started for r in results), default=0.0)
+    return (
+        datetime.fromtimestamp(last, tz=UTC).strftime("%Y-%m-%d %H:%M UTC")
+        if last
+        else "nothing recorded yet"
+    )

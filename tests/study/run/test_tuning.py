@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import os
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import ray
+from ray import tune
+
+from benchmarks.overhead import report_nothing
+from study.plan.plan import Plan
+from study.plan.search import GainSearch
+from study.record.ledger import Ledger
+from study.run import cluster
+from study.run.tuning import PlanCallback, PlanSearcher, WarmRacing, can_pass, run_trials
+from tests.study.simulation import SimulatedStudy, small_config
+from trainables.errors import ConfigurationError, TrialFailed
+
+
+class CountingCache:
+    def __init__(self) -> None:
+        self.bound: dict[str, int] = {}
+
+    def increase_max(self, key: str, by: int = 1) -> None:
+        self.bound[key] = self.bound.get(key, 0) + by
+
+
+def trial(number: int) -> SimpleNamespace:
+    return SimpleNamespace(
+        trial_id=str(number), config={"phase": "reference"}, placement_group_factory="one CPU"
+    )
+
+
+def test_tune_is_told_once_to_keep_as_many_processes_as_trials_run_at_a_time():
+    cache = CountingCache()
+    controller = SimpleNamespace(_tune_controller=SimpleNamespace(_actor_cache=cache))
+    racing = WarmRacing(small_config(), processes=3)
+    for number in range(5):
+        racing.on_trial_add(controller, trial(number))
+    assert cache.bound == {"one CPU": 3}
+
+
+def test_a_tune_without_such_a_cache_runs_all_the_same():
+    WarmRacing(small_config(), processes=3).on_trial_add(SimpleNamespace(), trial(0))
+
+
+def test_what_the_system_refuses_and_lost_workers_can_pass():
+    from ray.train import ControllerError, WorkerGroupError
+    from ray.train.v2._internal.exceptions import (
+        UserExceptionWithTraceback,
+        WorkerHealthCheckFailedError,
+    )
+
+    def group(*faults):
+        return WorkerGroupError("failed", dict(enumerate(faults)))
+
+    full, bug = (UserExceptionWithTraceback(error, "") for error in (OSError("disk full"), ValueError("bug")))
+    lost = WorkerHealthCheckFailedError("lost", failure=RuntimeError())
+    passing = [
+        OSError("disk full"),
+        ConfigurationError("no key"),
+        TrialFailed("server away", can_pass=True),
+        ControllerError(RuntimeError("node gone")),
+        group(lost),
+        group(full, lost),
+    ]
+    staying = [TrialFailed("diverged"), ValueError("bug"), group(bug), group(lost, bug)]
+    assert all(map(can_pass, passing)) and not any(map(can_pass, staying))
+
+
+def test_a_folder_that_cannot_be_written_stops_the_study_with_advice(tmp_path):
+    study = SimulatedStudy(tmp_path, small_config())
+    searcher = PlanSearcher(study.plan)
+    config = searcher.suggest("a")
+    callback = PlanCallback(study.plan, searcher, lambda: None)
+
+    def full(*args, **values):
+        raise OSError(28, "No space left on device")
+
+    study.ledger.append = full
+    outcome = {
+        "replicate": 0,
+        "metrics": {"val/macro_f1": 0.5},
+        "seconds": 1.0,
+        "diagnostics": {},
+        "posthoc_metrics": {},
+    }
+    callback.on_trial_result(
+        0, [], SimpleNamespace(trial_id="a", config=config), {"outcome": outcome, "failure": None}
+    )
+    assert "No space left" in str(study.plan.stopped) and "same command again" in str(study.plan.stopped)
+    assert str(tmp_path) in str(study.plan.stopped)
+    searcher.on_trial_complete("a", {})
+    assert searcher.suggest("b") == "FINISHED"
+
+
+@pytest.fixture(scope="module")
+def two_slots():
+    cluster.quieten()
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+def noted_trial(config, *, folder, dies_once=False):
+    """An empty trial that writes down its process; one of the search may kill its process, once."""
+    job = config["job"]
+    died = Path(folder) / "died"
+    if dies_once and config["phase"] == "search" and not died.exists():
+        died.touch()
+        os._exit(1)
+    with (Path(folder) / "processes").open("a") as file:
+        file.write(f"{config['phase']} {os.getpid()}\n")
+    report_nothing(job, tune.report)
+
+
+def run_study(folder, **options):
+    config = small_config(trials=8, grace_replicates=3)
+    ledger = Ledger(folder / "ledger.jsonl")
+    plan = Plan(config, ledger, GainSearch(config, folder / "optuna.db"))
+    resources = cluster.trial_resources(config, cluster.Connection(False, ""))
+    assert resources.concurrency == 2
+    run_trials(plan, partial(noted_trial, folder=str(folder), **options), resources, folder / "ray")
+    assert plan.complete and plan.stopped is None
+    lines = (folder / "processes").read_text().splitlines()
+    return ledger, {line.split()[1] for line in lines}, {line.split()[0] for line in lines}
+
+
+@pytest.mark.slow
+def test_two_processes_serve_all_phases(two_slots, tmp_path):
+    ledger, processes, phases = run_study(tmp_path)
+    assert {"reference_tuning", "reference", "search", "control"} <= phases
+    assert len(processes) <= 2
+    assert {t.state for t in ledger.trials.values()} == {"complete"}
+
+
+@pytest.mark.slow
+def test_a_process_that_dies_is_replaced_and_its_trial_runs_again(two_slots, tmp_path):
+    ledger, processes, _ = run_study(tmp_path, dies_once=True)
+    assert (tmp_path / "died").exists()
+    assert len(processes) <= 3
+    assert {t.state for t in ledger.trials.values()} == {"complete"}
+    assert len(ledger.of_phase("search")) == 8

@@ -1,0 +1,95 @@
+import pytest
+
+from study.verdict.answer import CAVEAT, answer, ratio_name, reading, shown
+from study.verdict.comparison import build_comparison, load_study
+from study.verdict.statistics import Interval
+
+
+def answer_of(tmp_path, **options):
+    facts, ledger = load_study(tmp_path, "adme")
+    return answer(build_comparison(ledger, facts, **options))
+
+
+@pytest.mark.parametrize(
+    ("interval", "metric", "expected"),
+    [
+        (Interval(0.2, 0.1, 0.3, 5), "val/macro_f1", "better"),
+        (Interval(-0.2, -0.3, -0.1, 5), "val/macro_f1", "worse"),
+        (Interval(-0.2, -0.3, -0.1, 5), "val/nll", "better"),
+        (Interval(0.2, -0.1, 0.5, 5), "val/macro_f1", "no difference shown"),
+        (Interval(0.0, 0.0, 0.0, 5), "val/macro_f1", "no difference shown"),
+        (Interval(0.2, None, None, 1), "val/macro_f1", "no interval"),
+        (Interval(float("nan"), None, None, 0), "val/macro_f1", "nothing to compare"),
+    ],
+)
+def test_reading_claims_no_more_than_the_interval(interval, metric, expected):
+    assert reading(interval, metric) == expected
+
+
+def test_a_clear_gain_is_told_with_its_controls_and_the_caveat(tmp_path, make_study):
+    make_study(effect=0.3, noise=0.005)
+    found = answer_of(tmp_path)
+    assert (
+        "beats tuned vanilla in macro F1 at 2 of 2 imbalance ratios, and every control at 2" in found.headline
+    )
+    assert found.paragraph.endswith(CAVEAT)
+    assert "has not been run" in CAVEAT
+
+
+def test_a_gain_that_a_control_shares_is_qualified(tmp_path, make_study):
+    ledger = make_study(ratios=(0.1,), effect=0.3, noise=0.005)
+    best = max(ledger.of_phase("search"), key=lambda t: len(t.replicates))
+    ledger.start_trial("rival", "control", "rival_arm", 0.1, {})
+    for record in best.replicates.values():
+        ledger.add_replicate("rival", record)
+    ledger.finish_trial("rival", "complete")
+    assert answer_of(tmp_path).headline.endswith("but not every control.")
+
+
+def test_no_effect_is_no_difference_shown(tmp_path, make_study):
+    make_study(ratios=(0.1,), trials=1, effect=0.0, noise=0.1)
+    assert "no difference between pre-finetuning and tuned vanilla is shown" in answer_of(tmp_path).headline
+
+
+def test_harm_is_told(tmp_path, make_study):
+    make_study(ratios=(0.1,), trials=1, effect=-0.3, noise=0.005)
+    assert "worse" in answer_of(tmp_path).headline
+
+
+def test_one_replicate_is_no_evidence(tmp_path, make_study):
+    make_study(replicates=1, effect=0.5)
+    found = answer_of(tmp_path)
+    assert "One replicate only" in found.headline
+    assert "no interval" in found.paragraph
+    assert {f.reading for f in found.findings} == {"no interval"}
+
+
+def test_vanilla_is_called_tuned_only_where_it_was(tmp_path, make_study):
+    ledger = make_study(ratios=(0.1,), effect=0.3)
+    kept = [line for line in ledger.path.read_text().splitlines(True) if "reference_tuning" not in line]
+    ledger.path.write_text("".join(kept))
+    assert "not tuned" in answer_of(tmp_path).headline
+
+
+@pytest.mark.parametrize("reference", [True, False])
+def test_before_the_first_trial_there_is_no_answer(tmp_path, make_study, reference):
+    make_study(trials=0, reference=reference)
+    found = answer_of(tmp_path)
+    assert "No pre-finetuning trial" in found.headline
+    assert CAVEAT not in found.paragraph
+
+
+def test_a_mean_is_never_shown_without_its_uncertainty():
+    assert shown(Interval(0.5, 0.4, 0.6, 3)) == "0.500 [0.400, 0.600]"
+    assert "n=1, no interval" in shown(Interval(0.5, None, None, 1))
+    assert shown(Interval(float("nan"), None, None, 2)) == "undefined"
+    assert shown(Interval(-0.0001, -0.1, 0.1, 2), signed=True) == "+0.000 [−0.100, +0.100]"
+
+
+def test_ratios_are_named_for_people():
+    assert [ratio_name(r) for r in (0.01, 0.3, 1, "natural")] == [
+        "0.01 (1:100)",
+        "0.3 (1:3.33)",
+        "1",
+        "natural",
+    ]

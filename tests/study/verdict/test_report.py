@@ -1,0 +1,208 @@
+import dataclasses
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from study.verdict.answer import SAMPLE_WARNING
+from study.verdict.comparison import build_comparison, load_study
+from study.verdict.report import SILVER_LABELS, costs, duration, recall_changes, render_report, write_report
+
+VOID = {"meta", "link", "br", "circle", "line"}
+HOSTILE = '<script>alert("x")</script> & "friends" $\\frac{'
+
+
+class Page(HTMLParser):
+    """Collects tags, addresses and text, and fails on unbalanced tags."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.tags, self.addresses, self.text = [], [], [], ""
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.addresses += [value for name, value in attrs if name in ("src", "href", "xlink:href", "data")]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] not in ("style", "script"):
+            self.text += " " + data
+
+
+def comparison_of(tmp_path, name="adme", **options):
+    facts, ledger = load_study(tmp_path, name)
+    return build_comparison(ledger, facts, **options)
+
+
+def render(tmp_path, name="adme", **options):
+    html = render_report(comparison_of(tmp_path, name, **options))
+    page = Page(html)
+    page.text = " ".join(page.text.split())
+    return html, page
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"trials": 0},
+        {"trials": 0, "reference": False},
+        {"reference": False},
+        {"replicates": 1},
+        {"ratios": (0.1,), "trials": 1},
+        {"classes": {f"a class with a long name, number {i}": i for i in range(30)}},
+        {"classes": {"empty": 0, "void": 0}},
+    ],
+)
+def test_every_stage_of_a_study_renders_without_outside_resources(tmp_path, make_study, options):
+    make_study(**options)
+    html, page = render(tmp_path)
+    assert all(address.startswith("#") for address in page.addresses)
+    assert not re.search(r"url\((?!#)|@import", html)
+    assert "nan" not in page.text.lower().split()
+
+
+def test_nothing_of_the_user_becomes_markup(tmp_path, make_study):
+    ledger = make_study(ratios=(0.1,), classes={HOSTILE: 10, "plain": 20}, trials=2)
+    ledger.start_trial(HOSTILE, "search", "prefinetune", 0.1, {"operator": HOSTILE, HOSTILE: 1})
+    ledger.finish_trial(HOSTILE, "failed", HOSTILE)
+    plain_tags = Page(render_report(comparison_of(tmp_path))).tags.count("script")
+    for metric in ("val/macro_f1", f"val/recall/{HOSTILE}"):
+        html, page = render(tmp_path, metric=metric)
+        assert plain_tags == page.tags.count("script") == 1
+        assert "<script>alert" not in html
+        assert HOSTILE in page.text
+
+
+def test_answer_leads_and_says_that_it_is_no_verdict(tmp_path, make_study):
+    make_study(effect=0.2)
+    _, page = render(tmp_path)
+    headline, first_section = page.text.index("beats tuned vanilla"), page.text.index("Baselines")
+    assert headline < page.text.index("This is not a verdict") < first_section
+
+
+@pytest.mark.parametrize("is_sample", [True, False])
+def test_only_the_sample_corpus_carries_banner_and_watermark(tmp_path, make_study, is_sample):
+    make_study(is_sample=is_sample)
+    html, page = render(tmp_path)
+    assert (SAMPLE_WARNING in page.text) is is_sample
+    assert ('class="watermark"' in html) is is_sample
+    in_figure = html[html.index('class="figure"') : html.index("<figcaption>")]
+    assert ("SAMPLE CORPUS" in in_figure) is is_sample
+
+
+@pytest.mark.parametrize(("name", "is_sample"), [("adme", False), ("adme", True), ("trec", False)])
+def test_silver_labels_are_declared_for_real_adme_texts(tmp_path, make_study, name, is_sample):
+    make_study(name, is_sample=is_sample)
+    assert (SILVER_LABELS in render(tmp_path, name)[1].text) is (name == "adme" and not is_sample)
+
+
+def test_figure_has_words_and_follows_the_page_colours(tmp_path, make_study):
+    make_study(ratios=(0.1,))
+    html, _ = render(tmp_path)
+    figure = html[html.index('class="figure"') : html.index("<figcaption>")]
+    assert 'role="img"' in html
+    assert re.search(r"<desc [^>]*>Ratio 0\.1 \(1:10\): leading trial \+", figure)
+    assert "var(--series-0)" in figure
+    assert not re.search(r"#0[1-8]0", figure)
+
+
+def test_the_same_comparison_gives_the_same_report(tmp_path, make_study):
+    make_study()
+    assert render(tmp_path)[0] == render(tmp_path)[0]
+
+
+def test_failures_states_and_racing_are_told(tmp_path, make_study):
+    make_study(ratios=(0.1,), trials=6, replicates=4)
+    _, page = render(tmp_path)
+    assert "loss is not a number at step 12" in page.text
+    assert "replicates run complete raced out failed still running" in page.text
+    assert "2 – 4 – – 4 2 – – –" in page.text
+
+
+def test_recall_changes_are_paired_with_vanilla(tmp_path, make_study):
+    make_study(ratios=(0.1,))
+    comparison = comparison_of(tmp_path)
+    changes = recall_changes(comparison)
+    assert list(changes) == list(comparison.study["corpus"]["classes"])
+    for row in changes.values():
+        change = row[0.1]
+        assert change.change.mean == pytest.approx(change.leading.mean - change.vanilla.mean)
+
+
+def test_costs_add_up(tmp_path, make_study):
+    ledger = make_study()
+    found = costs(comparison_of(tmp_path))
+    assert sum(c.seconds for c in found) == pytest.approx(sum(t.seconds for t in ledger.trials.values()))
+    assert sum(c.trials for c in found) == len(ledger.trials)
+    assert [duration(s) for s in (1, 600, 7200)] == ["1.0 s", "10.0 min", "2.0 h"]
+
+
+def test_writing_replaces_the_report_and_leaves_nothing_else(tmp_path, make_study):
+    make_study()
+    comparison = comparison_of(tmp_path)
+    comparison.report.write_text("old")
+    before = set(comparison.report.parent.iterdir())
+    assert write_report(comparison) == tmp_path / "adme" / "report.html"
+    assert comparison.report.read_text(encoding="utf-8") == render_report(comparison)
+    assert set(comparison.report.parent.iterdir()) == before
+
+
+def test_a_failed_render_keeps_the_old_report(tmp_path, make_study, monkeypatch):
+    make_study()
+    comparison = comparison_of(tmp_path)
+    write_report(comparison)
+    old = comparison.report.read_text(encoding="utf-8")
+    monkeypatch.setattr("pathlib.Path.replace", lambda *_: (_ for _ in ()).throw(OSError("disk")))
+    with pytest.raises(OSError, match="disk"):
+        write_report(comparison)
+    assert comparison.report.read_text(encoding="utf-8") == old
+    assert not list(comparison.report.parent.glob(".report*"))
+
+
+def test_passwords_do_not_reach_the_report(tmp_path, make_study):
+    ledger = make_study(tracking_uri="postgresql://me:s3cret@db:5432/mlflow", trials=1)
+    ledger.start_trial("t", "search", "prefinetune", 0.1, {})
+    ledger.finish_trial("t", "failed", "no route to http://me:s3cret@proxy/")
+    assert "s3cret" not in render(tmp_path)[0]
+
+
+def with_facts(comparison, **facts):
+    return dataclasses.replace(comparison, study={**comparison.study, **facts})
+
+
+def test_the_command_of_the_launch_is_given_without_starting_over(tmp_path, make_study):
+    make_study()
+    comparison = comparison_of(tmp_path)
+    assert f"study.launch adme --preset laptop --storage {tmp_path}" in Page(render_report(comparison)).text
+    recorded = with_facts(
+        comparison, command=["python", "-m", "study.launch", "adme", "--fresh", "--data", "a b"]
+    )
+    text = Page(render_report(recorded)).text
+    assert "python -m study.launch adme --data 'a b'" in text
+    assert "--fresh" not in text
+
+
+def test_what_was_left_out_of_the_corpus_is_told(tmp_path, make_study):
+    make_study()
+    comparison = comparison_of(tmp_path)
+    corpus = {**comparison.study["corpus"], "left_out": {"mixed_heading": 1234}}
+    assert "mixed heading 1,234" in Page(render_report(with_facts(comparison, corpus=corpus))).text
+
+
+def test_judging_by_another_metric_than_the_search_did_is_told(tmp_path, make_study):
+    make_study()
+    assert "search maximised" not in render(tmp_path)[1].text
+    assert "The search maximised the gain in macro F1" in render(tmp_path, metric="val/nll")[1].text

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.trainables.arm_contract import ArmContract, CorrectionContract
+from trainables.errors import ConfigurationError
+from trainables.method.arms import ARM_TABLE, settings_of
+from trainables.settings import ARMS, HEAD_ARMS, POSTHOC_ARM, TWO_STAGE_ARMS, TrialSettings
+
+
+class TestVanilla(ArmContract):
+    arm = "vanilla"
+
+
+class TestVanillaMatched(ArmContract):
+    arm = "vanilla_matched"
+    values = {"stage2_steps": 6}  # noqa: RUF012
+
+    def test_needs_its_steps(self, encoder, toy):
+        with pytest.raises(ConfigurationError, match="needs stage2_steps"):
+            self.run(encoder, toy, self.settings(stage2_steps=None))
+
+
+class TestLogitAdjustment(CorrectionContract):
+    arm = "logit_adjustment"
+
+
+class TestOversample(CorrectionContract):
+    arm = "oversample"
+
+    def test_an_epoch_goes_over_its_own_rows(self, encoder, toy):
+        result = self.run(encoder, toy, self.settings(batch_size=8))
+        assert np.bincount(result.stages[0].rows.labels).tolist() == [24, 24, 24]
+        assert result.stages[0].steps == 9
+
+
+class TestUndersample(CorrectionContract):
+    arm = "undersample"
+
+    def test_an_epoch_goes_over_its_own_rows(self, encoder, toy):
+        result = self.run(encoder, toy, self.settings(batch_size=8))
+        assert np.bincount(result.stages[0].rows.labels).tolist() == [6, 6, 6]
+        assert result.stages[0].steps == 3
+
+
+class TestWeighted(CorrectionContract):
+    arm = "weighted"
+
+
+class TestClassBalanced(CorrectionContract):
+    arm = "class_balanced"
+
+
+class TestFocal(ArmContract):
+    arm = "focal"
+
+    def test_gamma_zero_is_vanilla(self, encoder, toy):
+        own = self.run(encoder, toy, self.settings(gamma=0.0)).logits["val"]
+        vanilla = self.run(encoder, toy, self.settings(arm="vanilla")).logits["val"]
+        np.testing.assert_array_equal(own, vanilla)
+
+
+class TestLdamDrw(ArmContract):
+    arm = "ldam_drw"
+
+    def test_logits_are_thirty_times_cosines(self, encoder, toy):
+        logits = self.run(encoder, toy, self.settings()).logits["val"]
+        assert np.abs(logits).max() <= 30.0 * (1 + 1e-6)
+        assert np.abs(logits).max() > 1.0
+
+
+class TestAugmentSingleStage(ArmContract):
+    arm = "augment_single_stage"
+
+    @pytest.mark.parametrize(
+        ("recipe", "rows"), [("augmented_balanced", 42 + 60), ("augmented_balanced+original", 60)]
+    )
+    def test_originals_enter_once_and_steps_are_those_of_both_stages(self, encoder, toy, recipe, rows):
+        result = self.run(encoder, toy, self.settings(stage1_data=recipe))
+        both = self.run(encoder, toy, self.settings(arm="prefinetune", stage1_data=recipe))
+        assert len(result.stages[0].rows.labels) == rows
+        assert result.stages[0].steps == sum(stage.steps for stage in both.stages)
+
+
+class TestPrefinetune(ArmContract):
+    arm = "prefinetune"
+
+
+class TestPrefinetuneDuplicated(ArmContract):
+    arm = "prefinetune_duplicated"
+
+
+class TestTwoStageReweight(ArmContract):
+    arm = "two_stage_reweight"
+
+    def test_stage_1_trains_last_block_pooler_and_head_on_the_original_rows(self, encoder, toy):
+        first, second = self.run(encoder, toy, self.settings(stage1_trainable="all", head="reinit")).stages
+        assert (first.trainable, second.trainable, second.head_seed) == ("last_block", "all", None)
+        np.testing.assert_array_equal(first.rows.labels, second.rows.labels)
+
+
+class HeadArmContract(ArmContract):
+    """Laws of an arm that trains the head anew on vanilla's encoder."""
+
+    def test_only_the_output_layer_differs_from_vanilla(self, encoder, toy):
+        own = self.run(encoder, toy, self.settings(), keep_model=True).model.state_dict()
+        vanilla = self.run(encoder, toy, self.settings(arm="vanilla"), keep_model=True).model.state_dict()
+        different = {name for name, value in vanilla.items() if not value.equal(own[name])}
+        assert different == {"classifier.weight", "classifier.bias"}
+
+
+class TestCrt(HeadArmContract):
+    arm = "crt"
+
+
+class TestFeatureSmote(HeadArmContract):
+    arm = "feature_smote"
+
+
+def test_every_arm_has_a_line_and_a_contract():
+    assert set(ARM_TABLE) == set(ARMS)
+    contracts = {
+        value.arm for value in globals().values() if isinstance(value, type) and value.__name__[:4] == "Test"
+    }
+    assert contracts == set(ARMS)
+    assert {name for name, arm in ARM_TABLE.items() if arm.stage1} == set(TWO_STAGE_ARMS)
+    assert {name for name, arm in ARM_TABLE.items() if arm.head is not None} == set(HEAD_ARMS)
+
+
+def test_unknown_arms_name_the_known_ones():
+    with pytest.raises(ConfigurationError, match="unknown arm 'vanila'; expected one of vanilla, "):
+        settings_of("vanila")
+
+
+def test_settings_are_named_as_the_trials_are():
+    assert settings_of(POSTHOC_ARM) == settings_of("vanilla")
+    read = {name for arm in ARMS for name in settings_of(arm)}
+    assert read == set(TrialSettings().to_config())

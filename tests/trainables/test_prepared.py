@@ -1,0 +1,46 @@
+import numpy as np
+import pytest
+
+from trainables.corpora.drug_labels.sample import generate_sample
+from trainables.corpora.imbalance import draw
+from trainables.errors import ConfigurationError
+from trainables.prepared import count_faults, prepare
+from trainables.settings import EncoderSettings
+
+
+@pytest.fixture(scope="module")
+def corpus():
+    return generate_sample(600)
+
+
+def prepared(corpus, **options):
+    return prepare(
+        corpus, EncoderSettings(max_length=16), study_seed=1, **{"max_validation_rows": None, **options}
+    )
+
+
+def test_a_balanced_validation_has_k_rows_a_class_and_changes_nothing_else(corpus):
+    natural, balanced = prepared(corpus), prepared(corpus, validation_per_class=5)
+    assert np.bincount(balanced.validation_labels).tolist() == [5] * len(corpus.classes)
+    assert balanced.train_texts == natural.train_texts
+    assert balanced.test_labels.tolist() == natural.test_labels.tolist()
+    again = prepared(corpus, validation_per_class=5)
+    assert np.array_equal(again.validation_tokens.ids, balanced.validation_tokens.ids)
+
+
+def test_too_large_a_balanced_validation_names_the_classes(corpus):
+    with pytest.raises(
+        ConfigurationError, match=r"validation_per_class is 500, but class 'absorption' has \d+"
+    ):
+        prepared(corpus, validation_per_class=500)
+
+
+def test_exact_counts_are_drawn_or_refused(corpus):
+    ready = prepared(corpus)
+    counts = np.bincount(ready.train_labels)
+    n_max = int(np.sort(counts)[::-1][2])
+    assert count_faults(ready, [3 / n_max, "natural"], "step", n_max) == []
+    rows = draw(ready.train_labels, 3 / n_max, n_max=n_max, rng=np.random.default_rng(0))
+    assert sorted(np.bincount(ready.train_labels[rows]).tolist()) == [3, 3, n_max, n_max, n_max]
+    faults = count_faults(ready, [0.1], "step", 10_000)
+    assert len(faults) == len(corpus.classes) and "n_max is 10000, but class" in faults[0]

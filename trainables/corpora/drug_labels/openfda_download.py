@@ -1,0 +1,299 @@
+"""The labels of openFDA in the user's cache folder: downloaded once, resumable, checked whenever they are read.
+
+While a download runs, each page is a file and ``download.json`` says which pages are there and where to go on.
+When all are there, they become ``labels.jsonl.gz`` with ``manifest.json``, which counts only with the right digest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import gzip
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from trainables.corpora.drug_labels.openfda_api import BASE_URL, OpenfdaApi, Page
+from trainables.corpora.drug_labels.records import Record
+from trainables.errors import ConfigurationError, StudyStopped
+from trainables.user_cache import cache_folder
+
+URL_VARIABLE = "OPENFDA_URL"
+KEY_VARIABLE = "OPENFDA_API_KEY"
+# Two searches that share no label, the second for labels of the older form.
+SEARCHES = ("_exists_:pharmacokinetics", "_exists_:clinical_pharmacology AND NOT _exists_:pharmacokinetics")
+PAGE_SIZE = 100  # some 5 MB; 1,000 are allowed, and would be lost at once when the connection is cut
+_FIELDS = ("id", "set_id", "effective_time", "version", "pharmacokinetics", "clinical_pharmacology")
+_NAMES = ("substance_name", "generic_name", "brand_name")
+_LABELS, _MANIFEST, _STATE = "labels.jsonl.gz", "manifest.json", "download.json"
+_MAX_RESTARTS = 2
+
+
+@dataclass(frozen=True)
+class Download:
+    """A complete copy: where it lies, how many labels it has, and the date that openFDA gives its data."""
+
+    path: Path
+    labels: int
+    last_updated: str
+
+
+@dataclass
+class _State:
+    """What a running download has.
+
+    Attributes
+    ----------
+    search, next_url
+        Where to go on: the index of the search, and its next page; None before its first, empty after its last.
+    received, total
+        Labels of that search so far, and in all.
+    pages
+        File, digest, number of labels and search of each page.
+    """
+
+    url: str
+    page_size: int
+    searches: list[str]
+    last_updated: str = ""
+    search: int = 0
+    next_url: str | None = None
+    received: int = 0
+    total: int = 0
+    pages: list[dict[str, Any]] = field(default_factory=list)
+
+
+class _Outdated(Exception):
+    """openFDA has updated its data since the first page."""
+
+
+def server() -> str:
+    """Return the API's address; the environment may name another one."""
+    return os.environ.get(URL_VARIABLE) or BASE_URL
+
+
+def cached_labels(folder: Path | None = None) -> Download | None:
+    """Return the complete copy in the cache folder, or None where there is none or it is damaged."""
+    folder = folder or _folder()
+    try:
+        manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+        download = Download(folder / _LABELS, int(manifest["labels"]), str(manifest["last_updated"]))
+        if _digest(download.path) == manifest["sha256"]:
+            return download
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return None
+
+
+def download_labels(
+    folder: Path | None = None,
+    *,
+    api: OpenfdaApi | None = None,
+    page_size: int = PAGE_SIZE,
+    console: Console | None = None,
+) -> Download:
+    """Download all labels with a pharmacokinetics or clinical-pharmacology section, or go on with a download.
+
+    Parameters
+    ----------
+    folder
+        Where the copy is kept; by default the user's cache folder.
+    api
+        Server, key and pace; by default from the environment (``OPENFDA_URL``, ``OPENFDA_API_KEY``).
+    page_size
+        Labels a request, at most 1,000.
+    console
+        Where progress is shown; by default standard error.
+
+    Raises
+    ------
+    StudyStopped
+        When faults of the network do not pass; the same call goes on where it stopped.
+    ConfigurationError
+        When the server refuses the request, or the folder cannot be written.
+    """
+    folder = folder or _folder()
+    api = api or OpenfdaApi(server(), os.environ.get(KEY_VARIABLE))
+    console = console or Console(stderr=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _only_one(folder):
+            console.print(
+                f"openFDA: downloading drug labels from {api.base_url} to {folder}. Stopped, it goes on where it was; "
+                f"--data sample goes without.",
+                soft_wrap=True,
+                highlight=False,
+            )
+            for _ in range(_MAX_RESTARTS + 1):
+                state = _load_state(folder, api.base_url, page_size)
+                try:
+                    _all_pages(folder, state, api, console)
+                    return _finish(folder, state)
+                except _Outdated:
+                    console.print("openFDA has updated its data: starting over.")
+                    _discard_pages(folder)
+            raise StudyStopped("openFDA keeps updating its data while it is downloaded; try again later.")
+    except OSError as error:
+        raise ConfigurationError(
+            f"{folder}: cannot be written ({error.strerror or error}); set XDG_CACHE_HOME to a folder that can."
+        ) from error
+
+
+def slim(record: Record) -> Record:
+    """Return the fields of a label that the corpus needs, a few per cent of it."""
+    kept = {name: record[name] for name in _FIELDS if record.get(name)}
+    if "pharmacokinetics" in kept:
+        kept.pop("clinical_pharmacology", None)
+    openfda = record.get("openfda")
+    if isinstance(openfda, dict):
+        kept["openfda"] = {name: openfda[name] for name in _NAMES if openfda.get(name)}
+    return kept
+
+
+def _folder() -> Path:
+    """Return the folder of this server's copy, so that another server's never counts for it."""
+    name = "openfda"
+    if server() != BASE_URL:
+        name += "-" + hashlib.sha256(server().encode()).hexdigest()[:8]
+    return cache_folder() / name
+
+
+@contextlib.contextmanager
+def _only_one(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock, which the system releases however the process ends."""
+    with (folder / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StudyStopped(
+                f"another process is downloading to {folder}; wait for it, then start again."
+            ) from error
+        yield
+
+
+def _all_pages(folder: Path, state: _State, api: OpenfdaApi, console: Console) -> None:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        while state.search < len(SEARCHES):
+            task = progress.add_task(
+                f"labels {state.search + 1} of {len(SEARCHES)}", total=state.total or None
+            )
+            if state.next_url is None:
+                state.next_url = api.first_address(SEARCHES[state.search], state.page_size)
+            while state.next_url:
+                _take(folder, state, api.page(state.next_url))
+                if state.received > state.total + state.page_size:
+                    raise StudyStopped(
+                        f"openFDA sends more labels than the {state.total} that it has; try again later."
+                    )
+                progress.update(task, completed=state.received, total=state.total or None)
+            if state.received < state.total:
+                state.pages = [page for page in state.pages if page["search"] != state.search]
+                state.received, state.next_url = 0, None
+                _save_state(folder, state)
+                raise StudyStopped(
+                    f"openFDA's list ended before its {state.total} labels were sent; run the same command again."
+                )
+            state.search, state.received, state.total, state.next_url = state.search + 1, 0, 0, None
+            _save_state(folder, state)
+
+
+def _take(folder: Path, state: _State, page: Page) -> None:
+    """Write a page, then the state that counts it."""
+    if page.records:
+        if state.last_updated and page.last_updated != state.last_updated:
+            raise _Outdated
+        state.last_updated = page.last_updated
+        lines = "".join(json.dumps(slim(record), ensure_ascii=False) + "\n" for record in page.records)
+        content = gzip.compress(lines.encode(errors="replace"), mtime=0)
+        name = f"page-{len(state.pages):06}.jsonl.gz"
+        _write(folder / name, content)
+        state.pages.append(
+            {
+                "file": name,
+                "sha256": hashlib.sha256(content).hexdigest(),
+                "labels": len(page.records),
+                "search": state.search,
+            }
+        )
+    state.received += len(page.records)
+    state.total = page.total
+    state.next_url = page.next_url or ""
+    _save_state(folder, state)
+
+
+def _finish(folder: Path, state: _State) -> Download:
+    """Join the pages (gzip members may follow each other), then write the manifest that makes them count."""
+    labels = sum(page["labels"] for page in state.pages)
+    if not labels:
+        raise ConfigurationError(f"openFDA ({state.url}) has no label that matches; is it the right server?")
+    handle, temporary = tempfile.mkstemp(dir=folder, prefix=".joining-")
+    try:
+        with os.fdopen(handle, "wb") as joined:
+            for page in state.pages:
+                with (folder / page["file"]).open("rb") as file:
+                    shutil.copyfileobj(file, joined)
+        digest = _digest(Path(temporary))
+        os.replace(temporary, folder / _LABELS)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    manifest = {
+        "labels": labels,
+        "last_updated": state.last_updated,
+        "sha256": digest,
+        "server": state.url,
+        "searches": list(SEARCHES),
+    }
+    _write(folder / _MANIFEST, json.dumps(manifest, indent=2).encode())
+    _discard_pages(folder)
+    return Download(folder / _LABELS, labels, state.last_updated)
+
+
+def _load_state(folder: Path, url: str, page_size: int) -> _State:
+    """Return the state of a download to go on with; where anything of it is damaged, a new one."""
+    fresh = _State(url, page_size, list(SEARCHES))
+    try:
+        state = _State(**json.loads((folder / _STATE).read_text(encoding="utf-8")))
+        same = (state.url, state.page_size, state.searches) == (url, page_size, list(SEARCHES))
+        if same and all(_digest(folder / page["file"]) == page["sha256"] for page in state.pages):
+            return state
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    _discard_pages(folder)
+    return fresh
+
+
+def _save_state(folder: Path, state: _State) -> None:
+    _write(folder / _STATE, json.dumps(asdict(state)).encode())
+
+
+def _discard_pages(folder: Path) -> None:
+    (folder / _STATE).unlink(missing_ok=True)
+    for page in folder.glob("page-*.jsonl.gz"):
+        page.unlink(missing_ok=True)
+
+
+def _write(path: Path, content: bytes) -> None:
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

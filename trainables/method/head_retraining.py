@@ -1,0 +1,189 @@
+"""A new output layer on a frozen encoder: its pooled outputs are computed once, then the layer alone trains."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from trainables.errors import TrialFailed
+from trainables.method.feature_smote import smote
+from trainables.method.resampling import class_balanced_draws
+from trainables.model.forward import EVALUATION_TOKENS, PADDED_MULTIPLE, compute_logits
+from trainables.model.output_layer import output_layer, redraw_output_layer
+from trainables.model.precision import compute_in
+from trainables.model.token_budget import token_budget
+from trainables.seeds import derive_seed, generator
+from trainables.settings import TrialSettings
+from trainables.texts.batching import evaluation_batches, steps_of, training_batches
+from trainables.texts.labelled import LabelledTexts
+from trainables.texts.tokens import TokenisedTexts
+from trainables.training.losses import cross_entropy
+from trainables.training.optimizer import FlatAdamW
+from trainables.training.stage import learning_rate_at
+from trainables.world import World
+
+
+@dataclass(frozen=True)
+class HeadReport:
+    """What training a head anew did.
+
+    Attributes
+    ----------
+    steps, rows
+        Optimizer steps, and rows that they saw.
+    seconds
+        Wall time, pooled outputs included.
+    real_tokens, padded_tokens
+        Tokens that pooled outputs were computed from, without and with padding; this worker's alone.
+    mean_loss, last_loss
+        Mean over all steps and loss of the last step.
+    """
+
+    steps: int
+    rows: int
+    seconds: float
+    real_tokens: int
+    padded_tokens: int
+    mean_loss: float
+    last_loss: float
+
+
+def retrain_head(
+    model: Any,
+    rows: LabelledTexts,
+    settings: TrialSettings,
+    *,
+    seed: int,
+    precision: torch.dtype,
+    world: World,
+) -> HeadReport:
+    """Draw a classifier's output layer anew and train it on the pooled outputs of the training rows, in place.
+
+    Arm ``crt`` draws its batches class by class, ``head_epochs`` times as many rows as there are (Kang et al. 2020,
+    classifier re-training). Arm ``feature_smote`` goes ``head_epochs`` times through the rows and SMOTE's.
+    The pooled outputs are those of evaluation, without dropout. The schedule is ``linear``; every worker does all of
+    this little work, so that their layers agree.
+
+    Parameters
+    ----------
+    model
+        A trained classifier; only its output layer changes.
+    rows
+        Training rows.
+    settings
+        ``arm``, ``head_epochs``, ``head_learning_rate``, ``smote_neighbours``, ``warmup``, ``batch_size``,
+        ``weight_decay`` and ``max_grad_norm`` are read.
+    seed
+        Of the new layer, the synthetic rows and the batches.
+    precision, world
+        As in :func:`trainables.training.stage.train_stage`.
+
+    Raises
+    ------
+    TrialFailed
+        A loss was not finite.
+    """
+    started = time.perf_counter()
+    features, real, padded = pooled_outputs(model, rows.tokens, precision=precision, world=world)
+    labels = rows.labels
+    batches: Iterable[npt.NDArray[np.int64]]
+    if settings.arm == "feature_smote":
+        features, labels = smote(features, labels, settings.smote_neighbours, derive_seed(seed, "smote"))
+        steps = steps_of(len(labels), settings.batch_size, settings.head_epochs)
+        batches = training_batches(
+            np.ones(len(labels), np.int64), settings.batch_size, steps, derive_seed(seed, "batches"), window=1
+        )
+    else:
+        steps = steps_of(len(labels), settings.batch_size, settings.head_epochs)
+        draws = class_balanced_draws(labels, steps * settings.batch_size, generator(seed, "batches"))
+        batches = draws.reshape(steps, settings.batch_size)
+    layer = redraw_output_layer(model, derive_seed(seed, "layer"))
+    losses, seen = _train_layer(layer, features, labels, batches, steps, settings)
+    return HeadReport(
+        steps,
+        seen,
+        time.perf_counter() - started,
+        real,
+        padded,
+        float(losses.mean()),
+        float(losses[-1]),
+    )
+
+
+@torch.inference_mode()
+def pooled_outputs(
+    model: Any, tokens: TokenisedTexts, *, precision: torch.dtype, world: World
+) -> tuple[npt.NDArray[np.float32], int, int]:
+    """Return what goes into the output layer for each of n texts, (n, H), on every worker.
+
+    Beside it, the tokens of the texts that this worker computed, without and with padding.
+    """
+    layer = output_layer(model)
+    device = layer.weight.device
+    features = torch.zeros(len(tokens), layer.in_features, device=device)
+    widths = -(-tokens.lengths // PADDED_MULTIPLE) * PADDED_MULTIPLE
+    batches = evaluation_batches(widths, EVALUATION_TOKENS.get(device.type, 8192))
+    inputs: list[torch.Tensor] = []
+    budget = token_budget("prediction", model, precision)
+    model.eval()
+
+    def compute(batch: npt.NDArray[np.int64], is_first: bool) -> tuple[int, int]:
+        padded = compute_logits(model, tokens.select(batch))[1]
+        features[torch.from_numpy(batch).to(device)] = inputs.pop().float()
+        return int(tokens.lengths[batch].sum()), padded
+
+    with compute_in(model, precision):
+        handle = layer.register_forward_pre_hook(lambda _, arguments: inputs.append(arguments[0]))
+        try:
+            parts = [
+                part
+                for batch in batches[world.rank :: world.size]
+                for part in budget.run(batch, widths, compute, inputs.clear)
+            ]
+        finally:
+            handle.remove()
+    world.all_reduce_sum(features)
+    real, padded = (sum(part[i] for part in parts) for i in range(2))
+    return features.cpu().numpy(), real, padded
+
+
+def _train_layer(
+    layer: torch.nn.Linear,
+    features: npt.NDArray[np.float32],
+    labels: npt.NDArray[np.int64],
+    batches: Iterable[npt.NDArray[np.int64]],
+    steps: int,
+    settings: TrialSettings,
+) -> tuple[npt.NDArray[np.float32], int]:
+    """Return the loss of each step, and the rows that the steps saw."""
+    device = layer.weight.device
+    x, y = torch.from_numpy(features).to(device), torch.from_numpy(labels).to(device)
+    masters = {parameter: parameter.detach().clone() for parameter in layer.parameters()}
+    optimizer = FlatAdamW(
+        masters, None, weight_decay=settings.weight_decay, max_grad_norm=settings.max_grad_norm
+    )
+    warmup_steps = round(settings.warmup * steps)
+    losses, seen = torch.zeros(steps, device=device), 0
+    for step, batch in enumerate(batches):
+        chosen = torch.from_numpy(batch).to(device)
+        loss = cross_entropy(layer(x[chosen]), y[chosen]).mean()
+        loss.backward()  # type: ignore[no-untyped-call]
+        losses[step] = loss.detach()
+        seen += len(batch)
+        optimizer.collect()
+        optimizer.step(learning_rate_at(step, steps, settings.head_learning_rate, "linear", warmup_steps))
+    optimizer.write_back()
+    for parameter, master in masters.items():
+        parameter.data = master
+    if not torch.isfinite(losses).all():
+        raise TrialFailed(
+            f"training the head anew diverged (head_learning_rate {settings.head_learning_rate:.3g}); "
+            "a smaller rate may help"
+        )
+    return losses.cpu().numpy(), seen

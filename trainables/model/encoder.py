@@ -1,0 +1,303 @@
+"""The pretrained encoder: where it is, what it runs on, and a classifier with a fresh head on top of it."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+from transformers.utils import logging
+
+from trainables.errors import ConfigurationError
+from trainables.settings import PRECISIONS, EncoderSettings
+
+
+def resolve_device(settings: EncoderSettings) -> torch.device:
+    """Return the device to compute on."""
+    if settings.device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(settings.device)
+
+
+def resolve_precision(settings: EncoderSettings) -> torch.dtype:
+    """Return the data type of weights and activations in training and prediction."""
+    if settings.precision != "auto":
+        return torch.bfloat16 if settings.precision == "bfloat16" else torch.float32
+    if resolve_device(settings).type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
+    capabilities = torch.cpu.get_capabilities()
+    fast = capabilities.get("amx_bf16", False) or capabilities.get("avx512_bf16", False)
+    return torch.bfloat16 if fast else torch.float32
+
+
+@functools.lru_cache(maxsize=8)
+def encoder_digest(settings: EncoderSettings) -> str:
+    """Return a digest of a local encoder's files, which can change under one path; of a Hub name its revision."""
+    folder = Path(settings.source)
+    if not folder.is_dir():
+        return f"{settings.source}@{settings.revision}"
+    whole = hashlib.sha256()
+    for path in sorted(path for path in folder.iterdir() if path.is_file()):
+        whole.update(path.name.encode())
+        with path.open("rb") as file:
+            whole.update(hashlib.file_digest(file, "sha256").digest())
+    return whole.hexdigest()[:16]
+
+
+def encoder_faults(settings: EncoderSettings) -> list[str]:
+    """Return everything that keeps this encoder from being used, one message each; empty if nothing does."""
+    faults = []
+    if settings.precision not in PRECISIONS:
+        faults.append(f"encoder precision is {settings.precision!r}; expected one of {', '.join(PRECISIONS)}")
+    if settings.max_length < 3:
+        faults.append(f"encoder max_length is {settings.max_length}; expected 3 or more tokens")
+    try:
+        device = resolve_device(settings)
+        if device.type == "cuda" and not torch.cuda.is_available():
+            faults.append(
+                f"encoder device is {settings.device!r}, but torch sees no CUDA device; use 'auto' or 'cpu'"
+            )
+    except RuntimeError as error:
+        faults.append(f"encoder device is {settings.device!r}; expected auto, cpu, cuda or cuda:N ({error})")
+    try:
+        source = settings.source
+    except ConfigurationError as error:
+        return faults + error.faults
+    is_folder = Path(source).is_dir()
+    if not is_folder and (
+        Path(source).exists() or source.startswith((".", "/", "~")) or source.count("/") > 1
+    ):
+        return [*faults, f"encoder {source!r} is not a folder; give a folder with config.json, or a Hub name"]
+    if not is_folder and settings.revision is None:
+        faults.append(
+            f"encoder {source!r} is a Hub name without a revision; pin the commit as NAME@REVISION (40 hexadecimal "
+            "digits, from the model's page on the Hub), or download it and give its folder"
+        )
+    return faults + _loading_faults(settings, source, is_folder)
+
+
+def _loading_faults(settings: EncoderSettings, source: str, is_folder: bool) -> list[str]:
+    try:
+        config = AutoConfig.from_pretrained(source, revision=settings.revision)
+        tokenizer = load_tokenizer(settings)
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        advice = (
+            "the folder needs config.json, model.safetensors and the tokenizer's files"
+            if is_folder
+            else "check the name and the network, or download the model elsewhere and give --encoder its folder"
+        )
+        return [f"encoder {source!r} cannot be loaded ({reason}): {advice}"]
+    faults = []
+    if not tokenizer.is_fast:
+        faults.append(f"encoder {source!r} has no fast tokenizer (tokenizer.json); give a model that has one")
+    if (
+        is_folder
+        and not any(Path(source).glob("*.safetensors"))
+        and not any(Path(source).glob("pytorch_model*.bin"))
+    ):
+        faults.append(f"encoder {source!r} holds no weights; expected model.safetensors in the folder")
+    depth = getattr(config, "num_hidden_layers", None)
+    if settings.layers is not None and depth is not None and not 1 <= settings.layers <= depth:
+        faults.append(f"encoder layers is {settings.layers}; expected 1 to {depth}, the depth of {source!r}")
+    positions = getattr(config, "max_position_embeddings", None)
+    if positions is not None and settings.max_length > positions:
+        faults.append(
+            f"encoder max_length is {settings.max_length}, but {source!r} has {positions} positions"
+        )
+    return faults
+
+
+def has_masked_lm_head(settings: EncoderSettings) -> bool:
+    """Return whether the encoder's checkpoint says that it holds a masked-language-model head."""
+    config = AutoConfig.from_pretrained(settings.source, revision=settings.revision)
+    heads = ("ForMaskedLM", "ForPreTraining")
+    return any(name.endswith(heads) for name in getattr(config, "architectures", None) or ())
+
+
+@contextmanager
+def quiet_loading() -> Iterator[None]:
+    """Keep transformers' progress bars and its tables of unused and missing weights off the terminal for a while."""
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        logging.enable_progress_bar()
+
+
+@functools.cache
+def load_tokenizer(settings: EncoderSettings) -> Any:
+    """Return the encoder's fast tokenizer, loaded once per process."""
+    return AutoTokenizer.from_pretrained(settings.source, revision=settings.revision)
+
+
+@functools.cache
+def _pretrained(
+    source: str, revision: str | None, layers: int | None, n_classes: int
+) -> tuple[Any, list[str]]:
+    """Return a float32 classifier on the CPU that is only ever copied, and the parameters its checkpoint lacks."""
+    config = AutoConfig.from_pretrained(source, revision=revision, num_labels=n_classes)
+    if layers is not None:
+        config.num_hidden_layers = layers
+    with quiet_loading():
+        model, info = AutoModelForSequenceClassification.from_pretrained(
+            source, revision=revision, config=config, dtype=torch.float32, output_loading_info=True
+        )
+    if model.config.pad_token_id is None:
+        model.config.pad_token_id = 0
+    return model.eval(), sorted(info["missing_keys"])
+
+
+def build_classifier(settings: EncoderSettings, n_classes: int, seed: int) -> Any:
+    """Return a sequence classifier: pretrained encoder, fresh head drawn from ``seed``.
+
+    The weights are read once per process and copied for each model, so that a warm process starts a trial at
+    once.
+
+    Parameters
+    ----------
+    settings
+        The encoder.
+    n_classes
+        Classes C of the head.
+    seed
+        Seed of the head, and of any layer that the checkpoint lacks (a pooler, say).
+
+    Returns
+    -------
+    A transformers ``…ForSequenceClassification`` in float32 on the settings' device, in evaluation mode.
+    """
+    template, missing = _pretrained(settings.source, settings.revision, settings.layers, n_classes)
+    model = copy.deepcopy(template)
+    fresh = {name.rpartition(".")[0] for name in missing}
+    fresh |= {name for name, module in head_modules(model) if module is not model}
+    _draw(model, [model.get_submodule(name) for name in sorted(fresh)], seed)
+    device = resolve_device(settings)
+    # Measured on CPUs: plain attention trains faster than the fused one, whose dropout takes the slow path.
+    model.set_attn_implementation("eager" if device.type == "cpu" else "sdpa")
+    model.to(device)
+    if settings.compile:
+        for layer in encoder_layers(
+            model
+        ):  # layer by layer: they share one graph, and the embeddings stay as they are
+            layer.compile()
+    return model
+
+
+def reinitialise_head(model: Any, seed: int) -> None:
+    """Draw the classification head anew, in place; the encoder stays as it is."""
+    device = next(model.parameters()).device
+    model.cpu()
+    _draw(model, [module for _, module in head_modules(model)], seed)
+    model.to(device)
+
+
+def head_modules(model: Any) -> Iterator[tuple[str, torch.nn.Module]]:
+    """Yield name and module of each part of a classifier that is not its encoder and has weights."""
+    for name, module in model.named_children():
+        if name != model.base_model_prefix and any(True for _ in module.parameters()):
+            yield name, module
+
+
+def encoder_layers(model: Any) -> list[torch.nn.Module]:
+    """Return the encoder's layers from the lowest to the highest: the members of its longest list of modules.
+
+    Raises
+    ------
+    ValueError
+        The encoder has no list of modules.
+    """
+    return list(_stack(model))
+
+
+def _stack(model: Any) -> torch.nn.ModuleList:
+    stacks = [m for m in model.base_model.modules() if isinstance(m, torch.nn.ModuleList) and len(m)]
+    if not stacks:
+        raise ValueError(f"{type(model).__name__} has no list of layers to tell its blocks from")
+    return max(stacks, key=len)
+
+
+def modules_above_layers(model: Any) -> list[torch.nn.Module]:
+    """Return what computes on the last layer's output: pooler, a last normalisation, and the head.
+
+    Within the encoder that is its pooler, wherever it is registered (NomicBERT: before the layers), and what is
+    registered behind the list of layers, in the modules that hold it. Where an embedding or a further list lies there,
+    nothing of that module counts: it holds what all layers read (relative positions in MPNet and DeBERTa), parts of
+    the layers (XLM), or the decoder.
+    """
+    stack = _stack(model)
+    above: list[torch.nn.Module] = []
+    holder: torch.nn.Module = model.base_model
+    while holder is not stack:
+        children = list(holder.children())
+        place = next(i for i, child in enumerate(children) if any(m is stack for m in child.modules()))
+        behind = children[place + 1 :]
+        parts = [m for child in behind for m in child.modules()]
+        if not any(isinstance(m, torch.nn.Embedding | torch.nn.ModuleList) for m in parts):
+            above += behind
+        holder = children[place]
+    pooler = getattr(model.base_model, "pooler", None)
+    if pooler is not None and pooler not in above:
+        above.append(pooler)
+    return above + [module for _, module in head_modules(model)]
+
+
+def layer_rate_factors(model: Any, decay: float) -> dict[torch.nn.Parameter, float]:
+    """Return each parameter's factor on the learning rate under layer-wise decay.
+
+    decay^k for the k-th layer from the top (0, 1, …, L - 1), decay^L for the embeddings and whatever else lies below
+    the layers, 1 for what lies above them.
+
+    References
+    ----------
+    Sun et al., How to Fine-Tune BERT for Text Classification?, CCL 2019, section 4.3.
+    """
+    layers = encoder_layers(model)
+    factors = dict.fromkeys(model.parameters(), decay ** len(layers))
+    for depth, layer in enumerate(reversed(layers)):
+        factors.update(dict.fromkeys(layer.parameters(), decay**depth))
+    for module in modules_above_layers(model):
+        factors.update(dict.fromkeys(module.parameters(), 1.0))
+    return factors
+
+
+def _draw(model: Any, roots: Sequence[torch.nn.Module], seed: int) -> None:
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(seed)
+        for root in roots:
+            for module in root.modules():
+                for parameter in module.parameters(recurse=False):
+                    # transformers leaves alone what is marked as loaded from a checkpoint
+                    parameter._is_hf_initialized = False  # type: ignore[attr-defined]
+                model._init_weights(module)
+
+
+def save_classifier(model: Any, settings: EncoderSettings, classes: Sequence[str], folder: Path) -> None:
+    """Write a folder that transformers loads as it is: weights, tokenizer, and the class names.
+
+    Parameters
+    ----------
+    model
+        A classifier of :func:`build_classifier`, trained.
+    settings
+        The encoder that it was built from.
+    classes
+        C class names in the order of the logits.
+    folder
+        Created if missing.
+    """
+    model.config.id2label = dict(enumerate(classes))
+    model.config.label2id = {name: i for i, name in enumerate(classes)}
+    model.save_pretrained(folder)
+    tokenizer = copy.deepcopy(load_tokenizer(settings))
+    tokenizer.model_max_length = settings.max_length
+    tokenizer.save_pretrained(folder)

@@ -1,0 +1,53 @@
+"""Compute in low precision, keep float32 weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from trainables.cpu.memory import keep_freed_memory
+from trainables.model.encoder import head_modules
+
+
+@contextmanager
+def compute_in(model: Any, dtype: torch.dtype) -> Iterator[dict[torch.nn.Parameter, torch.Tensor]]:
+    """Give a float32 model's encoder weights in ``dtype`` for a while; on leaving, its float32 weights are back.
+
+    The classification head stays in float32, so that logits are not rounded to 8 bits: rounded ones tie, which
+    spoils rankings (AUPRC) and calibration. On a CPU so do the normalisations: their weights lie near 1, where
+    bfloat16 numbers are 1/128 apart, and a short stage would move few of them by as much. On a GPU they are rounded,
+    because its normalisation takes weights of its input's data type alone.
+
+    Yields
+    ------
+    Each parameter's float32 tensor: what the model has again afterwards. Write trained weights there.
+    """
+    keep_freed_memory()
+    masters = {parameter: parameter.data for parameter in model.parameters()}
+    heads = [module for _, module in head_modules(model)]
+    full = {parameter for module in (*heads, *_norms(model)) for parameter in module.parameters()}
+    handles = [module.register_forward_pre_hook(_to_float32) for module in heads]
+    try:
+        for parameter, master in masters.items():
+            if parameter not in full:
+                parameter.data = master.to(dtype)
+        yield masters
+    finally:
+        for handle in handles:
+            handle.remove()
+        for parameter, master in masters.items():
+            parameter.grad = None
+            parameter.data = master
+
+
+def _norms(model: Any) -> list[torch.nn.Module]:
+    """Return the normalisations that take float32 weights beside an input in low precision."""
+    norms = [module for module in model.modules() if isinstance(module, torch.nn.LayerNorm)]
+    return [norm for norm in norms if all(p.device.type == "cpu" for p in norm.parameters())]
+
+
+def _to_float32(module: torch.nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(x.float() if torch.is_tensor(x) and x.is_floating_point() else x for x in inputs)
