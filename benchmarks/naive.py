@@ -24,7 +24,7 @@ from trainables.prepared import PreparedCorpus, RunSettings
 from trainables.settings import TrialSettings
 from trainables.texts.batching import steps_of, steps_per_epoch
 from trainables.texts.tokens import TokenisedTexts, tokenise
-from trainables.training.stage import learning_rate_at
+from trainables.training.stage_settings import learning_rate_at
 
 METRIC = "macro_f1"
 # Settings that it leaves as they are by default.

@@ -64,7 +64,10 @@ from trainables.model.encoder import build_classifier, load_tokenizer, resolve_p
 from trainables.model.flops import peak_flops
 from trainables.model.forward import predict
 from trainables.settings import PACKAGED, EncoderSettings
+from trainables.texts.batching import steps_of
+from trainables.texts.labelled import LabelledTexts
 from trainables.training.stage import StageReport, train_stage
+from trainables.training.stage_settings import StageSettings
 
 PROGRAMS = ("ours", *SETTINGS)
 Runs = dict[str, list[dict[str, float]]]  # program to what it found on each seed
@@ -148,14 +151,15 @@ def _ours(
 ) -> StageReport:
     return train_stage(
         model,
-        rows.tokens,
-        rows.labels,
-        epochs=run.epochs,
-        learning_rate=run.learning_rate,
-        warmup=0.0,
-        batch_size=BATCH_SIZE,
-        seed=seed,
-        precision=resolve_precision(run.encoder),
+        LabelledTexts(rows.tokens, rows.labels),
+        StageSettings(
+            steps=steps_of(len(rows.tokens), BATCH_SIZE, run.epochs),
+            learning_rate=run.learning_rate,
+            warmup=0.0,
+            batch_size=BATCH_SIZE,
+            seed=seed,
+            precision=resolve_precision(run.encoder),
+        ),
         after_step=None if after_step is None else lambda stage: after_step(),
     )
 

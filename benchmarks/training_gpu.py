@@ -21,8 +21,10 @@ from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from trainables.model.encoder import build_classifier, resolve_precision
 from trainables.settings import EncoderSettings
+from trainables.texts.labelled import LabelledTexts
 from trainables.texts.tokens import TokenisedTexts
 from trainables.training.stage import StageReport, train_stage
+from trainables.training.stage_settings import StageSettings
 
 VOCABULARY, LENGTH, CLASSES = 30522, 128, 5
 SHAPES: dict[str, dict[str, int]] = {
@@ -71,12 +73,10 @@ def train(encoder: EncoderSettings, batch_size: int, steps: int, shortest: int =
     model = build_classifier(encoder, CLASSES, seed=0)
     return train_stage(
         model,
-        tokens,
-        labels,
-        steps=steps,
-        learning_rate=1e-5,
-        batch_size=batch_size,
-        precision=resolve_precision(encoder),
+        LabelledTexts(tokens, labels),
+        StageSettings(
+            steps=steps, learning_rate=1e-5, batch_size=batch_size, precision=resolve_precision(encoder)
+        ),
     )
 
 

@@ -46,10 +46,10 @@ from study.verdict.report import write_report
 from trainables.corpora.corpus import Corpus
 from trainables.corpora.registry import read_corpus
 from trainables.errors import ConfigurationError
+from trainables.method.arms import HEAD_ARMS
 from trainables.model.encoder import encoder_digest, encoder_faults
 from trainables.prepared import PreparedCorpus, RunSettings, count_faults, prepare, shared_n_max
 from trainables.reuse.keys import TRAINING_VERSION
-from trainables.settings import HEAD_ARMS
 
 VERSIONED = ("ray", "torch", "transformers", "optuna", "mlflow", "nlpaug", "pandas", "numpy")
 

@@ -37,9 +37,9 @@ def run_diagnostics(
     """
     numbers: dict[str, float] = {}
     for stage in result.stages:
-        numbers[f"{stage.name}_steps"] = float(stage.steps)
-        numbers[f"{stage.name}_rows"] = float(len(stage.rows.labels))
-        counts = np.bincount(stage.rows.labels, minlength=len(classes)).tolist()
+        numbers[f"{stage.name}_steps"] = float(stage.settings.steps)
+        numbers[f"{stage.name}_rows"] = float(len(stage.texts))
+        counts = np.bincount(stage.texts.labels, minlength=len(classes)).tolist()
         numbers |= {f"{stage.name}_rows/{c}": float(n) for c, n in zip(classes, counts, strict=True)}
     spent = result.scoring_seconds
     for name, report in result.reports.items():

@@ -17,13 +17,15 @@ from trainables.augment.cached import cached_stage1_set
 from trainables.augment.stage1_set import Stage1Set
 from trainables.corpora.imbalance import draw
 from trainables.diagnostics import run_diagnostics
-from trainables.method.arms import ArmRows, stage1_recipe
+from trainables.method.arms import stage1_recipe
+from trainables.method.texts import ReplicateTexts
 from trainables.method.two_stage import train_arm
 from trainables.metrics import evaluate
 from trainables.model.encoder import load_tokenizer
 from trainables.prepared import PreparedCorpus, RunSettings
 from trainables.reuse.cache import ContentCache
-from trainables.seeds import derive_seed, generator
+from trainables.reuse.stage_tree import Reuse
+from trainables.seeds import ReplicateSeeds, derive_seed, generator
 from trainables.settings import TrialSettings
 from trainables.texts.labelled import LabelledTexts
 from trainables.texts.tokens import tokenise
@@ -105,15 +107,11 @@ def run_replicate(
         settings,
         run.encoder,
         len(prepared.classes),
-        ArmRows(original, stage1),
+        ReplicateTexts(original, stage1),
         {"val": prepared.validation_tokens},
-        study_seed=run.study_seed,
-        replicate=replicate,
+        ReplicateSeeds(run.study_seed, replicate),
         world=world,
-        cache=cache,
-        share_vanilla=run.share_vanilla,
-        stage1_grid=run.stage1_grid,
-        checkpoint_every_s=run.checkpoint_every_s,
+        reuse=Reuse(cache, run.stage1_grid, run.share_vanilla, run.checkpoint_every_s),
     )
     logits = result.logits["val"]
     adjusted = adjust_logits(logits, np.bincount(original.labels, minlength=len(prepared.classes)))

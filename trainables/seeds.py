@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -35,3 +36,23 @@ def derive_seed(study_seed: int, purpose: str, replicate: int = 0) -> int:
 def generator(study_seed: int, purpose: str, replicate: int = 0) -> np.random.Generator:
     """Return a NumPy generator seeded by :func:`derive_seed`."""
     return np.random.default_rng(derive_seed(study_seed, purpose, replicate))
+
+
+@dataclass(frozen=True)
+class ReplicateSeeds:
+    """Where all randomness of one replicate comes from: the same for every arm.
+
+    Attributes
+    ----------
+    study_seed
+        Seed of the whole study.
+    replicate
+        Index of the replicate.
+    """
+
+    study_seed: int
+    replicate: int
+
+    def of(self, purpose: str) -> int:
+        """Return the seed of one purpose: :func:`derive_seed`."""
+        return derive_seed(self.study_seed, purpose, self.replicate)

@@ -13,24 +13,6 @@ from typing import Any
 
 from trainables.errors import ConfigurationError
 
-# Scored from vanilla's logits, not trained.
-POSTHOC_ARM = "logit_adjustment_posthoc"
-TWO_STAGE_ARMS = ("prefinetune", "prefinetune_duplicated", "two_stage_reweight")
-SINGLE_STAGE_ARMS = (
-    "vanilla",
-    "vanilla_matched",
-    "logit_adjustment",
-    "oversample",
-    "undersample",
-    "weighted",
-    "class_balanced",
-    "focal",
-    "ldam_drw",
-    "augment_single_stage",
-)
-# Vanilla, then a head trained anew on its frozen encoder.
-HEAD_ARMS = ("crt", "feature_smote")
-ARMS = (*TWO_STAGE_ARMS, *SINGLE_STAGE_ARMS, *HEAD_ARMS)
 STAGE1_DATA = (
     "augmented_balanced",
     "augmented_balanced+original",
@@ -76,7 +58,7 @@ class TrialSettings:
     Attributes
     ----------
     arm
-        Training strategy, one of :data:`ARMS`.
+        Training strategy, one of :data:`trainables.method.arms.ARMS`.
     imbalance_ratio
         n_minority / n_majority in (0, 1], or ``"natural"``.
     operator, strength, copies

@@ -1,4 +1,4 @@
-"""The arms that a study can run beside vanilla and pre-finetuning, and where each gets its settings from.
+"""The arms as a study runs them: which run always, which by name, and where each gets its settings from.
 
 Four arms run in every study: the reference ``vanilla``, post-hoc logit adjustment of its logits (free),
 ``vanilla_matched``, and the searched ``prefinetune``. :data:`CONTROLS` are the others, chosen by name.
@@ -8,6 +8,8 @@ A control is tuned by a search of its own, or it runs once at settings that were
 - :data:`MATCHED` arms say what a part of the leading pre-finetuning trial contributes, so they take that trial's
   settings or its steps.
 - Every other arm takes the settings of the reference vanilla.
+
+All of it follows from :data:`trainables.method.arms.ARM_TABLE`.
 """
 
 from __future__ import annotations
@@ -15,36 +17,67 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from trainables.settings import ARMS, POSTHOC_ARM, duplicated_counterpart
+from trainables.method.arms import ARM_TABLE, ARMS, arm_of, settings_of
+from trainables.method.texts import DUPLICATED
+from trainables.settings import duplicated_counterpart
 
-ALWAYS = ("vanilla", POSTHOC_ARM, "vanilla_matched", "prefinetune")
-CONTROLS = tuple(arm for arm in ARMS if arm not in ALWAYS)
-MATCHED = ("vanilla_matched", "prefinetune_duplicated", "augment_single_stage")
-# What makes an arm what it is whatever it takes over; a search of its own may try other rates.
-_RATES_AND_AXES: dict[str, dict[str, Any]] = {
-    # Its paper finetunes at a tenth of the first stage's rate (arXiv 2207.10858).
-    "two_stage_reweight": {
-        "stage1_trainable": "last_block",
-        "head": "keep",
-        "stage1_learning_rate": 1e-4,
-        "stage2_learning_rate": 1e-5,
-    },
+Grid = tuple[Any, ...]
+
+ALWAYS = tuple(name for name, arm in ARM_TABLE.items() if arm.in_every_study)
+CONTROLS = tuple(arm for arm in ARMS if not ARM_TABLE[arm].in_every_study)
+MATCHED = tuple(arm for arm in ARMS if ARM_TABLE[arm].takes_from_leading_trial)
+# Lengths and rates of a head that is trained anew. Vanilla is not trained again for these arms: they take the
+# reference's encoder, so the head alone is searched.
+_HEAD_GRID: Mapping[str, Grid] = {
+    "head_epochs": (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0),
+    "head_learning_rate": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2),
 }
+# Settings that an arm with augmented rows or a first stage shares with pre-finetuning, and so its grids too.
+_SHARED_WITH_PREFINETUNING = ("operator", "strength", "copies", "stage1_learning_rate", "stage1_epochs")
 
 
 def defining_settings(arm: str, taken_over: Mapping[str, Any]) -> dict[str, Any]:
     """Return what makes an arm what it is beside the configuration that it takes over from another one.
 
     Duplicates have the rows of that configuration's own recipe, so that they differ from it in the augmentation alone.
+    A search of the arm's own may try other rates.
     """
-    if arm == "prefinetune_duplicated":
+    entry = arm_of(arm)
+    if _is_duplicated(arm):
         return {"stage1_data": duplicated_counterpart(taken_over["stage1_data"])}
-    return _RATES_AND_AXES.get(arm, {})
+    return {**(entry.stage1.fixed if entry.stage1 is not None else {}), **entry.rates}
 
 
-def settings_of(arm: str) -> tuple[str, ...]:
-    """Return the names of the settings that influence an arm: :func:`trainables.method.arms.settings_of`."""
-    # The table of arms holds their losses and so loads torch, which study.compare does without.
-    from trainables.method import arms
+def arm_space(arm: str, prefinetuning: Mapping[str, Grid], *, rates: Grid, epochs: Grid) -> dict[str, Grid]:
+    """Return a small search space for a control: its own settings beside vanilla's.
 
-    return arms.settings_of(arm)
+    Parameters
+    ----------
+    arm
+        One of :data:`CONTROLS`.
+    prefinetuning
+        Pre-finetuning's space. Arms with augmented rows or with a first stage take these grids from it.
+    rates, epochs
+        Learning rates and lengths of stage 2, which is all that a single-stage arm has.
+    """
+    entry = arm_of(arm)
+    if entry.head is not None:
+        return {**_HEAD_GRID, **entry.grid}
+    reads = settings_of(arm)
+    space = {name: prefinetuning[name] for name in _SHARED_WITH_PREFINETUNING if name in reads}
+    recipes = tuple(dict.fromkeys(map(duplicated_counterpart, prefinetuning.get("stage1_data", ()))))
+    if recipes and _is_duplicated(arm):
+        space["stage1_data"] = recipes
+    own_rate = entry.rates.get("stage2_learning_rate")
+    return {
+        **space,
+        "stage2_learning_rate": rates if own_rate is None else tuple(sorted({own_rate, *rates})),
+        "stage2_epochs": tuple(entry.epochs_scale * n for n in epochs),
+        "warmup": (0.0, 0.1),
+        **entry.grid,
+    }
+
+
+def _is_duplicated(arm: str) -> bool:
+    stage1 = arm_of(arm).stage1
+    return stage1 is not None and stage1.texts is DUPLICATED

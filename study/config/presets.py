@@ -9,54 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from study.config.arms import CONTROLS
-from trainables.settings import duplicated_counterpart
-
-Grid = tuple[Any, ...]
+from study.config.arms import CONTROLS, Grid, arm_space
 
 
 def arm_spaces(space: Mapping[str, Grid], *, rates: Grid, epochs: Grid) -> dict[str, dict[str, Grid]]:
-    """Return a small space for every control: its own settings beside vanilla's.
+    """Return a small space for every control: :func:`study.config.arms.arm_space`.
 
     Each grid holds 40 configurations or more: as many as the cluster preset's pre-finetuning tries at one of five
     ratios.
-
-    Parameters
-    ----------
-    space
-        Pre-finetuning's. Arms with augmented rows or with a first stage take these grids from it.
-    rates, epochs
-        Learning rates and lengths of stage 2, which is all that a single-stage arm has.
     """
-    single = {"stage2_learning_rate": rates, "stage2_epochs": epochs, "warmup": (0.0, 0.1)}
-    two_stages = {name: space[name] for name in ("stage1_learning_rate", "stage1_epochs")} | single
-    augmented = {name: space[name] for name in ("operator", "strength", "copies")}
-    # Vanilla is not trained anew for these: they take the reference's encoder, so the head alone is searched.
-    head = {
-        "head_epochs": (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0),
-        "head_learning_rate": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2),
-    }
-    recipes = tuple(dict.fromkeys(map(duplicated_counterpart, space.get("stage1_data", ()))))
-    duplicated = {"copies": space["copies"], **({"stage1_data": recipes} if recipes else {})}
-    return {
-        "prefinetune_duplicated": {**duplicated, **two_stages},
-        # Its one stage is as long as two stages of these lengths.
-        "augment_single_stage": {**augmented, "stage1_epochs": space["stage1_epochs"], **single},
-        "two_stage_reweight": {
-            **two_stages,
-            "stage2_learning_rate": tuple(sorted({1e-5, *rates})),
-        },
-        "logit_adjustment": {"tau": (0.5, 1.0, 1.5), **single},
-        "oversample": single,
-        # An epoch of the reduced rows is short.
-        "undersample": {**single, "stage2_epochs": tuple(4 * n for n in epochs)},
-        "weighted": {"weight_power": (0.5, 1.0), **single},
-        "class_balanced": {"beta": (0.9, 0.99, 0.999, 0.9999), **single},
-        "focal": {"gamma": (1.0, 2.0, 5.0), **single},
-        "ldam_drw": single,
-        "crt": head,
-        "feature_smote": {**head, "smote_neighbours": (3, 5, 10)},
-    }
+    return {arm: arm_space(arm, space, rates=rates, epochs=epochs) for arm in CONTROLS}
 
 
 # Chosen by reading augmentations of drug labels: these keep values with their words. Deletions drop what a value

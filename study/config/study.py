@@ -8,20 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from study.config.arms import ALWAYS, CONTROLS, settings_of
+from study.config.arms import ALWAYS, CONTROLS
 from study.config.values import is_number, is_whole, length_faults, unknown, value_faults
 from trainables import settings as vocabulary
 from trainables.augment.registry import option_faults
+from trainables.method.arms import ARMS, TWO_STAGE_ARMS, settings_of
 from trainables.reuse.lengths import StageLengths
-from trainables.settings import (
-    ARMS,
-    NATURAL,
-    TWO_STAGE_ARMS,
-    TrialSettings,
-    augments,
-    digest_of,
-    duplicated_counterpart,
-)
+from trainables.settings import NATURAL, TrialSettings, augments, digest_of, duplicated_counterpart
 
 SAME = "same"
 _WHOLE = (

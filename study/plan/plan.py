@@ -18,7 +18,8 @@ from study.plan.tracks import Track, first_values, tracks_of, trial_settings
 from study.record.gains import gains_of, mean_of
 from study.record.ledger import FINISHED, SEARCH_PHASES, Ledger, ReplicateRecord, TrialRecord
 from trainables.errors import StudyStopped, TrialFailed
-from trainables.settings import POSTHOC_ARM, TrialSettings, digest_of
+from trainables.method.arms import POSTHOC_ARM
+from trainables.settings import TrialSettings, digest_of
 
 LOSSES_THAT_FAIL = 2  # times that a trial's process may die before the trial counts as failed
 # Trials that fail before the first one succeeds: pre-finetuning's stop the study, a control's stop its own search.

@@ -19,11 +19,12 @@ from trainables.augment.audit.auditor import Auditor
 from trainables.augment.registry import OPERATORS, make_operator, operator_identity
 from trainables.corpora.corpus import Corpus
 from trainables.errors import ConfigurationError, TrialFailed
+from trainables.method.arms import TWO_STAGE_ARMS
 from trainables.model.encoder import encoder_digest
 from trainables.prepared import PreparedCorpus, RunSettings
 from trainables.replicate import draw_rows
 from trainables.reuse.cache import ContentCache
-from trainables.settings import SINGLE_STAGE_ARMS, TrialSettings, augments, digest_of
+from trainables.settings import TrialSettings, augments, digest_of
 
 ROWS, COPIES, EXAMPLES = 200, 3, 20
 _VERSION = 1  # raised when the same settings no longer give the same audit
@@ -62,7 +63,7 @@ def audit_leading(
     for leading in comparison.best.values():
         record = leading.record
         settings = _settings(record)
-        if settings.arm in SINGLE_STAGE_ARMS or not augments(settings.stage1_data):
+        if settings.arm not in TWO_STAGE_ARMS or not augments(settings.stage1_data):
             continue  # nothing was augmented
         if OPERATORS[settings.operator].caches:
             say(

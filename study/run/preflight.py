@@ -6,8 +6,7 @@ import importlib.metadata
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -22,13 +21,16 @@ from study.run.cache_size import cache_sentence
 from study.run.cluster import TrialResources
 from study.run.paraphrase_cost import paraphrase_sentence
 from trainables.errors import ConfigurationError
+from trainables.method.arms import HEAD_ARMS, POSTHOC_ARM, TWO_STAGE_ARMS
 from trainables.model.encoder import build_classifier, resolve_precision
 from trainables.model.forward import predict
 from trainables.model.memory_estimate import shape_of
 from trainables.prepared import PreparedCorpus, RunSettings
 from trainables.replicate import draw_rows
-from trainables.settings import HEAD_ARMS, NATURAL, POSTHOC_ARM, TWO_STAGE_ARMS, TrialSettings
+from trainables.settings import NATURAL, TrialSettings
+from trainables.texts.labelled import LabelledTexts
 from trainables.training.stage import train_stage
+from trainables.training.stage_settings import StageSettings
 
 T = TypeVar("T")
 MINIMUM_VERSIONS = {"ray": (2, 60), "optuna": (5, 0), "mlflow": (3, 17), "transformers": (5, 0)}
@@ -139,13 +141,13 @@ def _timed(prepared: PreparedCorpus, run: RunSettings, resources: TrialResources
         model = build_classifier(run.encoder, len(prepared.classes), seed=0)
         some = np.linspace(0, len(prepared.train_labels) - 1, num=min(256, len(prepared.train_labels)))
         rows = some.astype(np.int64)
-        tokens, labels = prepared.train_tokens.select(rows), prepared.train_labels[rows]
+        texts = LabelledTexts(prepared.train_tokens.select(rows), prepared.train_labels[rows])
         precision = resolve_precision(run.encoder)
-        train = partial(train_stage, model, tokens, labels, learning_rate=1e-5, precision=precision)
-        scored = tokens.select(np.arange(min(64, len(rows))))
-        train(steps=2)  # the first steps also make what the later ones reuse
+        settings = StageSettings(steps=_TIMED_STEPS, learning_rate=1e-5, precision=precision)
+        scored = texts.tokens.select(np.arange(min(64, len(rows))))
+        train_stage(model, texts, replace(settings, steps=2))  # also makes what later steps reuse
         started = time.perf_counter()
-        rows_trained = train(steps=_TIMED_STEPS).rows
+        rows_trained = train_stage(model, texts, settings).rows
         trained = time.perf_counter()
         predict(model, scored, precision=precision)
         return (trained - started) / rows_trained, (time.perf_counter() - trained) / len(scored)

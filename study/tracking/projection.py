@@ -24,9 +24,9 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from study.config.arms import settings_of
 from study.record.ledger import SEARCH_PHASES, Ledger, TrialRecord
 from study.verdict.statistics import paired_gain
+from trainables.method.arms import settings_of
 from trainables.settings import digest_of
 
 VALUES = "values/"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from study.config.arms import CONTROLS
 from study.verdict.comparison import LOWER_IS_BETTER, Comparison, Result
 from study.verdict.statistics import Interval
+from trainables.method.arms import ARM_TABLE
 
 CAVEAT = (
     "The configuration was chosen on the same validation data that these figures come from, so they flatter "
@@ -18,53 +19,6 @@ SAMPLE_WARNING = (
     "Generated sample corpus: these results mean nothing about FDA labels or any other real text. They only "
     "show that the platform runs."
 )
-ARM_NAMES = {
-    "vanilla": "vanilla finetuning",
-    "vanilla_matched": "compute-matched vanilla",
-    "logit_adjustment_posthoc": "post-hoc logit adjustment",
-    "prefinetune": "pre-finetuning",
-    "prefinetune_duplicated": "pre-finetuning on duplicates",
-    "augment_single_stage": "augmentation in a single stage",
-    "logit_adjustment": "logit-adjusted loss",
-    "oversample": "oversampling",
-    "undersample": "undersampling",
-    "weighted": "class-weighted loss",
-    "class_balanced": "class-balanced loss",
-    "focal": "focal loss",
-    "ldam_drw": "LDAM-DRW",
-    "crt": "classifier re-training (cRT)",
-    "feature_smote": "SMOTE on features",
-    "two_stage_reweight": "two-stage re-weighting",
-}
-ARM_MEANINGS = {
-    "vanilla": "standard single-stage finetuning with settings of its own; every gain is taken against it",
-    "vanilla_matched": "vanilla given as many optimizer steps as both stages of the trial that it is matched to",
-    "logit_adjustment_posthoc": (
-        "vanilla's outputs, corrected for the class frequencies after training (Menon et al. 2021); it costs no "
-        "training, so it is the control that a gain has to beat"
-    ),
-    "prefinetune": "a first training stage on augmented data, then finetuning on the original imbalanced data",
-    "prefinetune_duplicated": (
-        "pre-finetuning on repeated rows instead of augmented ones; where it was matched to the leading trial, as many "
-        "of each class as that one has: what is left of the gain is not due to augmentation"
-    ),
-    "augment_single_stage": (
-        "one stage on original and augmented rows together, with the steps of both stages: what is left of the gain "
-        "is due to the data, not to the staging"
-    ),
-    "logit_adjustment": (
-        "vanilla whose loss is corrected for the class frequencies (Menon et al. 2021; balanced softmax at τ = 1)"
-    ),
-    "oversample": "vanilla on rows that are repeated until every class is as large as the largest",
-    "undersample": "vanilla on rows that are left out until every class is as small as the smallest",
-    "weighted": "vanilla with class weights that fall with the class frequency",
-    "class_balanced": "vanilla weighted by the effective number of rows (Cui et al. 2019)",
-    "focal": "vanilla with a loss that turns to hard rows (Lin et al. 2017)",
-    "ldam_drw": "margins that grow with rarity, class weights late in training (Cao et al. 2019)",
-    "crt": "vanilla, then its head trained anew on balanced samples (Kang et al. 2020)",
-    "feature_smote": "vanilla, then its head trained anew on interpolated features of the rare classes (SMOTE)",
-    "two_stage_reweight": "a first stage under a re-weighted margin loss, then finetuning (arXiv 2207.10858)",
-}
 
 
 @dataclass(frozen=True)
@@ -135,7 +89,7 @@ def answer(comparison: Comparison) -> Answer:
 
 def arm_name(arm: str) -> str:
     """Return the name of an arm for people."""
-    return ARM_NAMES.get(arm, arm.replace("_", " "))
+    return ARM_TABLE[arm].title if arm in ARM_TABLE else arm.replace("_", " ")
 
 
 def ratio_name(ratio: float | str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from study.record.ledger import Ledger, TrialRecord
-from trainables.settings import POSTHOC_ARM
+from trainables.method.arms import POSTHOC_ARM
 
 
 @dataclass(frozen=True)

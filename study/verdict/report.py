@@ -29,6 +29,7 @@ from study.verdict.comparison import (
 )
 from study.verdict.figure import gain_figure
 from study.verdict.statistics import Interval, mean_interval
+from trainables.method.arms import ARM_TABLE
 
 SILVER_LABELS = (
     "Silver labels: no expert labelled these texts. Each paragraph carries the label of the heading above it "
@@ -196,7 +197,7 @@ def _content(comparison: Comparison) -> dict[str, Any]:
         "vanilla_name": words.vanilla_name(comparison),
         "figure": Markup(gain_figure(comparison)),
         "headline_metrics": [m for m in HEADLINE_METRICS if any(m in r.metrics for r in everything)],
-        "arm_meanings": {arm: words.ARM_MEANINGS[arm] for arm in used_arms if arm in words.ARM_MEANINGS},
+        "arm_meanings": {arm: ARM_TABLE[arm].meaning for arm in used_arms if arm in ARM_TABLE},
         "searched": searched,
         "constant": _constant_settings(comparison.trials, searched),
         "gain_scale": _scale([t.gain for t in comparison.trials if t.gain.n > 1]),

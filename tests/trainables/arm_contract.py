@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from trainables.method.arms import ArmRows, settings_of, stage1_recipe
+from trainables.method.arms import settings_of, stage1_recipe
 from trainables.method.stages import stages_of
+from trainables.method.texts import ReplicateTexts
 from trainables.method.two_stage import train_arm
 from trainables.model.encoder import build_classifier
-from trainables.seeds import derive_seed
+from trainables.seeds import ReplicateSeeds, derive_seed
 from trainables.settings import STAGE1_DATA, TrialSettings, duplicated_counterpart
 from trainables.texts.labelled import LabelledTexts
 
@@ -70,10 +71,9 @@ class ArmContract:
     def run(self, encoder, toy, settings, counts=(24, 12, 6), **options):
         original = rows_of(toy, counts)
         stage1 = rows_of(toy, (20, 20, 20)) if stage1_recipe(settings) else None
-        options = {"study_seed": 1, "replicate": 0, **options}
-        return train_arm(
-            settings, encoder, 3, ArmRows(original, stage1), {"val": toy[0].select(np.arange(30))}, **options
-        )
+        seeds = ReplicateSeeds(options.pop("study_seed", 1), 0)
+        evaluation = {"val": toy[0].select(np.arange(30))}
+        return train_arm(settings, encoder, 3, ReplicateTexts(original, stage1), evaluation, seeds, **options)
 
     def test_learns_a_separable_toy(self, encoder, toy):
         """The loss falls from its value before training, and the rows are told apart."""
@@ -111,10 +111,10 @@ class ArmContract:
 
     def test_steps_are_reported_and_are_those_that_were_made(self, encoder, toy):
         result = self.run(encoder, toy, self.settings(stage1_steps=3))
-        assert [stage.steps for stage in result.stages] == [
+        assert [stage.settings.steps for stage in result.stages] == [
             result.reports[stage.name].steps for stage in result.stages
         ]
-        assert all(stage.steps == 3 for stage in result.stages if stage.name == "stage1")
+        assert all(stage.settings.steps == 3 for stage in result.stages if stage.name == "stage1")
 
     @pytest.mark.parametrize("recipe", STAGE1_DATA)
     def test_runs_with_every_recipe_of_the_stage_1_set(self, encoder, toy, recipe):
@@ -140,9 +140,9 @@ class ArmContract:
             assert not np.array_equal(changed, expected), name
 
     def test_shares_the_fresh_head_and_the_order_of_stage_2_with_vanilla(self, encoder, toy):
-        rows = ArmRows(rows_of(toy, (24, 12, 6)), rows_of(toy, (20, 20, 20)))
-        own = stages_of(self.settings(), rows, 3, study_seed=1, replicate=4)[-1]
-        assert own.seed == derive_seed(1, "stage2", 4)
+        rows = ReplicateTexts(rows_of(toy, (24, 12, 6)), rows_of(toy, (20, 20, 20)))
+        own = stages_of(self.settings(), rows, 3, ReplicateSeeds(1, 4))[-1]
+        assert own.settings.seed == derive_seed(1, "stage2", 4)
         idle = self.settings(stage1_learning_rate=0.0, stage2_learning_rate=0.0)
         kept = self.run(encoder, toy, idle, keep_model=True).model.classifier.weight
         if "head_epochs" not in settings_of(self.arm):

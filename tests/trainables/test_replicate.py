@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from tests.trainables.conftest import WORDS
-from trainables.method.arms import settings_of
+from trainables.method.arms import ARMS, settings_of
 from trainables.model.encoder import load_tokenizer
 from trainables.prepared import PreparedCorpus, RunSettings
 from trainables.replicate import run_replicate
-from trainables.settings import ARMS, STAGE1_DATA, TrialSettings, augments
+from trainables.settings import STAGE1_DATA, TrialSettings, augments
 from trainables.texts.tokens import tokenise
 from trainables.world import World
 

@@ -11,14 +11,14 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 
 from tests.trainables.conftest import without_dropout
+from tests.trainables.trained import train_from_checkpoint, train_with
 from trainables.errors import TrialFailed
 from trainables.model import token_budget
 from trainables.model.encoder import build_classifier
 from trainables.model.forward import predict
 from trainables.reuse.cache import ContentCache
-from trainables.reuse.checkpoint import Checkpoints, train_resumably
+from trainables.reuse.checkpoint import StageCheckpoint
 from trainables.training import batch_gradient, running_stage
-from trainables.training.stage import train_stage
 from trainables.world import World
 
 # 43 rows in batches of 7: shards of 4 and 3, and a last batch of 1 row, in which one worker has none.
@@ -27,7 +27,7 @@ ROWS, BATCH, STEPS = 43, 7, 14
 
 def train(encoder, tokens, labels, world):
     model = without_dropout(build_classifier(encoder, 3, seed=1))
-    report = train_stage(
+    report = train_with(
         model, tokens, labels, steps=STEPS, learning_rate=1e-3, batch_size=BATCH, seed=3, world=world
     )
     return predict(model, tokens, world=world), report
@@ -67,15 +67,15 @@ def checkpointing_worker(rank, encoder, tokens, labels, folder, stop_at):
             raise Interrupted
 
     model = build_classifier(encoder, 3, seed=1)
-    checkpoint = Checkpoints(ContentCache(Path(folder) / "cache"), "abcd", every_s=0.0).stage("stage2")
+    checkpoint = StageCheckpoint(ContentCache(Path(folder) / "cache"), "abcd-stage2", every_s=0.0)
     how = {"steps": 50, "learning_rate": 1e-3, "batch_size": BATCH, "seed": 3, "world": world}
     try:
-        report = train_resumably(
+        report = train_from_checkpoint(
             model, tokens, labels, checkpoint=checkpoint if stop_at else None, after_step=stop, **how
         )
     except Interrupted:
         model = build_classifier(encoder, 3, seed=1)
-        report = train_resumably(model, tokens, labels, checkpoint=checkpoint, **how)
+        report = train_from_checkpoint(model, tokens, labels, checkpoint=checkpoint, **how)
     np.savez(
         f"{folder}/{stop_at}-{rank}.npz",
         logits=predict(model, tokens),
@@ -133,7 +133,7 @@ def test_one_worker_without_memory_stops_the_others(encoder, toy, monkeypatch, s
     monkeypatch.setattr(batch_gradient, "compute_logits", full)
     monkeypatch.setattr(token_budget, "_budgets", {})
     with pytest.raises(TrialFailed, match="out of memory"):
-        train_stage(
+        train_with(
             build_classifier(encoder, 3, seed=1), *toy, steps=3, learning_rate=1e-3, world=Lonely(0, size)
         )
     assert len(summed) == 1
@@ -156,7 +156,7 @@ def test_workers_that_look_at_their_losses_seldom_stop_after_the_same_step(
     def stopped():
         taken.clear()
         with pytest.raises(TrialFailed) as failure:
-            train_stage(
+            train_with(
                 build_classifier(encoder, 3, seed=1),
                 *toy,
                 steps=steps,

@@ -1,86 +1,67 @@
-"""Every arm in one table: which rows its stages train on, under which loss, and which settings it reads.
+"""Every arm in one table: what it is, which texts and which loss its stages have, and which settings it reads.
 
-Most arms are one stage with the length and rate of stage 2, and differ from vanilla in one thing: the rows, the
-loss, or what comes before or after. To add an arm, add its name to :mod:`trainables.settings`, a line to
-:data:`ARM_TABLE`, and a grid to ``arm_spaces`` of :mod:`study.config.presets`.
+Most arms are one stage with the length and rate of stage 2, and differ from vanilla in one thing: the texts, the
+loss, or what comes before or after. To add an arm, add an entry to :data:`ARM_TABLE`, and where its loss is new, that
+loss to :data:`trainables.training.losses.LOSSES`: names, search spaces, reports and MLflow's records follow from the
+entry.
 
-An epoch is a pass over a stage's own rows. So oversampling takes C·n_max / N times vanilla's steps and undersampling
-C·n_min / N times, as where imbalanced-learn's samplers go before a classifier; ``stage2_steps`` gives every
-arm the same number.
+An epoch is a pass over a stage's own texts. So oversampling takes C·n_max / N times vanilla's steps and undersampling
+C·n_min / N times, as where imbalanced-learn's samplers go before a classifier; ``stage2_steps`` gives every arm the
+same number.
+
+Nothing here needs torch: a study is checked and shown without it.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import NamedTuple
-
-import numpy as np
-import numpy.typing as npt
+from typing import Any, NamedTuple
 
 from trainables.errors import ConfigurationError
-from trainables.method.resampling import oversample, undersample
-from trainables.seeds import generator
-from trainables.settings import POSTHOC_ARM, TrialSettings, duplicated_counterpart
-from trainables.texts.labelled import LabelledTexts
-from trainables.texts.tokens import TokenisedTexts
-from trainables.training.losses import (
-    Focal,
-    Ldam,
-    LogitAdjusted,
-    Loss,
-    Weighted,
-    cross_entropy,
-    effective_number_weights,
-    inverse_frequency_weights,
-    ldam_margins,
-    prior_offsets,
+from trainables.method.texts import (
+    AUGMENTED,
+    DUPLICATED,
+    ORIGINAL,
+    ORIGINAL_AND_AUGMENTED,
+    OVERSAMPLED,
+    UNDERSAMPLED,
+    TextsChoice,
 )
+from trainables.settings import TrialSettings, duplicated_counterpart
 
-LDAM_SCALE = 30.0  # s, and the start and β of deferred re-weighting, as in the code of Cao et al. 2019
-LDAM_DEFERRED_FROM = 0.8
-LDAM_BETA = 0.9999
-
-Counts = npt.NDArray[np.int64]  # (C,) rows per class of the replicate
-
-
-class ArmRows(NamedTuple):
-    """Rows of one replicate: its training rows, and the stage-1 set where the arm has one."""
-
-    original: LabelledTexts
-    stage1: LabelledTexts | None = None
-
-
-class RowsChoice(NamedTuple):
-    """Rows that a stage trains on, and the settings that decide them."""
-
-    select: Callable[[ArmRows, TrialSettings, int], LabelledTexts]  # the last argument is a seed
-    reads: tuple[str, ...] = ()
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class LossChoice(NamedTuple):
-    """Loss of a stage, and the settings that it depends on."""
+    """A loss of :data:`trainables.training.losses.LOSSES` by its name, and the settings that it depends on."""
 
-    make: Callable[[Counts, TrialSettings], Loss]
+    name: str
     reads: tuple[str, ...] = ()
 
 
 class StageChoice(NamedTuple):
-    """Rows and loss of a stage, and values that belong to the arm and are not read from the settings."""
+    """Texts and loss of a stage, and values that belong to the arm and are not read from the settings."""
 
-    rows: RowsChoice
+    texts: TextsChoice
     loss: LossChoice
-    fixed: Mapping[str, str] = MappingProxyType({})
+    fixed: Mapping[str, Any] = _NOTHING
 
 
-@dataclass(frozen=True)
+CROSS_ENTROPY = LossChoice("cross_entropy")
+FINETUNING = StageChoice(ORIGINAL, CROSS_ENTROPY)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Arm:
-    """One line of the table.
+    """One entry of the table.
 
     Attributes
     ----------
+    title, meaning
+        Its name for people, and half a sentence that says what it is.
     stage2
         The only stage, or the second one.
     stage1
@@ -92,88 +73,148 @@ class Arm:
         Settings that say how the head is trained anew afterwards; None where it is not.
     normalised
         Features and class weights of the output layer have length 1.
+    is_trained
+        False where it is scored from the logits of vanilla.
+    in_every_study
+        Whether it runs without being asked for.
+    takes_from_leading_trial
+        As a control that is not tuned, it takes its settings, or its steps, from the leading pre-finetuning trial and
+        not from vanilla: it says what a part of that trial contributes.
+    grid
+        Values of the settings that this arm alone reads, for a search of its own.
+    rates
+        Learning rates of its paper: what it runs with unless it is tuned.
+    epochs_scale
+        Factor on the lengths that its search tries; its epochs may be short.
     """
 
-    stage2: StageChoice
+    title: str
+    meaning: str
+    stage2: StageChoice = FINETUNING
     stage1: StageChoice | None = None
     length: str = "own"
     head: tuple[str, ...] | None = None
     normalised: bool = False
+    is_trained: bool = True
+    in_every_study: bool = False
+    takes_from_leading_trial: bool = False
+    grid: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    rates: Mapping[str, float] = field(default_factory=dict)
+    epochs_scale: int = 1
 
-
-def _stage1_set(rows: ArmRows, settings: TrialSettings, seed: int) -> LabelledTexts:
-    if rows.stage1 is None:
-        raise ValueError(f"arm {settings.arm!r} trains on a stage-1 set and was given none")
-    return rows.stage1
-
-
-def _original_and_stage1_set(rows: ArmRows, settings: TrialSettings, seed: int) -> LabelledTexts:
-    stage1 = _stage1_set(rows, settings, seed)
-    if settings.stage1_data.endswith("+original"):
-        return stage1
-    return LabelledTexts(
-        TokenisedTexts.concatenate([rows.original.tokens, stage1.tokens]),
-        np.concatenate([rows.original.labels, stage1.labels]),
-    )
-
-
-def _resampled(
-    how: Callable[[Counts, np.random.Generator], npt.NDArray[np.int64]], purpose: str
-) -> Callable[[ArmRows, TrialSettings, int], LabelledTexts]:
-    def select(rows: ArmRows, settings: TrialSettings, seed: int) -> LabelledTexts:
-        labels = rows.original.labels
-        chosen = how(labels, generator(seed, purpose))
-        return LabelledTexts(rows.original.tokens.select(chosen), labels[chosen])
-
-    return select
-
-
-_SET_READS = ("stage1_data", "operator", "strength", "copies")
-ORIGINAL = RowsChoice(lambda rows, settings, seed: rows.original)
-OVERSAMPLED = RowsChoice(_resampled(oversample, "oversample"))
-UNDERSAMPLED = RowsChoice(_resampled(undersample, "undersample"))
-AUGMENTED = RowsChoice(_stage1_set, _SET_READS)
-DUPLICATED = RowsChoice(_stage1_set, ("stage1_data", "copies"))
-ORIGINAL_AND_AUGMENTED = RowsChoice(_original_and_stage1_set, _SET_READS)
-
-CROSS_ENTROPY = LossChoice(lambda counts, s: cross_entropy)
-LOGIT_ADJUSTED = LossChoice(lambda counts, s: LogitAdjusted(prior_offsets(counts, s.tau)), ("tau",))
-INVERSE_FREQUENCY = LossChoice(
-    lambda counts, s: Weighted(inverse_frequency_weights(counts, s.weight_power)), ("weight_power",)
-)
-EFFECTIVE_NUMBER = LossChoice(lambda counts, s: Weighted(effective_number_weights(counts, s.beta)), ("beta",))
-FOCAL = LossChoice(lambda counts, s: Focal(s.gamma), ("gamma",))
-DEFERRED_LDAM = LossChoice(
-    lambda counts, s: Ldam(
-        ldam_margins(counts), LDAM_SCALE, effective_number_weights(counts, LDAM_BETA), LDAM_DEFERRED_FROM
-    )
-)
-# Stage 2 goes on with the same head under cross-entropy, so the logits are plain ones: scale 1.
-WEIGHTED_LDAM = LossChoice(
-    lambda counts, s: Ldam(ldam_margins(counts), 1.0, effective_number_weights(counts, s.beta), 0.0),
-    ("beta",),
-)
-
-FINETUNING = StageChoice(ORIGINAL, CROSS_ENTROPY)
-REWEIGHTING = StageChoice(ORIGINAL, WEIGHTED_LDAM, {"stage1_trainable": "last_block", "head": "keep"})
 
 ARM_TABLE: Mapping[str, Arm] = {
-    "vanilla": Arm(FINETUNING),
-    "vanilla_matched": Arm(FINETUNING, length="given"),
-    "logit_adjustment": Arm(StageChoice(ORIGINAL, LOGIT_ADJUSTED)),
-    "oversample": Arm(StageChoice(OVERSAMPLED, CROSS_ENTROPY)),
-    "undersample": Arm(StageChoice(UNDERSAMPLED, CROSS_ENTROPY)),
-    "weighted": Arm(StageChoice(ORIGINAL, INVERSE_FREQUENCY)),
-    "class_balanced": Arm(StageChoice(ORIGINAL, EFFECTIVE_NUMBER)),
-    "focal": Arm(StageChoice(ORIGINAL, FOCAL)),
-    "ldam_drw": Arm(StageChoice(ORIGINAL, DEFERRED_LDAM), normalised=True),
-    "augment_single_stage": Arm(StageChoice(ORIGINAL_AND_AUGMENTED, CROSS_ENTROPY), length="both"),
-    "prefinetune": Arm(FINETUNING, stage1=StageChoice(AUGMENTED, CROSS_ENTROPY)),
-    "prefinetune_duplicated": Arm(FINETUNING, stage1=StageChoice(DUPLICATED, CROSS_ENTROPY)),
-    "two_stage_reweight": Arm(FINETUNING, stage1=REWEIGHTING),
-    "crt": Arm(FINETUNING, head=()),
-    "feature_smote": Arm(FINETUNING, head=("smote_neighbours",)),
+    "prefinetune": Arm(
+        title="pre-finetuning",
+        meaning="a first training stage on augmented data, then finetuning on the original imbalanced data",
+        stage1=StageChoice(AUGMENTED, CROSS_ENTROPY),
+        in_every_study=True,
+    ),
+    "prefinetune_duplicated": Arm(
+        title="pre-finetuning on duplicates",
+        meaning="pre-finetuning on repeated rows instead of augmented ones; where it was matched to the leading trial, "
+        "as many of each class as that one has: what is left of the gain is not due to augmentation",
+        stage1=StageChoice(DUPLICATED, CROSS_ENTROPY),
+        takes_from_leading_trial=True,
+    ),
+    "two_stage_reweight": Arm(
+        title="two-stage re-weighting",
+        meaning="a first stage under a re-weighted margin loss, then finetuning (arXiv 2207.10858)",
+        stage1=StageChoice(
+            ORIGINAL,
+            LossChoice("weighted_ldam", ("beta",)),
+            {"stage1_trainable": "last_block", "head": "keep"},
+        ),
+        # Its paper finetunes at a tenth of the first stage's rate.
+        rates={"stage1_learning_rate": 1e-4, "stage2_learning_rate": 1e-5},
+    ),
+    "vanilla": Arm(
+        title="vanilla finetuning",
+        meaning="standard single-stage finetuning with settings of its own; every gain is taken against it",
+        in_every_study=True,
+    ),
+    "vanilla_matched": Arm(
+        title="compute-matched vanilla",
+        meaning="vanilla given as many optimizer steps as both stages of the trial that it is matched to",
+        length="given",
+        in_every_study=True,
+        takes_from_leading_trial=True,
+    ),
+    "logit_adjustment": Arm(
+        title="logit-adjusted loss",
+        meaning="vanilla whose loss is corrected for the class frequencies (Menon et al. 2021; balanced softmax at "
+        "τ = 1)",
+        stage2=StageChoice(ORIGINAL, LossChoice("logit_adjusted", ("tau",))),
+        grid={"tau": (0.5, 1.0, 1.5)},
+    ),
+    "oversample": Arm(
+        title="oversampling",
+        meaning="vanilla on rows that are repeated until every class is as large as the largest",
+        stage2=StageChoice(OVERSAMPLED, CROSS_ENTROPY),
+    ),
+    "undersample": Arm(
+        title="undersampling",
+        meaning="vanilla on rows that are left out until every class is as small as the smallest",
+        stage2=StageChoice(UNDERSAMPLED, CROSS_ENTROPY),
+        epochs_scale=4,  # an epoch of the reduced rows is short
+    ),
+    "weighted": Arm(
+        title="class-weighted loss",
+        meaning="vanilla with class weights that fall with the class frequency",
+        stage2=StageChoice(ORIGINAL, LossChoice("inverse_frequency", ("weight_power",))),
+        grid={"weight_power": (0.5, 1.0)},
+    ),
+    "class_balanced": Arm(
+        title="class-balanced loss",
+        meaning="vanilla weighted by the effective number of rows (Cui et al. 2019)",
+        stage2=StageChoice(ORIGINAL, LossChoice("effective_number", ("beta",))),
+        grid={"beta": (0.9, 0.99, 0.999, 0.9999)},
+    ),
+    "focal": Arm(
+        title="focal loss",
+        meaning="vanilla with a loss that turns to hard rows (Lin et al. 2017)",
+        stage2=StageChoice(ORIGINAL, LossChoice("focal", ("gamma",))),
+        grid={"gamma": (1.0, 2.0, 5.0)},
+    ),
+    "ldam_drw": Arm(
+        title="LDAM-DRW",
+        meaning="margins that grow with rarity, class weights late in training (Cao et al. 2019)",
+        stage2=StageChoice(ORIGINAL, LossChoice("deferred_ldam")),
+        normalised=True,
+    ),
+    "augment_single_stage": Arm(
+        title="augmentation in a single stage",
+        meaning="one stage on original and augmented rows together, with the steps of both stages: what is left of the "
+        "gain is due to the data, not to the staging",
+        stage2=StageChoice(ORIGINAL_AND_AUGMENTED, CROSS_ENTROPY),
+        length="both",
+        takes_from_leading_trial=True,
+    ),
+    "crt": Arm(
+        title="classifier re-training (cRT)",
+        meaning="vanilla, then its head trained anew on balanced samples (Kang et al. 2020)",
+        head=(),
+    ),
+    "feature_smote": Arm(
+        title="SMOTE on features",
+        meaning="vanilla, then its head trained anew on interpolated features of the rare classes (SMOTE)",
+        head=("smote_neighbours",),
+        grid={"smote_neighbours": (3, 5, 10)},
+    ),
+    "logit_adjustment_posthoc": Arm(
+        title="post-hoc logit adjustment",
+        meaning="vanilla's outputs, corrected for the class frequencies after training (Menon et al. 2021); it costs "
+        "no training, so it is the control that a gain has to beat",
+        is_trained=False,
+        in_every_study=True,
+    ),
 }
+POSTHOC_ARM = "logit_adjustment_posthoc"  # scored from vanilla's logits, not trained
+# Arms that are trained, in the order in which a study runs them.
+ARMS = tuple(name for name, arm in ARM_TABLE.items() if arm.is_trained)
+TWO_STAGE_ARMS = tuple(name for name, arm in ARM_TABLE.items() if arm.stage1 is not None)
+# Vanilla, then a head trained anew on its frozen encoder.
+HEAD_ARMS = tuple(name for name, arm in ARM_TABLE.items() if arm.head is not None)
 
 _EVERY_STAGE_READS = (
     "arm",
@@ -192,15 +233,15 @@ _HEAD_READS = ("head_epochs", "head_learning_rate")
 
 
 def arm_of(name: str) -> Arm:
-    """Return an arm's line of the table.
+    """Return a trained arm's entry of the table.
 
     Raises
     ------
     ConfigurationError
         Unknown arm.
     """
-    if name not in ARM_TABLE:
-        raise ConfigurationError(f"unknown arm {name!r}; expected one of {', '.join(ARM_TABLE)}")
+    if name not in ARMS:
+        raise ConfigurationError(f"unknown arm {name!r}; expected one of {', '.join(ARMS)}")
     return ARM_TABLE[name]
 
 
@@ -215,24 +256,29 @@ def settings_of(arm: str) -> tuple[str, ...]:
     ConfigurationError
         Unknown arm.
     """
-    line = arm_of("vanilla" if arm == POSTHOC_ARM else arm)
-    reads = {*_EVERY_STAGE_READS, *_STAGE2_READS, *line.stage2.rows.reads, *line.stage2.loss.reads}
-    if line.length == "given":
+    entry = arm_of("vanilla" if arm == POSTHOC_ARM else arm)
+    reads = {*_EVERY_STAGE_READS, *_STAGE2_READS, *stage_reads(entry.stage2)}
+    if entry.length == "given":
         reads.remove("stage2_epochs")
-    if line.length == "both":
+    if entry.length == "both":
         reads.update(_STAGE1_LENGTH)
-    if line.stage1 is not None:
-        reads.update(_STAGE1_READS, line.stage1.rows.reads, line.stage1.loss.reads)
-        reads.difference_update(line.stage1.fixed)
-    if line.head is not None:
-        reads.update(_HEAD_READS, line.head)
-    return tuple(field.name for field in dataclasses.fields(TrialSettings) if field.name in reads)
+    if entry.stage1 is not None:
+        reads.update(_STAGE1_READS, stage_reads(entry.stage1))
+        reads.difference_update(entry.stage1.fixed)
+    if entry.head is not None:
+        reads.update(_HEAD_READS, entry.head)
+    return tuple(f.name for f in dataclasses.fields(TrialSettings) if f.name in reads)
+
+
+def stage_reads(stage: StageChoice) -> tuple[str, ...]:
+    """Return the settings that decide a stage's texts and its loss."""
+    return (*stage.texts.reads, *stage.loss.reads)
 
 
 def stage1_recipe(settings: TrialSettings) -> str | None:
     """Return the recipe of the stage-1 set that an arm trains on; None where it has none."""
     arm = arm_of(settings.arm)
-    choices = {stage.rows for stage in (arm.stage1, arm.stage2) if stage is not None}
+    choices = {stage.texts for stage in (arm.stage1, arm.stage2) if stage is not None}
     if DUPLICATED in choices:
         return duplicated_counterpart(settings.stage1_data)
     return settings.stage1_data if choices & {AUGMENTED, ORIGINAL_AND_AUGMENTED} else None

@@ -18,14 +18,14 @@ from trainables.model.forward import EVALUATION_TOKENS, PADDED_MULTIPLE, compute
 from trainables.model.output_layer import output_layer, redraw_output_layer
 from trainables.model.precision import compute_in
 from trainables.model.token_budget import token_budget
-from trainables.seeds import derive_seed, generator
+from trainables.seeds import derive_seed
 from trainables.settings import TrialSettings
-from trainables.texts.batching import evaluation_batches, steps_of, training_batches
+from trainables.texts.batching import Rows, evaluation_batches, steps_of, training_batches
 from trainables.texts.labelled import LabelledTexts
 from trainables.texts.tokens import TokenisedTexts
 from trainables.training.losses import cross_entropy
 from trainables.training.optimizer import FlatAdamW
-from trainables.training.stage import learning_rate_at
+from trainables.training.stage_settings import StageSettings
 from trainables.world import World
 
 
@@ -56,8 +56,8 @@ class HeadReport:
 
 def retrain_head(
     model: Any,
-    rows: LabelledTexts,
-    settings: TrialSettings,
+    texts: LabelledTexts,
+    trial: TrialSettings,
     *,
     seed: int,
     precision: torch.dtype,
@@ -74,9 +74,9 @@ def retrain_head(
     ----------
     model
         A trained classifier; only its output layer changes.
-    rows
-        Training rows.
-    settings
+    texts
+        What it was trained on.
+    trial
         ``arm``, ``head_epochs``, ``head_learning_rate``, ``smote_neighbours``, ``warmup``, ``batch_size``,
         ``weight_decay`` and ``max_grad_norm`` are read.
     seed
@@ -90,23 +90,23 @@ def retrain_head(
         A loss was not finite.
     """
     started = time.perf_counter()
-    features, real, padded = pooled_outputs(model, rows.tokens, precision=precision, world=world)
-    labels = rows.labels
-    batches: Iterable[npt.NDArray[np.int64]]
-    if settings.arm == "feature_smote":
-        features, labels = smote(features, labels, settings.smote_neighbours, derive_seed(seed, "smote"))
-        steps = steps_of(len(labels), settings.batch_size, settings.head_epochs)
-        batches = training_batches(
-            np.ones(len(labels), np.int64), settings.batch_size, steps, derive_seed(seed, "batches"), window=1
-        )
-    else:
-        steps = steps_of(len(labels), settings.batch_size, settings.head_epochs)
-        draws = class_balanced_draws(labels, steps * settings.batch_size, generator(seed, "batches"))
-        batches = draws.reshape(steps, settings.batch_size)
+    features, real, padded = pooled_outputs(model, texts.tokens, precision=precision, world=world)
+    labels = texts.labels
+    if trial.arm == "feature_smote":
+        features, labels = smote(features, labels, trial.smote_neighbours, derive_seed(seed, "smote"))
+    settings = StageSettings(
+        steps=steps_of(len(labels), trial.batch_size, trial.head_epochs),
+        learning_rate=trial.head_learning_rate,
+        warmup=trial.warmup,
+        batch_size=trial.batch_size,
+        weight_decay=trial.weight_decay,
+        max_grad_norm=trial.max_grad_norm,
+        seed=derive_seed(seed, "batches"),
+    )
     layer = redraw_output_layer(model, derive_seed(seed, "layer"))
-    losses, seen = _train_layer(layer, features, labels, batches, steps, settings)
+    losses, seen = _train_layer(layer, features, labels, _batches(trial.arm, labels, settings), settings)
     return HeadReport(
-        steps,
+        settings.steps,
         seen,
         time.perf_counter() - started,
         real,
@@ -153,23 +153,30 @@ def pooled_outputs(
     return features.cpu().numpy(), real, padded
 
 
+def _batches(arm: str, labels: npt.NDArray[np.int64], settings: StageSettings) -> Iterable[Rows]:
+    """Return the batches of an arm's new head: class by class, or every row once an epoch."""
+    if arm == "feature_smote":
+        lengths = np.ones(len(labels), np.int64)
+        return training_batches(lengths, settings.batch_size, settings.steps, settings.seed, window=1)
+    n = settings.steps * settings.batch_size
+    draws = class_balanced_draws(labels, n, np.random.default_rng(settings.seed))
+    return draws.reshape(settings.steps, settings.batch_size)
+
+
 def _train_layer(
     layer: torch.nn.Linear,
     features: npt.NDArray[np.float32],
     labels: npt.NDArray[np.int64],
-    batches: Iterable[npt.NDArray[np.int64]],
-    steps: int,
-    settings: TrialSettings,
+    batches: Iterable[Rows],
+    settings: StageSettings,
 ) -> tuple[npt.NDArray[np.float32], int]:
     """Return the loss of each step, and the rows that the steps saw."""
     device = layer.weight.device
     x, y = torch.from_numpy(features).to(device), torch.from_numpy(labels).to(device)
     masters = {parameter: parameter.detach().clone() for parameter in layer.parameters()}
-    optimizer = FlatAdamW(
-        masters, None, weight_decay=settings.weight_decay, max_grad_norm=settings.max_grad_norm
-    )
-    warmup_steps = round(settings.warmup * steps)
-    losses, seen = torch.zeros(steps, device=device), 0
+    optimizer = FlatAdamW(masters, None, settings)
+    warmup_steps = settings.warmup_steps(len(labels))
+    losses, seen = torch.zeros(settings.steps, device=device), 0
     for step, batch in enumerate(batches):
         chosen = torch.from_numpy(batch).to(device)
         loss = cross_entropy(layer(x[chosen]), y[chosen]).mean()
@@ -177,13 +184,13 @@ def _train_layer(
         losses[step] = loss.detach()
         seen += len(batch)
         optimizer.collect()
-        optimizer.step(learning_rate_at(step, steps, settings.head_learning_rate, "linear", warmup_steps))
+        optimizer.step(settings.rate_at(step, warmup_steps))
     optimizer.write_back()
     for parameter, master in masters.items():
         parameter.data = master
     if not torch.isfinite(losses).all():
         raise TrialFailed(
-            f"training the head anew diverged (head_learning_rate {settings.head_learning_rate:.3g}); "
+            f"training the head anew diverged (head_learning_rate {settings.learning_rate:.3g}); "
             "a smaller rate may help"
         )
     return losses.cpu().numpy(), seen

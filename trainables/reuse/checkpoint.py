@@ -8,49 +8,36 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from safetensors.torch import load, save
 
 from trainables.reuse.cache import CHECKPOINT, ContentCache
-from trainables.texts.tokens import TokenisedTexts
+from trainables.texts.labelled import LabelledTexts
 from trainables.training.running_stage import RunningStage, StageState
 from trainables.training.stage import StageReport, train_stage
+from trainables.training.stage_settings import StageSettings
 from trainables.world import World
 
 EVERY_S = 300.0
 _STEPS_PER_QUESTION = 20  # several workers must agree on when to write, and ask one another so often only
 
 
-@dataclass(frozen=True)
-class Checkpoints:
-    """Where one run keeps the state of its unfinished stages.
+class StageCheckpoint:
+    """The last state of an unfinished stage, in one file for all its workers.
 
-    Attributes
+    Parameters
     ----------
     cache
-        Where they lie, seen by every node.
+        Where it lies, seen by every node.
     key
-        Digest of everything that the run depends on.
+        Digest of everything that the stage depends on.
     every_s
-        Seconds between two checkpoints of a stage; a stage shorter than that writes none.
+        Seconds between two checkpoints; a stage shorter than that writes none.
     """
 
-    cache: ContentCache
-    key: str
-    every_s: float = EVERY_S
-
-    def stage(self, name: str) -> StageCheckpoint:
-        """Return the checkpoint of one of the run's stages."""
-        return StageCheckpoint(self.cache, f"{self.key}-{name}", self.every_s)
-
-
-class StageCheckpoint:
-    """The last state of an unfinished stage, in one file for all its workers."""
-
-    def __init__(self, cache: ContentCache, key: str, every_s: float) -> None:
+    def __init__(self, cache: ContentCache, key: str, every_s: float = EVERY_S) -> None:
         self._cache = cache
         self._key = key
         self._every_s = every_s
@@ -87,14 +74,13 @@ class StageCheckpoint:
 
 def train_resumably(
     model: Any,
-    tokens: TokenisedTexts,
-    labels: Any,
+    texts: LabelledTexts,
+    settings: StageSettings,
     *,
     checkpoint: StageCheckpoint | None,
     world: World,
     resume: StageState | None = None,
     after_step: Callable[[RunningStage], None] | None = None,
-    **how: Any,
 ) -> StageReport:
     """Train a stage, going on from its checkpoint if there is one, and writing one now and then.
 
@@ -104,7 +90,7 @@ def train_resumably(
         The stage's checkpoint; None for none.
     resume
         A state to begin with where the checkpoint is not further.
-    model, tokens, labels, world, after_step, how
+    model, texts, settings, world, after_step
         As in :func:`trainables.training.stage.train_stage`.
 
     Raises
@@ -113,7 +99,7 @@ def train_resumably(
         As in :func:`trainables.training.stage.train_stage`.
     """
     if checkpoint is None:
-        return train_stage(model, tokens, labels, world=world, resume=resume, after_step=after_step, **how)
+        return train_stage(model, texts, settings, world=world, resume=resume, after_step=after_step)
     kept = checkpoint
     found = kept.load(world)
     if found is not None and (resume is None or found.step > resume.step):
@@ -124,7 +110,7 @@ def train_resumably(
             after_step(stage)
         kept.after_step(stage, world)
 
-    report = train_stage(model, tokens, labels, world=world, resume=resume, after_step=observe, **how)
+    report = train_stage(model, texts, settings, world=world, resume=resume, after_step=observe)
     kept.remove(world)
     return report
 

@@ -4,7 +4,7 @@ Left out are the number of processor threads, which may change the last bits of 
 run that had to compute its batches in parts draws other dropout masks, and its weights stand under the same key.
 
 Keys form a chain. The first stands for the fresh model; each stage's is made from the key before it, the stage's
-rows, and the very arguments that it is trained with; its length comes last. So stage 1 is found again whatever stage 2
+texts, and the very settings that it is trained with; its length comes last. So stage 1 is found again whatever stage 2
 will be, vanilla whatever follows it, and a value that a stage does not read cannot part two equal results.
 """
 
@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import fields
 
 import numpy as np
 import torch
@@ -22,6 +21,7 @@ from trainables.cpu.kernels import compiled_kernels
 from trainables.model.encoder import encoder_digest, resolve_device
 from trainables.settings import EncoderSettings, digest_of
 from trainables.texts.labelled import LabelledTexts
+from trainables.training.stage_settings import Stage, StageSettings
 from trainables.world import World
 
 TRAINING_VERSION = 6  # raised when the same arguments no longer give the same weights
@@ -52,39 +52,33 @@ def model_key(
     )
 
 
-def stage_key(
-    before: str, rows: LabelledTexts, head_seed: int | None, how: Mapping[str, Any], world: World
-) -> str:
+def stage_key(before: str, stage: Stage, world: World) -> str:
     """Return the key of a model after a stage of whatever length.
 
     Parameters
     ----------
     before
         Key of the model before it.
-    rows
-        Rows of the stage.
-    head_seed
-        Seed of the head drawn before it, or None.
-    how
-        Other arguments of :func:`trainables.training.stage.train_stage` but the length; a function's name, or a value's
-        ``repr``, says what it is.
+    stage
+        The stage. All of its settings count but the length; of a function its name, of another value its ``repr``.
     world
         Workers draw dropout masks of their own, so their number counts.
     """
+    settings = {f.name: getattr(stage.settings, f.name) for f in fields(StageSettings) if f.name != "steps"}
     return digest_of(
         {
             "before": before,
-            "rows": _rows_digest(rows),
-            "head_seed": head_seed,
-            "how": {name: getattr(value, "__name__", None) or repr(value) for name, value in how.items()},
+            "rows": _texts_digest(stage.texts),
+            "head_seed": stage.head_seed,
+            "how": {name: getattr(x, "__name__", None) or repr(x) for name, x in settings.items()},
             "workers": world.size,
         },
         length=32,
     )
 
 
-def _rows_digest(rows: LabelledTexts) -> str:
+def _texts_digest(texts: LabelledTexts) -> str:
     whole = hashlib.sha256()
-    for array in (rows.tokens.ids, rows.tokens.offsets, rows.labels):
+    for array in (texts.tokens.ids, texts.tokens.offsets, texts.labels):
         whole.update(np.ascontiguousarray(array).tobytes())
     return whole.hexdigest()

@@ -21,32 +21,104 @@ import torch
 from safetensors.torch import load, save
 
 from trainables.reuse.cache import ContentCache
-from trainables.reuse.checkpoint import StageCheckpoint, pack_state, train_resumably, unpack_state
+from trainables.reuse.checkpoint import EVERY_S, StageCheckpoint, pack_state, train_resumably, unpack_state
+from trainables.reuse.keys import stage_key
 from trainables.reuse.lease import lease
 from trainables.reuse.lengths import NO_LENGTHS, StageLengths
 from trainables.texts.labelled import LabelledTexts
 from trainables.training.losses import cross_entropy
 from trainables.training.running_stage import RunningStage, StageState, load_weights
-from trainables.training.stage import StageReport, stage_steps
+from trainables.training.stage import StageReport
+from trainables.training.stage_settings import Stage, StageSettings
 from trainables.world import World
 
 _WEIGHTS, _STATE = "stage1", "stage1_state"
 
 
+@dataclass(frozen=True)
+class Reuse:
+    """What a run takes from other runs, and leaves for them.
+
+    Attributes
+    ----------
+    cache
+        Where weights and the states of unfinished stages are kept; None trains everything, and keeps nothing.
+    stage1_grid
+        Lengths of stage 1 that other trials may ask for.
+    share_vanilla
+        Keep the weights of arm ``vanilla`` for the arms that begin with them.
+    checkpoint_every_s
+        Seconds between two checkpoints within a stage.
+    """
+
+    cache: ContentCache | None = None
+    stage1_grid: StageLengths = NO_LENGTHS
+    share_vanilla: bool = False
+    checkpoint_every_s: float = EVERY_S
+
+
+class StageTree:
+    """Trains the stages of one run in their order, or takes their weights from the cache.
+
+    Each stage stands under a key made from the key before it, so that runs which differ in later stages alone share
+    the earlier ones: :mod:`trainables.reuse.keys`.
+
+    Parameters
+    ----------
+    root
+        Key of the model before its first stage.
+    reuse
+        What is taken from other runs.
+    world
+        The workers that share the run.
+    """
+
+    def __init__(self, root: str, reuse: Reuse, world: World) -> None:
+        self._key = root
+        self._reuse = reuse
+        self._world = world
+
+    def train(self, model: Any, stage: Stage, *, is_shared: bool) -> StageReport | None:
+        """Train the next stage, and return its report, or None where its weights came from the cache.
+
+        Parameters
+        ----------
+        model
+            The classifier as the stage before left it; trained in place.
+        stage
+            The stage.
+        is_shared
+            Whether other runs begin with this stage, so that its weights are worth keeping.
+        """
+        cache = self._reuse.cache
+        key = stage_key(self._key, stage, self._world)
+        self._key = f"{key}-{stage.settings.steps}"
+        return train_or_reuse(
+            model,
+            stage.texts,
+            stage.settings,
+            self._world,
+            cache if is_shared else None,
+            key,
+            grid=self._reuse.stage1_grid if stage.name == "stage1" else NO_LENGTHS,
+            checkpoint=(
+                StageCheckpoint(cache, f"{self._key}-{stage.name}", self._reuse.checkpoint_every_s)
+                if cache
+                else None
+            ),
+        )
+
+
 def train_or_reuse(
     model: Any,
-    rows: LabelledTexts,
+    texts: LabelledTexts,
+    settings: StageSettings,
     world: World,
     cache: ContentCache | None,
-    key: str | None,
+    key: str,
     *,
-    epochs: float | None = None,
-    steps: int | None = None,
-    batch_size: int,
-    schedule: str,
     grid: StageLengths = NO_LENGTHS,
     checkpoint: StageCheckpoint | None = None,
-    **how: Any,
 ) -> StageReport | None:
     """Train a stage, or take its weights from the cache: the same result, bit for bit.
 
@@ -56,37 +128,30 @@ def train_or_reuse(
     ----------
     model
         The classifier, trained in place.
-    rows
-        Rows of the stage.
+    texts, settings
+        The stage.
     world
         The workers that share the run.
     cache, key
         Where the stage's weights are kept, and a digest of all that they depend on besides its length.
-    epochs, steps
-        Length of the stage; exactly one of both.
     grid
         Lengths that other trials may ask for. Under a constant schedule the shorter ones are stored on the way.
     checkpoint
         Where the state of the unfinished stage is kept.
-    batch_size, schedule, how
-        As in :func:`trainables.training.stage.train_stage`.
 
     Returns
     -------
     The stage's report, or None where its weights came from the cache.
     """
-    how |= {"batch_size": batch_size, "schedule": schedule}
-    length = stage_steps(len(rows.tokens), batch_size, epochs, steps)
-    if cache is None or key is None:
-        return train_resumably(
-            model, rows.tokens, rows.labels, checkpoint=checkpoint, world=world, steps=length, **how
-        )
+    if cache is None:
+        return train_resumably(model, texts, settings, checkpoint=checkpoint, world=world)
+    length = settings.steps
     chain = _Chain(cache, key, world)
     if chain.take(model, length):
         return None
     # A loss that changes with the share of the stage that is done would break the chain.
-    is_chain = schedule == "constant" and how.get("loss", cross_entropy) is cross_entropy
-    others = grid.in_steps(len(rows.tokens), batch_size) if is_chain else set()
+    is_chain = settings.schedule == "constant" and settings.loss is cross_entropy
+    others = grid.in_steps(len(texts), settings.batch_size) if is_chain else set()
     with chain.leased(length, others):
         if chain.holds(length) and chain.take(model, length):
             return None
@@ -99,15 +164,7 @@ def train_or_reuse(
                 chain.store(stage.step, stage.weights())
 
         report = train_resumably(
-            model,
-            rows.tokens,
-            rows.labels,
-            checkpoint=checkpoint,
-            world=world,
-            steps=length,
-            resume=resume,
-            after_step=keep,
-            **how,
+            model, texts, settings, checkpoint=checkpoint, world=world, resume=resume, after_step=keep
         )
         if resume is not None:
             chain.remove_state(resume.step)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from trainables.cpu.dropout import MaskGenerator
@@ -16,7 +15,7 @@ from trainables.model.flops import model_flops
 from trainables.model.forward import compute_logits
 from trainables.model.token_budget import token_budget
 from trainables.texts.batching import Rows, shard
-from trainables.texts.tokens import TokenisedTexts
+from trainables.texts.labelled import LabelledTexts
 from trainables.training.losses import Loss
 from trainables.training.optimizer import FlatAdamW
 from trainables.world import World
@@ -56,8 +55,8 @@ class BatchGradient:
     ----------
     model, optimizer
         A model in training mode and the optimizer of its trained parameters.
-    tokens, labels
-        n rows, and their (n,) labels.
+    texts
+        What the batches are taken from.
     masks
         Source of dropout masks on a CPU, or None.
     precision
@@ -74,18 +73,17 @@ class BatchGradient:
     def __init__(
         self,
         model: Any,
-        tokens: TokenisedTexts,
-        labels: npt.NDArray[np.int64],
+        texts: LabelledTexts,
         optimizer: FlatAdamW,
         masks: MaskGenerator | None,
         precision: torch.dtype,
         world: World,
     ) -> None:
         self._model = model
-        self._tokens = tokens
-        self._lengths = tokens.lengths
+        self._tokens = texts.tokens
+        self._lengths = texts.tokens.lengths
         self._device = next(model.parameters()).device
-        self._labels = torch.from_numpy(np.asarray(labels, np.int64))
+        self._labels = torch.from_numpy(np.asarray(texts.labels, np.int64))
         self._optimizer = optimizer
         self._masks = masks
         self._world = world

@@ -1,14 +1,14 @@
 """Losses on logits, the class weights and margins that they use, and the adjustment of logits by the class prior.
 
 A loss is :func:`cross_entropy` or a value whose ``repr`` says all that it computes, so that it can be part of a cache
-key. A step takes the
-plain mean of its rows' losses, weighted or not, so that micro-batches and workers add up to the whole
-batch; ``torch.nn.CrossEntropyLoss(weight=…)`` divides by the batch's sum of weights instead.
+key. :data:`LOSSES` holds each under the name that the table of arms uses. A step takes the plain mean of its texts'
+losses, weighted or not, so that micro-batches and workers add up to the whole batch;
+``torch.nn.CrossEntropyLoss(weight=…)`` divides by the batch's sum of weights instead.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,12 +16,18 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
+from trainables.settings import TrialSettings
+
 # (b, C) float32 logits, (b,) int64 labels, and how much of the stage is done, step / steps in [0, 1), to the
 # (b,) loss of each row; a step takes their mean.
 Loss = Callable[[torch.Tensor, torch.Tensor, float], torch.Tensor]
 
 # Below this, (1 - p)^γ is taken as constant: its slope is infinite at p = 1 for γ < 1.
 _LEAST_ERROR = 1e-6
+
+LDAM_SCALE = 30.0  # s, and the start and β of deferred re-weighting, as in the code of Cao et al. 2019
+_LDAM_DEFERRED_FROM = 0.8
+_LDAM_BETA = 0.9999
 
 
 def cross_entropy(logits: torch.Tensor, labels: torch.Tensor, progress: float = 0.0) -> torch.Tensor:
@@ -218,3 +224,23 @@ def _sum_to_classes(weights: npt.NDArray[np.float64]) -> tuple[float, ...]:
 
 def _like(logits: torch.Tensor, values: tuple[float, ...]) -> torch.Tensor:
     return torch.tensor(values, dtype=logits.dtype, device=logits.device)
+
+
+Counts = npt.NDArray[np.int64]  # (C,) rows per class of the replicate
+
+LOSSES: Mapping[str, Callable[[Counts, TrialSettings], Loss]] = {
+    "cross_entropy": lambda counts, trial: cross_entropy,
+    "logit_adjusted": lambda counts, trial: LogitAdjusted(prior_offsets(counts, trial.tau)),
+    "inverse_frequency": lambda counts, trial: Weighted(
+        inverse_frequency_weights(counts, trial.weight_power)
+    ),
+    "effective_number": lambda counts, trial: Weighted(effective_number_weights(counts, trial.beta)),
+    "focal": lambda counts, trial: Focal(trial.gamma),
+    "deferred_ldam": lambda counts, trial: Ldam(
+        ldam_margins(counts), LDAM_SCALE, effective_number_weights(counts, _LDAM_BETA), _LDAM_DEFERRED_FROM
+    ),
+    # Stage 2 goes on with the same head under cross-entropy, so the logits are plain ones: scale 1.
+    "weighted_ldam": lambda counts, trial: Ldam(
+        ldam_margins(counts), 1.0, effective_number_weights(counts, trial.beta), 0.0
+    ),
+}

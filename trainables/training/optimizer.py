@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import torch
 
+from trainables.training.stage_settings import StageSettings
+
 # Views begin at multiples of a cache line, so that vector instructions stay aligned.
 _ALIGNMENT = 32
 
@@ -34,8 +36,8 @@ class FlatAdamW:
         Each trained parameter and its float32 values. The parameters become views of the flat buffers.
     table
         (U, H) float32 word embedding rows to train beside them, or None.
-    weight_decay, max_grad_norm
-        As usual; a norm bound of 0 or less means no clipping.
+    settings
+        ``weight_decay`` and ``max_grad_norm`` are read.
     rate_factors
         Factor on the learning rate of each parameter; 1 where it is not named.
     table_rate_factor
@@ -50,15 +52,14 @@ class FlatAdamW:
         self,
         masters: Mapping[torch.nn.Parameter, torch.Tensor],
         table: torch.Tensor | None,
+        settings: StageSettings,
         *,
-        weight_decay: float,
-        max_grad_norm: float,
         rate_factors: Mapping[torch.nn.Parameter, float] | None = None,
         table_rate_factor: float = 1.0,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
     ) -> None:
-        self._max_grad_norm = max_grad_norm
+        self._max_grad_norm = settings.max_grad_norm
         self._betas, self._eps = betas, eps
         self._masters = masters
         factors = rate_factors or {}
@@ -69,6 +70,7 @@ class FlatAdamW:
         device = next(iter(masters)).device if masters else torch.device("cpu")
         self._slots: list[_Slot] = []
         position = _aligned(table.numel()) if table is not None else 0
+        weight_decay = settings.weight_decay
         stops = [(position, table_rate_factor, weight_decay)]
         for parameter in ordered:
             self._slots.append(_Slot(parameter, position, position + parameter.numel()))

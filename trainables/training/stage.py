@@ -1,4 +1,4 @@
-"""One training stage: a new optimizer and schedule, so many steps, on one set of rows."""
+"""One training stage: a new optimizer and schedule, so many steps, on one set of texts."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
 from trainables.cpu.bert import has_fast_forward
@@ -20,15 +18,14 @@ from trainables.model.encoder import encoder_layers, head_modules, layer_rate_fa
 from trainables.model.flops import peak_flops
 from trainables.model.precision import compute_in
 from trainables.seeds import derive_seed
-from trainables.texts.batching import PADDED_WINDOW, steps_of, steps_per_epoch, training_batches
+from trainables.texts.batching import PADDED_WINDOW, Rows, training_batches
+from trainables.texts.labelled import LabelledTexts
 from trainables.texts.tokens import TokenisedTexts
 from trainables.training.batch_gradient import BatchGradient
-from trainables.training.losses import Loss, cross_entropy
 from trainables.training.optimizer import FlatAdamW
 from trainables.training.running_stage import RunningStage, StageProgress, StageState
+from trainables.training.stage_settings import StageSettings
 from trainables.world import World
-
-__all__ = ["StageReport", "World", "learning_rate_at", "stage_steps", "train_stage"]
 
 
 @dataclass(frozen=True)
@@ -74,70 +71,27 @@ class StageReport:
         return self.flops / self.seconds / self.peak_flops if self.peak_flops else None
 
 
-def learning_rate_at(step: int, steps: int, peak: float, schedule: str, warmup_steps: int) -> float:
-    """Return the learning rate of step 0 … steps - 1.
-
-    It rises over ``warmup_steps`` steps to ``peak``, then stays (``constant``) or falls in equal steps, the one after
-    the last being 0 (``linear``).
-    """
-    if step < warmup_steps:
-        return peak * (step + 1) / (warmup_steps + 1)
-    if schedule == "constant":
-        return peak
-    if schedule == "linear":
-        return peak * (steps - step) / (steps - warmup_steps)
-    raise ValueError(f"schedule is {schedule!r}; expected 'constant' or 'linear'")
-
-
 def train_stage(
     model: Any,
-    tokens: TokenisedTexts,
-    labels: npt.NDArray[np.int64],
+    texts: LabelledTexts,
+    settings: StageSettings,
     *,
-    epochs: float | None = None,
-    steps: int | None = None,
-    learning_rate: float,
-    schedule: str = "linear",
-    warmup: float = 0.1,
-    batch_size: int = 16,
-    weight_decay: float = 0.01,
-    max_grad_norm: float = 1.0,
-    layer_decay: float = 1.0,
-    trainable: str = "all",
-    seed: int = 0,
-    precision: torch.dtype = torch.float32,
     world: World | None = None,
-    loss: Loss = cross_entropy,
     resume: StageState | None = None,
     after_step: Callable[[RunningStage], None] | None = None,
 ) -> StageReport:
-    """Train a classifier in place on one set of rows.
+    """Train a classifier in place on one set of texts.
 
     Parameters
     ----------
     model
         A float32 classifier of :func:`trainables.model.encoder.build_classifier`; it is float32 again afterwards.
-    tokens, labels
-        n rows, and their (n,) labels.
-    epochs, steps
-        Length of the stage; exactly one of both.
-    learning_rate, schedule, warmup
-        Peak rate; ``linear`` or ``constant``; share of steps in which it rises: of the stage's steps
-        (``linear``), or of one epoch's (``constant``, so that a longer stage begins with a shorter one).
-    batch_size
-        Rows per step over all workers.
-    layer_decay
-        Factor by which the learning rate falls from each layer to the one below it.
-    trainable
-        ``all``, ``last_block`` (the last encoder layer and all above it) or ``head``.
-    seed
-        Of the order of the batches and of dropout.
-    precision
-        Data type to compute in; weights and moments are float32 in any case.
+    texts
+        What it trains on.
+    settings
+        How.
     world
         The workers that share the stage.
-    loss
-        Loss of each row.
     resume
         Where a run of this stage, or of one that it begins with, was interrupted; goes on from there bit for bit.
     after_step
@@ -154,33 +108,23 @@ def train_stage(
     try leaves nothing behind: the parts begin with the random numbers that the whole began with. They draw their
     dropout masks part by part, so that the masks are others than those of the whole.
     """
-    if (epochs is None) == (steps is None):
-        raise ValueError("give either epochs or steps")
-    if len(tokens) == 0:
-        raise ValueError("a stage needs at least one row")
+    if len(texts) == 0:
+        raise ValueError("a stage needs at least one text")
     started = time.perf_counter()
     world = world or World.single()
-    total = stage_steps(len(tokens), batch_size, epochs, steps)
-    warmup_steps = round(
-        warmup * (total if schedule == "linear" else steps_per_epoch(len(tokens), batch_size))
-    )
-    pad_id = model.config.pad_token_id
     device = next(model.parameters()).device
+    warmup_steps = settings.warmup_steps(len(texts))
     with ExitStack() as stack:
-        optimizer = stack.enter_context(
-            _optimizer(model, tokens, trainable, precision, pad_id, weight_decay, max_grad_norm, layer_decay)
-        )
-        masks = stack.enter_context(_training_mode(model, derive_seed(seed, "dropout", world.rank)))
-        gradient = BatchGradient(model, tokens, labels, optimizer, masks, precision, world)
+        optimizer = stack.enter_context(_optimizer(model, texts.tokens, settings))
+        masks = stack.enter_context(_training_mode(model, derive_seed(settings.seed, "dropout", world.rank)))
+        gradient = BatchGradient(model, texts, optimizer, masks, settings.precision, world)
         stage = RunningStage(model, optimizer, gradient, StageProgress(device, gradient))
         if resume is not None:
             stage.load_state(resume)
         first, progress, elsewhere = stage.step, stage.progress, 0.0
-        window = 1 if has_fast_forward(model) else PADDED_WINDOW  # that pass pads in attention alone
-        batches = training_batches(tokens.lengths, batch_size, total, derive_seed(seed, "batches"), window)
-        for step, batch in enumerate(islice(batches, first, None), first):
-            rate = learning_rate_at(step, total, learning_rate, schedule, warmup_steps)
-            work = gradient.of(batch, loss, step / total)
+        for step, batch in enumerate(islice(_batches(model, texts.tokens, settings), first, None), first):
+            rate = settings.rate_at(step, warmup_steps)
+            work = gradient.of(batch, settings.loss, step / settings.steps)
             progress.add(work, optimizer.step(rate), rate)
             stage.step = step + 1
             if after_step is not None:
@@ -191,7 +135,7 @@ def train_stage(
         progress.check()
         optimizer.write_back()
     return StageReport(
-        total,
+        settings.steps,
         progress.rows,
         time.perf_counter() - started - elsewhere,
         progress.real_tokens,
@@ -199,45 +143,38 @@ def train_stage(
         progress.mean(),
         progress.last(),
         progress.flops,
-        peak_flops(device, precision),
-        gradient.rows_at_once(batch_size),
+        peak_flops(device, settings.precision),
+        gradient.rows_at_once(settings.batch_size),
         first,
     )
 
 
-def stage_steps(n_rows: int, batch_size: int, epochs: float | None, steps: int | None) -> int:
-    """Return the optimizer steps of a stage whose length is given in epochs or in steps."""
-    return steps if steps is not None else steps_of(n_rows, batch_size, epochs or 0.0)
+def _batches(model: Any, tokens: TokenisedTexts, settings: StageSettings) -> Iterator[Rows]:
+    """Return the stage's batches: row numbers, the same for every worker."""
+    window = 1 if has_fast_forward(model) else PADDED_WINDOW  # our own pass pads in attention alone
+    seed = derive_seed(settings.seed, "batches")
+    return training_batches(tokens.lengths, settings.batch_size, settings.steps, seed, window)
 
 
 @contextmanager
-def _optimizer(
-    model: Any,
-    tokens: TokenisedTexts,
-    trainable: str,
-    precision: torch.dtype,
-    pad_id: int,
-    weight_decay: float,
-    max_grad_norm: float,
-    layer_decay: float,
-) -> Iterator[FlatAdamW]:
+def _optimizer(model: Any, tokens: TokenisedTexts, settings: StageSettings) -> Iterator[FlatAdamW]:
     """Set up the model's parameters for training, and put everything back on leaving."""
-    trained = trained_parameters(model, trainable)
+    trained = trained_parameters(model, settings.trainable)
     embedding = model.get_input_embeddings()
-    factors = layer_rate_factors(model, layer_decay) if layer_decay != 1.0 else {}
+    factors = layer_rate_factors(model, settings.layer_decay) if settings.layer_decay != 1.0 else {}
     for parameter in model.parameters():
         parameter.requires_grad_(parameter in trained)
-    with compute_in(model, precision) as masters:
+    with compute_in(model, settings.precision) as masters:
         table = None
         if embedding.weight in trained:
-            occurring = OccurringEmbedding(embedding, occurring_tokens(tokens.ids, pad_id), precision)
+            occur = occurring_tokens(tokens.ids, model.config.pad_token_id)
+            occurring = OccurringEmbedding(embedding, occur, settings.precision)
             table = masters[embedding.weight][occurring.occurring]
             model.set_input_embeddings(occurring)
         optimizer = FlatAdamW(
             {p: masters[p] for p in model.parameters() if p in trained and p is not embedding.weight},
             table,
-            weight_decay=weight_decay,
-            max_grad_norm=max_grad_norm,
+            settings,
             rate_factors=factors,
             table_rate_factor=factors.get(embedding.weight, 1.0),
         )

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from study.config.arms import CONTROLS, defining_settings, settings_of
+from study.config.arms import CONTROLS, defining_settings
 from study.config.files import known_studies, load_study_file
 from study.config.presets import arm_spaces
 from study.config.study import StudyConfig
@@ -14,6 +14,7 @@ from study.plan.tracks import over_reference
 from study.run.preflight import _controls_phrase
 from tests.study.simulation import small_config
 from trainables.errors import ConfigurationError
+from trainables.method.arms import settings_of
 from trainables.reuse.lengths import StageLengths
 from trainables.settings import TrialSettings
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import optuna
 import pytest
 
-from study.config.arms import CONTROLS, settings_of
+from study.config.arms import CONTROLS
 from study.plan.search import GainSearch
 from study.plan.tracks import tracks_of
 from study.record.gains import best_trial
 from study.run.racing import RatioRacing
 from tests.study.simulation import SimulatedStudy, die_and_go_on, run_to_the_end, small_config
 from trainables.errors import ConfigurationError
-from trainables.settings import ARMS, STAGE1_DATA, TrialSettings
+from trainables.method.arms import ARMS, settings_of
+from trainables.settings import STAGE1_DATA, TrialSettings
 
 SPACES = {
     "focal": {"gamma": (1.0, 2.0, 5.0), "stage2_learning_rate": (5e-5, 1e-4)},

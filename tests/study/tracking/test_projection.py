@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from study.record.ledger import Ledger, TrialRecord
 from study.tracking.projection import metric_name, run_name, view_of
-from trainables.settings import ARMS, TrialSettings
+from trainables.method.arms import ARMS
+from trainables.settings import TrialSettings
 
 
 @pytest.mark.parametrize(

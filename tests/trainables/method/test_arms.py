@@ -5,8 +5,8 @@ import pytest
 
 from tests.trainables.arm_contract import ArmContract, CorrectionContract
 from trainables.errors import ConfigurationError
-from trainables.method.arms import ARM_TABLE, settings_of
-from trainables.settings import ARMS, HEAD_ARMS, POSTHOC_ARM, TWO_STAGE_ARMS, TrialSettings
+from trainables.method.arms import ARM_TABLE, ARMS, HEAD_ARMS, POSTHOC_ARM, TWO_STAGE_ARMS, settings_of
+from trainables.settings import TrialSettings
 
 
 class TestVanilla(ArmContract):
@@ -31,8 +31,8 @@ class TestOversample(CorrectionContract):
 
     def test_an_epoch_goes_over_its_own_rows(self, encoder, toy):
         result = self.run(encoder, toy, self.settings(batch_size=8))
-        assert np.bincount(result.stages[0].rows.labels).tolist() == [24, 24, 24]
-        assert result.stages[0].steps == 9
+        assert np.bincount(result.stages[0].texts.labels).tolist() == [24, 24, 24]
+        assert result.stages[0].settings.steps == 9
 
 
 class TestUndersample(CorrectionContract):
@@ -40,8 +40,8 @@ class TestUndersample(CorrectionContract):
 
     def test_an_epoch_goes_over_its_own_rows(self, encoder, toy):
         result = self.run(encoder, toy, self.settings(batch_size=8))
-        assert np.bincount(result.stages[0].rows.labels).tolist() == [6, 6, 6]
-        assert result.stages[0].steps == 3
+        assert np.bincount(result.stages[0].texts.labels).tolist() == [6, 6, 6]
+        assert result.stages[0].settings.steps == 3
 
 
 class TestWeighted(CorrectionContract):
@@ -79,8 +79,8 @@ class TestAugmentSingleStage(ArmContract):
     def test_originals_enter_once_and_steps_are_those_of_both_stages(self, encoder, toy, recipe, rows):
         result = self.run(encoder, toy, self.settings(stage1_data=recipe))
         both = self.run(encoder, toy, self.settings(arm="prefinetune", stage1_data=recipe))
-        assert len(result.stages[0].rows.labels) == rows
-        assert result.stages[0].steps == sum(stage.steps for stage in both.stages)
+        assert len(result.stages[0].texts.labels) == rows
+        assert result.stages[0].settings.steps == sum(stage.settings.steps for stage in both.stages)
 
 
 class TestPrefinetune(ArmContract):
@@ -96,8 +96,12 @@ class TestTwoStageReweight(ArmContract):
 
     def test_stage_1_trains_last_block_pooler_and_head_on_the_original_rows(self, encoder, toy):
         first, second = self.run(encoder, toy, self.settings(stage1_trainable="all", head="reinit")).stages
-        assert (first.trainable, second.trainable, second.head_seed) == ("last_block", "all", None)
-        np.testing.assert_array_equal(first.rows.labels, second.rows.labels)
+        assert (first.settings.trainable, second.settings.trainable, second.head_seed) == (
+            "last_block",
+            "all",
+            None,
+        )
+        np.testing.assert_array_equal(first.texts.labels, second.texts.labels)
 
 
 class HeadArmContract(ArmContract):
@@ -119,7 +123,7 @@ class TestFeatureSmote(HeadArmContract):
 
 
 def test_every_arm_has_a_line_and_a_contract():
-    assert set(ARM_TABLE) == set(ARMS)
+    assert set(ARM_TABLE) == {*ARMS, POSTHOC_ARM}
     contracts = {
         value.arm for value in globals().values() if isinstance(value, type) and value.__name__[:4] == "Test"
     }
@@ -129,7 +133,7 @@ def test_every_arm_has_a_line_and_a_contract():
 
 
 def test_unknown_arms_name_the_known_ones():
-    with pytest.raises(ConfigurationError, match="unknown arm 'vanila'; expected one of vanilla, "):
+    with pytest.raises(ConfigurationError, match="unknown arm 'vanila'; expected one of prefinetune, "):
         settings_of("vanila")
 
 

@@ -9,19 +9,21 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 
 from tests.trainables.arm_contract import rows_of
-from trainables.method.arms import ArmRows
+from trainables.method.arms import ARMS
+from trainables.method.texts import ReplicateTexts
 from trainables.method.two_stage import train_arm
-from trainables.settings import ARMS, TrialSettings
+from trainables.seeds import ReplicateSeeds
+from trainables.settings import TrialSettings
 from trainables.world import World
 
 
 def train(encoder, toy, world):
     """Return the logits of every arm, (arms, 30, C), trained without dropout, whose masks differ by worker."""
-    rows = ArmRows(rows_of(toy, (24, 12, 6)), rows_of(toy, (20, 20, 20)))
+    rows = ReplicateTexts(rows_of(toy, (24, 12, 6)), rows_of(toy, (20, 20, 20)))
     return np.stack([
         train_arm(
             TrialSettings(arm=arm, dropout=0.0, stage2_steps=4, batch_size=7, head_epochs=2.0), encoder, 3, rows,
-            {"val": toy[0].select(np.arange(30))}, study_seed=1, replicate=0, world=world,
+            {"val": toy[0].select(np.arange(30))}, ReplicateSeeds(1, 0), world=world,
         ).logits["val"]
         for arm in ARMS
     ])  # fmt: skip

@@ -9,17 +9,18 @@ import numpy as np
 import pytest
 import torch
 
-from trainables.method.arms import ArmRows
+from tests.trainables.trained import train_with
+from trainables.method.texts import ReplicateTexts
 from trainables.method.two_stage import train_arm
 from trainables.model.encoder import build_classifier, reinitialise_head
 from trainables.model.forward import predict
 from trainables.reuse.cache import ContentCache
 from trainables.reuse.keys import model_key
 from trainables.reuse.lengths import StageLengths
-from trainables.seeds import derive_seed
+from trainables.reuse.stage_tree import Reuse
+from trainables.seeds import ReplicateSeeds, derive_seed
 from trainables.settings import TrialSettings
 from trainables.texts.labelled import LabelledTexts
-from trainables.training.stage import train_stage
 
 SETTINGS = TrialSettings(stage1_learning_rate=1e-3, stage2_learning_rate=1e-3, stage2_epochs=1.0)
 VANILLA = dataclasses.replace(SETTINGS, arm="vanilla")
@@ -30,7 +31,7 @@ CRT = dataclasses.replace(SETTINGS, arm="crt")
 def rows(toy):
     tokens, labels = toy
     original = LabelledTexts(tokens.select(np.arange(40, 80)), labels[40:80])
-    return ArmRows(original, LabelledTexts(tokens.select(np.arange(40)), labels[:40]))
+    return ReplicateTexts(original, LabelledTexts(tokens.select(np.arange(40)), labels[:40]))
 
 
 @pytest.fixture
@@ -39,8 +40,11 @@ def run(encoder, toy, rows):
     evaluation = {"val": tokens.select(np.arange(80, 90)), "test": tokens.select(np.arange(5))}
 
     def run(settings=SETTINGS, **options):
-        options = {"study_seed": 1, "replicate": 0, **options}
-        return train_arm(settings, encoder, 3, rows, evaluation, **options)
+        seeds = ReplicateSeeds(options.pop("study_seed", 1), options.pop("replicate", 0))
+        keep_model = options.pop("keep_model", False)
+        return train_arm(
+            settings, encoder, 3, rows, evaluation, seeds, reuse=Reuse(**options), keep_model=keep_model
+        )
 
     return run
 
@@ -53,20 +57,20 @@ def test_equals_the_algorithm_written_out(encoder, toy, rows, arm, head, precisi
     encoder = dataclasses.replace(encoder, precision=precision)
     settings = dataclasses.replace(SETTINGS, arm=arm, head=head, stage1_trainable="last_block")
     texts = toy[0].select(np.arange(80, 90))
-    result = train_arm(settings, encoder, 3, rows, {"val": texts}, study_seed=7, replicate=2, keep_model=True)
+    result = train_arm(settings, encoder, 3, rows, {"val": texts}, ReplicateSeeds(7, 2), keep_model=True)
 
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
     how = {"warmup": 0.1, "batch_size": 16, "weight_decay": 0.01, "max_grad_norm": 1.0, "precision": dtype}
     model = build_classifier(encoder, 3, derive_seed(7, "head", 2))
     if arm == "prefinetune":
-        train_stage(
+        train_with(
             model, rows.stage1.tokens, rows.stage1.labels,
             epochs=1.0, learning_rate=1e-3, schedule="constant", trainable="last_block",
             seed=derive_seed(7, "stage1", 2), **how,
         )  # fmt: skip
         if head == "reinit":
             reinitialise_head(model, derive_seed(7, "stage2/head", 2))
-    train_stage(
+    train_with(
         model, rows.original.tokens, rows.original.labels,
         epochs=1.0, learning_rate=1e-3, schedule="linear", seed=derive_seed(7, "stage2", 2), **how,
     )  # fmt: skip
@@ -79,7 +83,7 @@ def test_scores_every_evaluation_set(run):
     result = run()
     assert {name: x.shape for name, x in result.logits.items()} == {"val": (10, 3), "test": (5, 3)}
     assert {name: report.rows for name, report in result.reports.items()} == {"stage1": 40, "stage2": 40}
-    assert [(stage.name, stage.steps) for stage in result.stages] == [("stage1", 3), ("stage2", 3)]
+    assert [(stage.name, stage.settings.steps) for stage in result.stages] == [("stage1", 3), ("stage2", 3)]
     assert 0 < result.scoring_seconds < result.seconds
     assert result.model is None
 

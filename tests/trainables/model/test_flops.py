@@ -8,10 +8,10 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from tests.trainables.conftest import without_dropout
+from tests.trainables.trained import train_with
 from trainables.model.encoder import build_classifier
 from trainables.model.flops import gpu_peak, model_flops, peak_flops
 from trainables.training.running_stage import StageProgress
-from trainables.training.stage import train_stage
 
 
 def counted(model, texts, length, backward):
@@ -79,7 +79,7 @@ def test_a_name_that_only_resembles_one_in_the_table_has_no_peak(name):
 def test_what_is_kept_of_a_stage_is_not_counted_as_its_time(encoder, toy):
     model = build_classifier(encoder, 3, seed=1)
     began = time.perf_counter()
-    report = train_stage(model, *toy, steps=4, learning_rate=1e-4, after_step=lambda stage: time.sleep(0.05))
+    report = train_with(model, *toy, steps=4, learning_rate=1e-4, after_step=lambda stage: time.sleep(0.05))
     assert 0 < report.seconds < time.perf_counter() - began - 0.2
 
 
@@ -98,7 +98,7 @@ def test_waiting_for_steps_under_way_is_counted_as_training(encoder, toy, monkey
 
     model = build_classifier(encoder, 3, seed=1)
     began = time.perf_counter()
-    report = train_stage(model, *toy, steps=2, learning_rate=1e-4, after_step=keep)
+    report = train_with(model, *toy, steps=2, learning_rate=1e-4, after_step=keep)
     wall = time.perf_counter() - began
     assert 0.6 < report.seconds < wall - 0.4
 
@@ -106,8 +106,8 @@ def test_waiting_for_steps_under_way_is_counted_as_training(encoder, toy, monkey
 def test_a_stage_reports_flops_and_their_share_of_the_peak(encoder, toy):
     tokens, labels = toy
     model = build_classifier(encoder, 3, seed=1)
-    report = train_stage(model, tokens, labels, epochs=2, learning_rate=1e-4)
+    report = train_with(model, tokens, labels, epochs=2, learning_rate=1e-4)
     assert report.flops == pytest.approx(2 * model_flops(model, backward=True).of(tokens.lengths))
     assert report.mfu is not None and 0 < report.mfu < 1
-    frozen = train_stage(model, tokens, labels, epochs=2, learning_rate=1e-4, trainable="head")
+    frozen = train_with(model, tokens, labels, epochs=2, learning_rate=1e-4, trainable="head")
     assert frozen.flops < 0.5 * report.flops

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
+from tests.trainables.trained import train_with
 from trainables.model.encoder import build_classifier
 from trainables.model.precision import compute_in
-from trainables.training.stage import train_stage
 
 
 def test_matrices_compute_in_bfloat16_and_heads_and_normalisations_in_float32(encoder):
@@ -26,7 +26,7 @@ def test_a_short_stage_in_bfloat16_moves_the_normalisations_that_it_computes_wit
     model = build_classifier(encoder, 3, seed=1)
     norm = model.bert.encoder.layer[0].output.LayerNorm
     start, seen = norm.weight.data.clone(), []
-    train_stage(
+    train_with(
         model,
         *toy,
         steps=3,

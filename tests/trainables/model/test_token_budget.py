@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from tests.trainables.conftest import states_equal, without_dropout
+from tests.trainables.trained import train_with
 from trainables.errors import TrialFailed
 from trainables.model import forward, token_budget
 from trainables.model.encoder import build_classifier
 from trainables.model.forward import compute_logits, predict
 from trainables.training import batch_gradient
-from trainables.training.stage import train_stage
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +56,7 @@ def train(encoder, toy, dropout=True, **how):
     model = build_classifier(encoder, 3, seed=1)
     if not dropout:
         without_dropout(model)
-    report = train_stage(model, *toy, **{"steps": 12, "learning_rate": 1e-3, "seed": 3, **how})
+    report = train_with(model, *toy, **{"steps": 12, "learning_rate": 1e-3, "seed": 3, **how})
     return model, report
 
 

@@ -12,11 +12,14 @@ import pytest
 import torch
 
 from tests.trainables.conftest import states_equal
-from trainables.method.arms import ArmRows
+from tests.trainables.trained import train_from_checkpoint
+from trainables.method.texts import ReplicateTexts
 from trainables.method.two_stage import train_arm
 from trainables.model.encoder import build_classifier
 from trainables.reuse.cache import ContentCache
-from trainables.reuse.checkpoint import Checkpoints, train_resumably
+from trainables.reuse.checkpoint import StageCheckpoint
+from trainables.reuse.stage_tree import Reuse
+from trainables.seeds import ReplicateSeeds
 from trainables.settings import TrialSettings
 from trainables.texts.labelled import LabelledTexts
 from trainables.world import World
@@ -40,7 +43,7 @@ def train(encoder, toy, checkpoint, stop_at=None, **how):
 
     model = build_classifier(encoder, 3, seed=1)
     how = {"learning_rate": 1e-3, "epochs": 4, "seed": 2, "world": World.single(), **how}
-    report = train_resumably(model, *toy, checkpoint=checkpoint, after_step=stop, **how)
+    report = train_from_checkpoint(model, *toy, checkpoint=checkpoint, after_step=stop, **how)
     return model, report
 
 
@@ -51,7 +54,7 @@ def test_goes_on_bit_for_bit(request, toy, cache, precision, trainable, architec
     encoder = request.getfixturevalue(architecture)
     how = {"precision": precision, "trainable": trainable, "layer_decay": 0.9}
     whole, whole_report = train(encoder, toy, None, **how)
-    checkpoint = Checkpoints(cache, "abcd", every_s=0.0).stage("stage2")
+    checkpoint = StageCheckpoint(cache, "abcd-stage2", every_s=0.0)
     with pytest.raises(Interrupted):
         train(encoder, toy, checkpoint, stop_at=11, **how)
     resumed, report = train(encoder, toy, checkpoint, **how)
@@ -63,13 +66,13 @@ def test_goes_on_bit_for_bit(request, toy, cache, precision, trainable, architec
 
 
 def test_a_finished_stage_leaves_no_checkpoint(encoder, toy, cache):
-    train(encoder, toy, Checkpoints(cache, "abcd", every_s=0.0).stage("stage2"))
+    train(encoder, toy, StageCheckpoint(cache, "abcd-stage2", every_s=0.0))
     assert cache.keys("checkpoint", "abcd") == []
 
 
 def test_a_stage_shorter_than_the_period_writes_nothing(encoder, toy, cache, monkeypatch):
     monkeypatch.setattr(cache, "put", None)
-    train(encoder, toy, Checkpoints(cache, "abcd", every_s=300.0).stage("stage2"))
+    train(encoder, toy, StageCheckpoint(cache, "abcd-stage2", every_s=300.0))
 
 
 def test_a_checkpoint_that_cannot_be_written_costs_no_stage(encoder, toy, cache, monkeypatch):
@@ -77,21 +80,21 @@ def test_a_checkpoint_that_cannot_be_written_costs_no_stage(encoder, toy, cache,
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(cache, "put", full)
-    model, _ = train(encoder, toy, Checkpoints(cache, "abcd", every_s=0.0).stage("stage2"))
+    model, _ = train(encoder, toy, StageCheckpoint(cache, "abcd-stage2", every_s=0.0))
     assert cache.unwritten == 24
     assert states_equal(model, train(encoder, toy, None)[0])
 
 
 def test_every_stage_and_every_run_has_its_own(encoder, toy, cache):
     with pytest.raises(Interrupted):
-        train(encoder, toy, Checkpoints(cache, "abcd", every_s=0.0).stage("stage1"), stop_at=5)
+        train(encoder, toy, StageCheckpoint(cache, "abcd-stage1", every_s=0.0), stop_at=5)
     for key, stage in (("abcd", "stage2"), ("abce", "stage1")):
-        report = train(encoder, toy, Checkpoints(cache, key, every_s=300.0).stage(stage))[1]
+        report = train(encoder, toy, StageCheckpoint(cache, f"{key}-{stage}", every_s=300.0))[1]
         assert report.resumed_at == 0
 
 
 def test_a_torn_checkpoint_is_ignored_and_counted(encoder, toy, cache):
-    checkpoint = Checkpoints(cache, "abcd", every_s=0.0).stage("stage2")
+    checkpoint = StageCheckpoint(cache, "abcd-stage2", every_s=0.0)
     with pytest.raises(Interrupted):
         train(encoder, toy, checkpoint, stop_at=5)
     path = cache.path("checkpoint", cache.keys("checkpoint", "abcd")[0])
@@ -116,12 +119,10 @@ def run(encoder, toy, folder):
         SETTINGS,
         encoder,
         3,
-        ArmRows(original=rows[1], stage1=rows[0]),
+        ReplicateTexts(original=rows[1], stage1=rows[0]),
         {"val": toy[0]},
-        study_seed=1,
-        replicate=0,
-        cache=cache,
-        checkpoint_every_s=0.0,
+        ReplicateSeeds(1, 0),
+        reuse=Reuse(cache, checkpoint_every_s=0.0),
         keep_model=True,
     )
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from tests.trainables.conftest import states_equal
+from tests.trainables.trained import train_or_take
 from trainables.model.encoder import build_classifier
 from trainables.reuse.cache import ContentCache
 from trainables.reuse.lengths import StageLengths
-from trainables.reuse.stage_tree import train_or_reuse
 from trainables.texts.labelled import LabelledTexts
 from trainables.training.losses import cross_entropy
 from trainables.world import World
@@ -35,7 +35,7 @@ def train(encoder, toy, tmp_path):
     def train(cache=None, key="abcd", grid=(), grid_steps=(), **how):
         model = build_classifier(encoder, 3, seed=1)
         grid = StageLengths(epochs=grid, steps=grid_steps)
-        report = train_or_reuse(model, rows, World.single(), cache, key, grid=grid, **{**HOW, **how})
+        report = train_or_take(model, rows, World.single(), cache, key, grid=grid, **{**HOW, **how})
         return model, report
 
     return train
@@ -156,7 +156,7 @@ def _train(folder, encoder, rows, epochs, reports):
     torch.set_num_threads(1)
     model = build_classifier(encoder, 3, seed=1)
     cache, grid = ContentCache(folder), StageLengths(epochs=(1, 30))
-    report = train_or_reuse(model, rows, World.single(), cache, "abcd", epochs=epochs, grid=grid, **HOW)
+    report = train_or_take(model, rows, World.single(), cache, "abcd", epochs=epochs, grid=grid, **HOW)
     reports.put((epochs, report is not None and report.steps - report.resumed_at))
 
 

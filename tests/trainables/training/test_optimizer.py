@@ -18,9 +18,11 @@ from transformers import (
 )
 
 from tests.trainables.conftest import without_dropout
+from tests.trainables.trained import train_with
 from trainables.model.encoder import build_classifier, encoder_layers, layer_rate_factors
 from trainables.training.optimizer import FlatAdamW
-from trainables.training.stage import train_stage, trained_parameters
+from trainables.training.stage import trained_parameters
+from trainables.training.stage_settings import StageSettings
 
 SHAPES = [(7, 5), (5,), (3, 7), (1,), (33, 2)]
 # Settings that the configurations of all encoders have.
@@ -43,7 +45,8 @@ def new_parameters(seed=0):
 def flat(parameters, factors=None, **arguments):
     masters = {p: p.data.clone() for p in parameters}
     arguments = {"weight_decay": 0.1, "max_grad_norm": 1.0, **arguments}
-    return FlatAdamW(masters, None, rate_factors=factors, **arguments), masters
+    how = StageSettings(steps=1, learning_rate=0.0, **arguments)
+    return FlatAdamW(masters, None, how, rate_factors=factors), masters
 
 
 def draw_gradients(parameters, generator):
@@ -96,7 +99,8 @@ def test_goes_on_from_its_state_bit_for_bit(dtype):
         masters = {p: p.data.clone() for p in parameters}
         for parameter in parameters:
             parameter.data = parameter.data.to(dtype)
-        return parameters, masters, FlatAdamW(masters, None, weight_decay=0.1, max_grad_norm=1.0)
+        how = StageSettings(steps=1, learning_rate=0.0, weight_decay=0.1, max_grad_norm=1.0)
+        return parameters, masters, FlatAdamW(masters, None, how)
 
     parameters, masters, optimizer = started(0)
     run(optimizer, parameters, 3, seed=1)
@@ -137,8 +141,8 @@ def test_a_stage_with_layer_decay_equals_torch_adamw_with_parameter_groups(encod
     arguments = {"steps": 1, "learning_rate": 1e-3, "warmup": 0.0, "seed": 2, "max_grad_norm": 0.0}
     before = build_classifier(encoder, 3, seed=1)
     plain, decayed = (without_dropout(build_classifier(encoder, 3, seed=1)) for _ in range(2))
-    train_stage(plain, tokens, labels, weight_decay=0.0, **arguments)
-    train_stage(decayed, tokens, labels, weight_decay=0.0, layer_decay=0.5, **arguments)
+    train_with(plain, tokens, labels, weight_decay=0.0, **arguments)
+    train_with(decayed, tokens, labels, weight_decay=0.0, layer_decay=0.5, **arguments)
     factors = layer_rate_factors(before, 0.5)
     for start, one, other in zip(before.parameters(), plain.parameters(), decayed.parameters(), strict=True):
         torch.testing.assert_close(

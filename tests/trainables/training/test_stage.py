@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tests.trainables.conftest import states_equal, without_dropout
+from tests.trainables.trained import train_with
 from trainables.errors import TrialFailed
 from trainables.model.encoder import build_classifier
 from trainables.model.forward import pad, predict
@@ -14,7 +15,7 @@ from trainables.seeds import derive_seed
 from trainables.texts.batching import PADDED_WINDOW, steps_of, training_batches
 from trainables.texts.tokens import TokenisedTexts
 from trainables.training.losses import cross_entropy
-from trainables.training.stage import learning_rate_at, train_stage
+from trainables.training.stage_settings import learning_rate_at
 
 
 def reference_training(model, tokens, labels, *, steps, rate, seed, decay, clip):
@@ -46,7 +47,7 @@ def test_equals_a_plain_loop_with_torch_adamw(encoder, toy, clip):
     ours = without_dropout(build_classifier(encoder, 3, seed=1))
     plain = without_dropout(build_classifier(encoder, 3, seed=1))
     before = {name: value.clone() for name, value in plain.state_dict().items()}
-    train_stage(
+    train_with(
         ours, tokens, labels, steps=12, learning_rate=1e-3, seed=5, weight_decay=0.1, max_grad_norm=clip
     )
     reference_training(plain, tokens, labels, steps=12, rate=1e-3, seed=5, decay=0.1, clip=clip)
@@ -67,7 +68,7 @@ def test_equals_a_plain_loop_with_torch_adamw(encoder, toy, clip):
 def test_same_seed_same_weights_other_seed_other_weights(encoder, toy, precision):
     def run(seed):
         model = build_classifier(encoder, 3, seed=1)
-        train_stage(model, *toy, steps=4, learning_rate=1e-3, seed=seed, precision=precision)
+        train_with(model, *toy, steps=4, learning_rate=1e-3, seed=seed, precision=precision)
         return model
 
     assert states_equal(run(1), run(1))
@@ -78,8 +79,8 @@ def test_same_seed_same_weights_other_seed_other_weights(encoder, toy, precision
 def test_learns_a_separable_toy(encoder, toy, precision):
     tokens, labels = toy
     model = build_classifier(encoder, 3, seed=1)
-    first = train_stage(model, tokens, labels, epochs=2, learning_rate=1e-3, precision=precision)
-    last = train_stage(model, tokens, labels, epochs=25, learning_rate=1e-3, precision=precision)
+    first = train_with(model, tokens, labels, epochs=2, learning_rate=1e-3, precision=precision)
+    last = train_with(model, tokens, labels, epochs=25, learning_rate=1e-3, precision=precision)
     assert last.mean_loss < first.mean_loss
     assert (predict(model, tokens, precision=precision).argmax(1) == labels).mean() > 0.95
 
@@ -89,7 +90,7 @@ def test_half_precision_follows_full_precision(encoder, toy):
     models = [without_dropout(build_classifier(encoder, 3, seed=1)) for _ in range(2)]
     before = predict(models[0], tokens)
     reports = [
-        train_stage(m, tokens, labels, epochs=2, learning_rate=5e-4, precision=p)
+        train_with(m, tokens, labels, epochs=2, learning_rate=5e-4, precision=p)
         for m, p in zip(models, (torch.float32, torch.bfloat16), strict=True)
     ]
     full, half = (predict(m, tokens) for m in models)
@@ -100,7 +101,7 @@ def test_half_precision_follows_full_precision(encoder, toy):
 def test_model_is_float32_trainable_and_in_evaluation_mode_afterwards(encoder, toy):
     model = build_classifier(encoder, 3, seed=1)
     embedding = model.get_input_embeddings()
-    train_stage(model, *toy, steps=2, learning_rate=1e-3, precision=torch.bfloat16, trainable="head")
+    train_with(model, *toy, steps=2, learning_rate=1e-3, precision=torch.bfloat16, trainable="head")
     assert model.get_input_embeddings() is embedding
     assert not model.training
     for parameter in model.parameters():
@@ -122,7 +123,7 @@ def test_model_is_float32_trainable_and_in_evaluation_mode_afterwards(encoder, t
 )
 def test_only_the_chosen_part_changes(encoder, toy, trainable, changed):
     model, before = build_classifier(encoder, 3, seed=1), build_classifier(encoder, 3, seed=1)
-    train_stage(model, *toy, steps=3, learning_rate=1e-3, trainable=trainable)
+    train_with(model, *toy, steps=3, learning_rate=1e-3, trainable=trainable)
     moved = {
         name
         for name, value in model.state_dict().items()
@@ -144,7 +145,7 @@ def test_longer_constant_stage_begins_with_the_shorter_one(encoder, toy):
     for steps in (3, 9):
         seen.append([])
         model = build_classifier(encoder, 3, seed=1)
-        train_stage(
+        train_with(
             model,
             tokens,
             labels,
@@ -161,7 +162,7 @@ def test_divergence_fails_the_trial_and_names_step_and_rate(encoder, toy):
     model = build_classifier(encoder, 3, seed=1)
     with pytest.raises(TrialFailed, match=r"step 3 .*learning rate 0\.5"):
         calls = iter(range(100))
-        train_stage(
+        train_with(
             model,
             *toy,
             steps=9,
@@ -177,7 +178,7 @@ def test_divergence_fails_the_trial_and_names_step_and_rate(encoder, toy):
 def test_report_counts_rows_steps_and_tokens(encoder, toy):
     tokens, labels = toy
     model = build_classifier(encoder, 3, seed=1)
-    report = train_stage(model, tokens, labels, epochs=2, learning_rate=1e-4)
+    report = train_with(model, tokens, labels, epochs=2, learning_rate=1e-4)
     assert report.steps == steps_of(len(tokens), 16, 2) == 12
     assert report.rows == 2 * len(tokens)
     assert report.real_tokens == 2 * tokens.lengths.sum() <= report.padded_tokens
@@ -205,9 +206,9 @@ def test_learning_rate_rises_to_the_peak_and_never_above(schedule):
 def test_unknown_schedule_and_part_name_the_choices(encoder, toy):
     model = build_classifier(encoder, 3, seed=1)
     with pytest.raises(ValueError, match="'constant' or 'linear'"):
-        train_stage(model, *toy, steps=1, learning_rate=1.0, schedule="cosine", warmup=0.0)
+        train_with(model, *toy, steps=1, learning_rate=1.0, schedule="cosine", warmup=0.0)
     with pytest.raises(ValueError, match="'last_block'"):
-        train_stage(model, *toy, steps=1, learning_rate=1.0, trainable="first")
+        train_with(model, *toy, steps=1, learning_rate=1.0, trainable="first")
 
 
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
@@ -216,7 +217,7 @@ def test_other_architectures_learn_and_repeat(distilbert, toy, precision):
 
     def run():
         model = build_classifier(distilbert, 3, seed=1)
-        report = train_stage(model, tokens, labels, epochs=25, learning_rate=1e-3, precision=precision)
+        report = train_with(model, tokens, labels, epochs=25, learning_rate=1e-3, precision=precision)
         return report, predict(model, tokens, precision=precision)
 
     (report, logits), (_, again) = run(), run()
@@ -249,5 +250,5 @@ def test_batches_are_sorted_by_length_only_where_they_are_padded(
 
     monkeypatch.setattr("trainables.training.stage.training_batches", spy)
     model = build_classifier(request.getfixturevalue(architecture), 3, seed=1)
-    train_stage(model, *toy, steps=1, learning_rate=1e-3)
+    train_with(model, *toy, steps=1, learning_rate=1e-3)
     assert windows == [window]

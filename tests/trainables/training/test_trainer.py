@@ -10,11 +10,11 @@ from transformers import DataCollatorWithPadding, Trainer, TrainingArguments
 
 from benchmarks import naive
 from tests.trainables.conftest import without_dropout
+from tests.trainables.trained import train_with
 from trainables.model.encoder import build_classifier, load_tokenizer
 from trainables.seeds import derive_seed
 from trainables.settings import TrialSettings
 from trainables.texts.batching import training_batches
-from trainables.training import stage
 
 
 class _OurOrder(Trainer):
@@ -31,7 +31,7 @@ def test_a_stage_equals_trainer_step_for_step(encoder, toy, tmp_path, decay):
     tokens, labels = toy[0].select(range(80)), toy[1][:80]
     ours, theirs = (without_dropout(build_classifier(encoder, 3, seed=1)) for _ in range(2))
     before = {name: value.clone() for name, value in theirs.state_dict().items()}
-    report = stage.train_stage(
+    report = train_with(
         ours, tokens, labels, epochs=1, learning_rate=1e-3, warmup=0.0, seed=5, weight_decay=decay
     )
     rows = [
@@ -83,7 +83,7 @@ def test_a_stage_of_the_naive_program_equals_the_platforms(encoder, toy, monkeyp
     )
     ours, theirs = (without_dropout(build_classifier(encoder, 3, seed=1)) for _ in range(2))
     start = {name: value.clone() for name, value in ours.state_dict().items()}
-    stage.train_stage(
+    train_with(
         ours,
         tokens,
         labels,
