@@ -184,7 +184,7 @@ def naive_replicate(
     for asked in (settings, vanilla):
         _check_known(asked)
     from trainables.augment.registry import make_operator
-    from trainables.augment.stage1_set import build_stage1_set
+    from trainables.augment.stage1_set import DrawnRows, build_stage1_set
     from trainables.model.encoder import load_tokenizer
     from trainables.replicate import draw_rows
     from trainables.seeds import derive_seed
@@ -193,9 +193,7 @@ def naive_replicate(
     labels = prepared.train_labels[rows]
     stage1_set = build_stage1_set(
         settings.stage1_data,
-        [prepared.train_texts[i] for i in rows],
-        labels,
-        len(prepared.classes),
+        DrawnRows([prepared.train_texts[i] for i in rows], labels, len(prepared.classes)),
         make_operator(
             settings.operator, settings.strength, run.encoder, run.operator_options.get(settings.operator)
         ),

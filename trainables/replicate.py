@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainables.augment.cached import cached_stage1_set
-from trainables.augment.stage1_set import Stage1Set
+from trainables.augment.stage1_set import DrawnRows
 from trainables.corpora.imbalance import draw
 from trainables.diagnostics import run_diagnostics
 from trainables.method.arms import stage1_recipe
@@ -25,7 +25,7 @@ from trainables.model.encoder import load_tokenizer
 from trainables.prepared import PreparedCorpus, RunSettings
 from trainables.reuse.cache import ContentCache
 from trainables.reuse.stage_tree import Reuse
-from trainables.seeds import ReplicateSeeds, derive_seed, generator
+from trainables.seeds import ReplicateSeeds, generator
 from trainables.settings import TrialSettings
 from trainables.texts.labelled import LabelledTexts
 from trainables.texts.tokens import tokenise
@@ -88,12 +88,22 @@ def run_replicate(
     """
     started = time.perf_counter()
     cache = ContentCache(Path(run.cache_dir), run.cache_max_bytes)
+    seeds = ReplicateSeeds(run.study_seed, replicate)
     drawn = draw_rows(prepared, run, settings.imbalance_ratio, replicate)
     original = LabelledTexts(prepared.train_tokens.select(drawn), prepared.train_labels[drawn])
     stage1, diagnostics = None, {}
     recipe = stage1_recipe(settings)
     if recipe is not None:
-        stage1_set = _stage1_set(prepared, run, settings, recipe, replicate, drawn, cache)
+        stage1_set = cached_stage1_set(
+            cache,
+            prepared.digest,
+            DrawnRows([prepared.train_texts[i] for i in drawn], original.labels, len(prepared.classes)),
+            recipe,
+            settings,
+            run.encoder,
+            seed=seeds.of("augment"),
+            options=run.operator_options.get(settings.operator),
+        )
         tokens = tokenise(stage1_set.texts, load_tokenizer(run.encoder), run.encoder.max_length)
         stage1 = LabelledTexts(tokens, stage1_set.labels)
         diagnostics = {
@@ -109,7 +119,7 @@ def run_replicate(
         len(prepared.classes),
         ReplicateTexts(original, stage1),
         {"val": prepared.validation_tokens},
-        ReplicateSeeds(run.study_seed, replicate),
+        seeds,
         world=world,
         reuse=Reuse(cache, run.stage1_grid, run.share_vanilla, run.checkpoint_every_s),
     )
@@ -133,28 +143,3 @@ def run_replicate(
 
 def _prefixed(metrics: dict[str, float]) -> dict[str, float]:
     return {f"val/{name}": value for name, value in metrics.items()}
-
-
-def _stage1_set(
-    prepared: PreparedCorpus,
-    run: RunSettings,
-    settings: TrialSettings,
-    recipe: str,
-    replicate: int,
-    rows: npt.NDArray[np.int64],
-    cache: ContentCache,
-) -> Stage1Set:
-    return cached_stage1_set(
-        cache,
-        corpus_digest=prepared.digest,
-        texts=[prepared.train_texts[i] for i in rows],
-        labels=prepared.train_labels[rows],
-        n_classes=len(prepared.classes),
-        recipe=recipe,
-        operator=settings.operator,
-        strength=settings.strength,
-        copies=settings.copies,
-        encoder=run.encoder,
-        seed=derive_seed(run.study_seed, "augment", replicate),
-        options=run.operator_options.get(settings.operator),
-    )

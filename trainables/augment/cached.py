@@ -5,18 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from trainables.augment.registry import OPERATORS, make_operator, operator_identity
-from trainables.augment.stage1_set import Stage1Set, build_stage1_set
+from trainables.augment.stage1_set import DrawnRows, Stage1Set, build_stage1_set
 from trainables.model.encoder import encoder_digest, resolve_device, resolve_precision
 from trainables.reuse.cache import ContentCache
 from trainables.reuse.lease import lease
-from trainables.settings import EncoderSettings, augments, digest_of
+from trainables.settings import EncoderSettings, TrialSettings, augments, digest_of
 
 _VERSION = 3  # raise when build_stage1_set's output or the layout of an entry changes
 _KIND = "augmentation"
@@ -24,16 +23,12 @@ _KIND = "augmentation"
 
 def cached_stage1_set(
     cache: ContentCache,
-    *,
     corpus_digest: str,
-    texts: Sequence[str],
-    labels: npt.NDArray[np.int64],  # (n,)
-    n_classes: int,
+    rows: DrawnRows,
     recipe: str,
-    operator: str,
-    strength: float,
-    copies: int,
+    settings: TrialSettings,
     encoder: EncoderSettings,
+    *,
     seed: int,
     options: Mapping[str, Any] | None = None,
 ) -> Stage1Set:
@@ -47,24 +42,39 @@ def cached_stage1_set(
     does not use the encoder, the encoder does not. Where a model writes the texts, the kind of device and the
     precision that it computes in enter: another rounding may choose another word.
 
+    Parameters
+    ----------
+    cache
+        Where it is kept.
+    corpus_digest
+        Of the corpus that the rows are from.
+    rows, recipe, seed
+        As in :func:`~trainables.augment.stage1_set.build_stage1_set`.
+    settings
+        The trial: ``operator``, ``strength`` and ``copies`` are read.
+    encoder
+        For operators that use it.
+    options
+        Of the operator.
+
     Raises
     ------
     ConfigurationError
         As in :func:`~trainables.augment.stage1_set.build_stage1_set`; unknown operator, impossible strength.
     """
-    augmented = augments(recipe)
+    augmented, operator = augments(recipe), settings.operator
     identity = operator_identity(operator, options) if augmented else ""
     key = digest_of(
         {
             "version": _VERSION,
             "corpus": corpus_digest,
-            "rows": _rows_digest(texts, labels),
-            "n_classes": n_classes,
+            "rows": _rows_digest(rows),
+            "n_classes": rows.n_classes,
             "recipe": recipe,
-            "operator": [identity, strength, dict(options or {})] if augmented else None,
+            "operator": [identity, settings.strength, dict(options or {})] if augmented else None,
             "encoder": encoder_digest(encoder) if augmented and OPERATORS[operator].uses_encoder else None,
             "computed": _numerics(encoder) if augmented and OPERATORS[operator].computes else None,
-            "copies": copies,
+            "copies": settings.copies,
             "seed": seed,
         },
         length=40,
@@ -78,11 +88,9 @@ def cached_stage1_set(
             return _unpack(stored)
         made = build_stage1_set(
             recipe,
-            texts,
-            labels,
-            n_classes,
-            make_operator(operator, strength, encoder, options, cache) if augmented else None,
-            copies=copies,
+            rows,
+            make_operator(operator, settings.strength, encoder, options, cache) if augmented else None,
+            copies=settings.copies,
             seed=seed,
         )
         cache.offer(_KIND, key, _pack(made))
@@ -93,8 +101,8 @@ def _numerics(encoder: EncoderSettings) -> list[str]:
     return [resolve_device(encoder).type, str(resolve_precision(encoder))]
 
 
-def _rows_digest(texts: Sequence[str], labels: npt.NDArray[np.int64]) -> str:
-    return hashlib.sha256(json.dumps([list(texts), labels.tolist()]).encode()).hexdigest()
+def _rows_digest(rows: DrawnRows) -> str:
+    return hashlib.sha256(json.dumps([list(rows.texts), rows.labels.tolist()]).encode()).hexdigest()
 
 
 def _pack(stage1_set: Stage1Set) -> bytes:

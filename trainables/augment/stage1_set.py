@@ -52,11 +52,26 @@ class Stage1Set:
     computed: int = 0
 
 
+@dataclass(frozen=True)
+class DrawnRows:
+    """Training rows of a replicate: all that augmentation sees of the corpus.
+
+    Attributes
+    ----------
+    texts, labels
+        n texts, and their (n,) class indices.
+    n_classes
+        Classes C; every index is below it.
+    """
+
+    texts: Sequence[str]
+    labels: npt.NDArray[np.int64]
+    n_classes: int
+
+
 def build_stage1_set(
     recipe: str,
-    texts: Sequence[str],
-    labels: npt.NDArray[np.int64],  # (n,)
-    n_classes: int,
+    rows: DrawnRows,
     operator: Operator | None,
     *,
     copies: int,
@@ -73,8 +88,8 @@ def build_stage1_set(
         class count among the given rows. ``augmented_balanced+original``: the same after the original rows.
         ``augmented_natural``: ``copies`` augmentations of every row. ``duplicated_…``: the very rows that the
         ``augmented_…`` one of that name augments, as they are: the two differ in augmentation alone.
-    texts, labels
-        Training rows of the replicate; class indices below ``n_classes``.
+    rows
+        What is augmented.
     operator
         What augments; not used where the recipe duplicates.
     copies
@@ -87,8 +102,9 @@ def build_stage1_set(
     ConfigurationError
         Unknown recipe, missing operator, ``copies`` < 1, or a class without rows where classes are balanced.
     """
+    texts, labels, n_classes = rows.texts, rows.labels, rows.n_classes
     counts = np.bincount(labels, minlength=n_classes)
-    _check(recipe, texts, labels, counts, n_classes, operator, copies)
+    _check(recipe, rows, counts, operator, copies)
     if recipe.endswith("_natural"):
         source_rows = np.repeat(np.argsort(labels, kind="stable"), copies)
     else:
@@ -108,23 +124,22 @@ def build_stage1_set(
 
 def _check(
     recipe: str,
-    texts: Sequence[str],
-    labels: npt.NDArray[np.int64],
+    rows: DrawnRows,
     counts: npt.NDArray[np.int64],
-    n_classes: int,
     operator: Operator | None,
     copies: int,
 ) -> None:
     faults = []
+    n_classes = rows.n_classes
     if recipe not in STAGE1_DATA:
         faults.append(f"unknown stage1_data {recipe!r}: expected one of {', '.join(STAGE1_DATA)}")
     elif operator is None and augments(recipe):
         faults.append(f"stage1_data {recipe!r} augments and was given no operator")
     if copies < 1:
         faults.append(f"copies is {copies}: expected 1 or more")
-    if not len(texts) == len(labels) > 0:
+    if not len(rows.texts) == len(rows.labels) > 0:
         faults.append(
-            f"{len(texts)} texts and {len(labels)} labels: expected as many of both, and at least one"
+            f"{len(rows.texts)} texts and {len(rows.labels)} labels: expected as many of both, and at least one"
         )
     if len(counts) > n_classes:
         faults.append(f"a label is {len(counts) - 1}: expected class indices below {n_classes}")

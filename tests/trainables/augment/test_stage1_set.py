@@ -19,11 +19,17 @@ from trainables.augment.cached import cached_stage1_set
 from trainables.augment.operators.embedding_neighbours import EmbeddingNeighbours
 from trainables.augment.registry import OPERATORS
 from trainables.augment.siblings import Siblings
-from trainables.augment.stage1_set import build_stage1_set
+from trainables.augment.stage1_set import DrawnRows, build_stage1_set
 from trainables.errors import ConfigurationError
 from trainables.model.encoder import encoder_digest
 from trainables.reuse.cache import ContentCache
-from trainables.settings import STAGE1_DATA, EncoderSettings, augments, duplicated_counterpart
+from trainables.settings import (
+    STAGE1_DATA,
+    EncoderSettings,
+    TrialSettings,
+    augments,
+    duplicated_counterpart,
+)
 
 OPERATOR = EmbeddingNeighbours(table(), 0.3)
 
@@ -38,7 +44,7 @@ def build(recipe, counts, copies=1, seed=0, operator=OPERATOR):
     return (
         texts,
         labels,
-        build_stage1_set(recipe, texts, labels, len(counts), operator, copies=copies, seed=seed),
+        build_stage1_set(recipe, DrawnRows(texts, labels, len(counts)), operator, copies=copies, seed=seed),
     )
 
 
@@ -96,7 +102,11 @@ def test_every_recipe_that_augments_has_one_that_duplicates():
 def test_unchangeable_rows_are_kept_and_counted():
     labels = np.array([0, 0, 1])
     made = build_stage1_set(
-        "augmented_balanced", ["movie house", "doctor yard", "12 mg"], labels, 2, OPERATOR, copies=1, seed=0
+        "augmented_balanced",
+        DrawnRows(["movie house", "doctor yard", "12 mg"], labels, 2),
+        OPERATOR,
+        copies=1,
+        seed=0,
     )
     assert made.texts[2:] == ["12 mg", "12 mg"]
     assert made.unchanged == 2
@@ -105,7 +115,9 @@ def test_unchangeable_rows_are_kept_and_counted():
 
 def test_near_copies_are_replaced_up_to_a_bound_and_counted():
     # "kidney" has two substitutes, so five copies cannot all be distinct.
-    made = build_stage1_set("augmented_natural", ["the kidney"], np.array([0]), 1, OPERATOR, copies=5, seed=0)
+    made = build_stage1_set(
+        "augmented_natural", DrawnRows(["the kidney"], np.array([0]), 1), OPERATOR, copies=5, seed=0
+    )
     assert set(made.texts) == {"the renal", "the nephric"}
     assert made.near_copies_kept == 3
     assert made.near_copies_dropped >= 9
@@ -125,40 +137,39 @@ def test_siblings_reject_what_differs_in_a_few_words_only():
 
 def test_a_copy_does_not_depend_on_the_other_rows():
     texts, labels = rows([3, 3])
-    all_rows = build_stage1_set("augmented_natural", texts, labels, 2, OPERATOR, copies=2, seed=5)
-    fewer = build_stage1_set("augmented_natural", texts[:3], labels[:3], 2, OPERATOR, copies=2, seed=5)
+    all_rows = build_stage1_set("augmented_natural", DrawnRows(texts, labels, 2), OPERATOR, copies=2, seed=5)
+    fewer = build_stage1_set(
+        "augmented_natural", DrawnRows(texts[:3], labels[:3], 2), OPERATOR, copies=2, seed=5
+    )
     kept = [text for text, i in zip(all_rows.texts, all_rows.source_rows, strict=True) if i < 3]
     assert kept == fewer.texts
 
 
 def test_all_faults_are_reported_at_once():
     with pytest.raises(ConfigurationError) as error:
-        build_stage1_set("augmented", ["a"], np.array([0]), 3, None, copies=0, seed=0)
+        build_stage1_set("augmented", DrawnRows(["a"], np.array([0]), 3), None, copies=0, seed=0)
     assert len(error.value.faults) == 3
     assert "augmented_balanced" in str(error.value)
     with pytest.raises(ConfigurationError, match="no operator"):
-        build_stage1_set("augmented_natural", ["a"], np.array([0]), 1, None, copies=1, seed=0)
+        build_stage1_set("augmented_natural", DrawnRows(["a"], np.array([0]), 1), None, copies=1, seed=0)
     with pytest.raises(ConfigurationError, match="below 1"):
-        build_stage1_set("augmented_natural", ["a"], np.array([1]), 1, OPERATOR, copies=1, seed=0)
+        build_stage1_set("augmented_natural", DrawnRows(["a"], np.array([1]), 1), OPERATOR, copies=1, seed=0)
     with pytest.raises(ConfigurationError, match="2 texts and 1 labels"):
-        build_stage1_set("augmented_natural", ["a", "b"], np.array([0]), 1, OPERATOR, copies=1, seed=0)
+        build_stage1_set(
+            "augmented_natural", DrawnRows(["a", "b"], np.array([0]), 1), OPERATOR, copies=1, seed=0
+        )
 
 
 def cached(cache, **changes):
     texts, labels = rows([2, 4])
-    arguments = {
-        "corpus_digest": "c",
-        "texts": texts,
-        "labels": labels,
-        "n_classes": 2,
-        "recipe": "augmented_balanced",
-        "operator": "random_delete",
-        "strength": 0.2,
-        "copies": 1,
-        "encoder": EncoderSettings(),
-        "seed": 3,
-    } | changes
-    return cached_stage1_set(cache, **arguments)
+    values = {"texts": texts, "labels": labels, "n_classes": 2} | changes
+    drawn = DrawnRows(*(values.pop(name) for name in ("texts", "labels", "n_classes")))
+    values = {"operator": "random_delete", "strength": 0.2, "copies": 1} | values
+    trial = TrialSettings(**{name: values.pop(name) for name in ("operator", "strength", "copies")})
+    values = {"recipe": "augmented_balanced", "encoder": EncoderSettings(), "seed": 3} | values
+    return cached_stage1_set(
+        cache, values.pop("corpus_digest", "c"), drawn, values.pop("recipe"), trial, **values
+    )
 
 
 def same(one, other):

@@ -18,9 +18,10 @@ from trainables.augment.models.chat_endpoint import ChatEndpoint, EndpointSettin
 from trainables.augment.models.rate_limit import RateLimit, pace_file
 from trainables.augment.operators.paraphrase import Paraphrase
 from trainables.augment.registry import make_operator, operator_identity, why_unavailable
+from trainables.augment.stage1_set import DrawnRows
 from trainables.errors import ConfigurationError, TrialFailed
 from trainables.reuse.cache import PAID_ANSWER, ContentCache
-from trainables.settings import EncoderSettings
+from trainables.settings import EncoderSettings, TrialSettings
 
 KEY = "sk-very-secret-key"
 TEXT = "The drug was rapidly absorbed, and 12.5 mg of CYP3A4 was not found."
@@ -252,27 +253,23 @@ def environment(monkeypatch, server, tmp_path_factory):
 
 def test_made_by_name_with_the_studys_cache(environment, server, tmp_path):
     assert why_unavailable("paraphrase") is None
-    settings = {
-        "corpus_digest": "c",
-        "texts": [f"The drug number {i} was rapidly absorbed." for i in range(6)],
-        "labels": np.array([0, 0, 0, 0, 1, 1]),
-        "n_classes": 2,
-        "recipe": "augmented_natural",
-        "operator": "paraphrase",
-        "strength": 0.3,
-        "copies": 1,
-        "encoder": EncoderSettings(),
-        "seed": 1,
-    }
-    made = cached_stage1_set(ContentCache(tmp_path), **settings)
+    texts = [f"The drug number {i} was rapidly absorbed." for i in range(6)]
+    rows = DrawnRows(texts, np.array([0, 0, 0, 0, 1, 1]), 2)
+
+    def stage1_set(copies=1):
+        trial = TrialSettings(operator="paraphrase", strength=0.3, copies=copies)
+        cache = ContentCache(tmp_path)
+        return cached_stage1_set(cache, "c", rows, "augmented_natural", trial, EncoderSettings(), seed=1)
+
+    made = stage1_set()
     assert all("medicine" in text for text in made.texts)
     assert len(server.requests) == 6
-    cached_stage1_set(ContentCache(tmp_path), **settings)
-    cached_stage1_set(ContentCache(tmp_path), **{**settings, "copies": 2})
+    stage1_set()
+    stage1_set(copies=2)
     assert len(server.requests) > 6  # second copies, and the tries for copies that came out alike
     n_asked = len(server.requests)
     environment.setenv("STUDY_PARAPHRASE_MODEL", "another")
-    cached_stage1_set(ContentCache(tmp_path), **settings)
+    stage1_set()
     assert len(server.requests) == n_asked + 6
 
 
