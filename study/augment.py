@@ -23,14 +23,12 @@ from study.config.encoders import encoder_settings
 from study.config.files import known_studies, load_study_file
 from study.config.study import StudyConfig
 from study.record.folder import write_atomically
-from study.run import preflight
-from trainables.augment.audit.auditor import Auditor
 from trainables.augment.registry import OPERATORS, make_operator, option_faults, why_unavailable
 from trainables.corpora.corpus import Corpus
-from trainables.corpora.leakage import split_corpus
 from trainables.corpora.registry import read_corpus
-from trainables.errors import ConfigurationError
-from trainables.model.encoder import encoder_faults
+from trainables.errors import ConfigurationError, collect
+from trainables.model.source import source_faults
+from trainables.rules import field_faults
 from trainables.seeds import derive_seed
 
 STRENGTHS = (0.05, 0.1, 0.3, 0.5)
@@ -136,8 +134,8 @@ def _checked(
     ConfigurationError
         With all faults that were found.
     """
-    wrong_types = config.type_faults()
-    faults = wrong_types or option_faults(config.operator_options)
+    wrong = config.wrong_fields()
+    faults = [*field_faults(config).values()] or option_faults(config.operator_options)
     strengths = []
     for given in args.strength or STRENGTHS:
         try:
@@ -151,7 +149,12 @@ def _checked(
             faults.append(f"--{name} {getattr(args, name)}: a whole number of at least {least} was expected.")
     if args.output is not None and (not args.output.parent.is_dir() or args.output.is_dir()):
         faults.append(f"--output {args.output}: name a file in an existing folder.")
-    encoder = None if wrong_types else encoder_settings(config)
+    encoder = None if wrong else encoder_settings(config)
+    if encoder is not None:
+        faults += source_faults(encoder)
+    corpus = None
+    if not wrong & {"data", "corpus_options"} and (config.data is not None or not faults):
+        corpus = collect(faults, lambda: read_corpus(config.corpus, config.data, **config.corpus_options))
     operators, unavailable = [], {}
     for name in dict.fromkeys(args.operator or sorted(OPERATORS)):
         if name not in OPERATORS:
@@ -166,12 +169,10 @@ def _checked(
             faults.append(f"--operator {name}: it cannot run here: {reason}")
         else:
             unavailable[name] = reason
-    if wrong_types:
-        raise ConfigurationError(faults)
-    faults += encoder_faults(encoder_settings(config))
-    corpus = preflight.collect(
-        faults, lambda: read_corpus(config.corpus, config.data, **config.corpus_options)
-    )
+    if not faults:
+        from trainables.model.encoder import encoder_faults
+
+        faults += encoder_faults(encoder_settings(config))
     if faults or corpus is None:
         raise ConfigurationError(faults)
     return corpus, operators, strengths, unavailable
@@ -186,6 +187,9 @@ def _audits(
     console: Console,
 ) -> Iterator[dict[str, Any]]:
     """Yield every audit as JSON values, with the examples that were asked for."""
+    from trainables.augment.audit.auditor import Auditor
+    from trainables.corpora.leakage import split_corpus
+
     encoder = encoder_settings(config)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=console, transient=True) as progress:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 class StudyError(Exception):
@@ -47,3 +50,12 @@ class TrialFailed(StudyError):
 
 class StudyStopped(StudyError):
     """The study cannot go on; the message says how to resume it."""
+
+
+def collect(faults: list[str], make: Callable[[], T]) -> T | None:
+    """Return what ``make`` makes; where it cannot, add its faults to the list instead, so that all are told at once."""
+    try:
+        return make()
+    except ConfigurationError as error:
+        faults.extend(error.faults)
+        return None

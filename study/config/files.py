@@ -29,43 +29,50 @@ def load_study_file(name: str, preset: str, overrides: Mapping[str, Any]) -> Stu
     ConfigurationError
         The study, the preset or an overridden name is unknown.
     """
+    config, faults = read_study_file(name, preset, overrides)
+    if faults:
+        raise ConfigurationError(faults)
+    return config
+
+
+def read_study_file(name: str, preset: str, overrides: Mapping[str, Any]) -> tuple[StudyConfig, list[str]]:
+    """Return a study's values as far as they are known, and what is unknown in what was asked for.
+
+    Where the preset is unknown, the values are those of the study's first one.
+
+    Raises
+    ------
+    ConfigurationError
+        The study is unknown: there are no values of which more could be told.
+    """
     if name not in known_studies():
         raise ConfigurationError(
             f"There is no study {name!r}. The studies are: {', '.join(known_studies())}. "
             "A study of your own is a file in search_spaces/."
         )
+    faults = []
     module = importlib.import_module(f"search_spaces.{name}")
     if preset not in module.PRESETS:
-        raise ConfigurationError(
+        faults.append(
             f"Study {name!r} has no preset {preset!r}. Its presets are: {', '.join(module.PRESETS)}."
         )
-    values: dict[str, Any] = {**module.STUDY, **module.PRESETS[preset], **overrides}
-    # One option given on the command line leaves the study's other options as they are.
-    options = {**module.STUDY.get("corpus_options", {}), **overrides.get("corpus_options", {})}
-    values["corpus_options"] = options
-    # The same for the space of one arm.
-    levels = (module.STUDY, module.PRESETS[preset], overrides)
-    values["arm_spaces"] = {arm: space for level in levels for arm, space in _arm_spaces(level).items()}
-    if (
-        "space" in overrides and "first" not in overrides
-    ):  # the study's own first choice, as far as it still fits
-        space = overrides["space"]
+        preset = next(iter(module.PRESETS))
+    known = StudyConfig.__dataclass_fields__.keys() - {"name", "preset"}
+    faults += [
+        f"{key!r} is no value of a study. The values are: {', '.join(sorted(known))}."
+        for key in overrides
+        if key not in known
+    ]
+    levels = (module.STUDY, module.PRESETS[preset], {k: v for k, v in overrides.items() if k in known})
+    values: dict[str, Any] = {key: value for level in levels for key, value in level.items()}
+    # Of the corpus, one option given on the command line leaves the study's others as they are; so do the spaces of
+    # single arms.
+    for merged in ("corpus_options", "arm_spaces"):
+        given = [level[merged] for level in levels if merged in level]
+        if all(isinstance(value, Mapping) for value in given):
+            values[merged] = {key: value for level in given for key, value in level.items()}
+    # The study's own first trial is kept as far as it still fits another space.
+    space = overrides.get("space")
+    if isinstance(space, Mapping) and "first" not in overrides:
         values["first"] = {n: v for n, v in values.get("first", {}).items() if v in space.get(n, ())}
-    unknown = [key for key in values if key not in StudyConfig.__dataclass_fields__]
-    if unknown:
-        raise ConfigurationError(
-            [
-                f"{key!r} is no value of a study. The values are: {', '.join(StudyConfig.__dataclass_fields__)}."
-                for key in unknown
-            ]
-        )
-    return StudyConfig(name=name, preset=preset, **values)
-
-
-def _arm_spaces(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    spaces = values.get("arm_spaces", {})
-    if not isinstance(spaces, Mapping):
-        raise ConfigurationError(
-            f"arm_spaces is {spaces!r}: a JSON object of arms with their grids was expected."
-        )
-    return spaces
+    return StudyConfig(name=name, preset=preset, **values), faults

@@ -96,7 +96,7 @@ def announce_left_out(left_out: Mapping[str, str], console: Console) -> None:
 
 def _searched(config: StudyConfig) -> dict[str, str]:
     """Return the operators that a study searches, each with the first search space that names it."""
-    if config.type_faults():
+    if config.wrong_fields():
         return {}
     spaces = {"the search space": config.space}
     spaces |= {f"arm_spaces[{arm!r}]": config.arm_spaces.get(arm, {}) for arm in config.tuned_arms()}
@@ -123,7 +123,7 @@ def _without(
 
 def _reasons(config: StudyConfig, names: tuple[str, ...]) -> dict[str, str]:
     """Return why operators cannot run here; unknown ones and wrong options are faults of the configuration."""
-    if config.type_faults() or option_faults(config.operator_options):
+    if config.wrong_fields() or option_faults(config.operator_options):
         return {}
     found = {
         name: why_unavailable(name, config.operator_options.get(name), encoder_settings(config))

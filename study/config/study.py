@@ -4,42 +4,50 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from study.config.arms import ALWAYS, CONTROLS
-from study.config.values import is_number, is_whole, length_faults, unknown, value_faults
-from trainables import settings as vocabulary
+from study.config.values import length_faults, value_faults
 from trainables.augment.registry import option_faults
 from trainables.method.arms import ARMS, TWO_STAGE_ARMS, settings_of
 from trainables.reuse.lengths import StageLengths
-from trainables.settings import NATURAL, TrialSettings, augments, digest_of, duplicated_counterpart
+from trainables.rules import (
+    LIST,
+    NOT_NEGATIVE,
+    OBJECT,
+    POSITIVE,
+    TEXT,
+    YES_OR_NO,
+    Rule,
+    field_faults,
+    is_whole,
+    marked,
+    number,
+    one_of,
+    optional,
+    ruled,
+    unknown,
+    whole,
+)
+from trainables.settings import NATURAL, PROFILES, TrialSettings, augments, duplicated_counterpart
 
 SAME = "same"
-_WHOLE = (
-    "max_length", "trials", "replicates", "grace_replicates", "startup_trials", "reference_tuning_replicates",
-    "seed", "workers_per_trial",
-)  # fmt: skip
-_WHOLE_OR_NONE = (
-    "encoder_layers", "max_train_rows", "max_sample_rows", "max_validation_rows", "n_max",
-    "validation_per_class", "concurrency",
-)  # fmt: skip
-_NUMBERS = ("reduction_factor", "cpus_per_trial", "cache_gb", "checkpoint_every_s")
+_ARM_TRIALS = Rule(
+    "a whole number of at least 0, 'same' or none", lambda v: v in (None, SAME) or (is_whole(v) and v >= 0)
+)
 # Metrics of which more is better, which is what the search, the races and the tuning of vanilla go by.
 OBJECTIVES = tuple(
     f"val/{name}" for name in ("macro_f1", "balanced_accuracy", "minority_auprc", "mcc", "accuracy")
 )
-# What changes neither the trials of a study nor what they measure: a resumed launch may differ here.
-EXECUTION = (
-    "trials", "arms", "arm_trials", "cpus_per_trial", "gpus_per_trial", "concurrency", "data", "cache_gb",
-    "checkpoint_every_s",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
 class StudyConfig:
     """All values of a study.
+
+    Values marked ``execution`` change neither its trials nor what they measure: a resumed launch may differ there.
 
     Attributes
     ----------
@@ -110,42 +118,42 @@ class StudyConfig:
     name: str
     preset: str
     corpus: str
-    data: str | None = None
-    corpus_options: Mapping[str, Any] = field(default_factory=dict)
-    encoder: str = "minilm"
-    encoder_revision: str | None = None
-    encoder_layers: int | None = None
-    max_length: int = 128
-    imbalance_ratios: tuple[float | str, ...] = (NATURAL,)
-    profile: str = "step"
-    max_train_rows: int | None = None
-    max_validation_rows: int | None = None
-    max_sample_rows: int | None = None
-    n_max: int | None = None
-    validation_per_class: int | None = None
-    separate_near_duplicates: bool = True
-    space: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
-    fixed: Mapping[str, Any] = field(default_factory=dict)
-    first: Mapping[str, Any] = field(default_factory=dict)
-    trials: int = 8
-    arms: tuple[str, ...] = ()
-    arm_trials: int | str | None = None
-    arm_spaces: Mapping[str, Mapping[str, tuple[Any, ...]]] = field(default_factory=dict)
-    replicates: int = 3
-    grace_replicates: int = 1
-    reduction_factor: float = 2.0
-    startup_trials: int = 4
-    reference_space: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
-    reference_tuning_replicates: int = 1
-    operator_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    objective: str = "val/macro_f1"
-    seed: int = 0
-    workers_per_trial: int = 1
-    cpus_per_trial: float = 1.0
-    gpus_per_trial: float | None = 0.0
-    concurrency: int | None = None
-    cache_gb: float = 20.0
-    checkpoint_every_s: float = 300.0
+    data: str | None = ruled(None, optional(TEXT), execution=True)
+    corpus_options: Mapping[str, Any] = ruled({}, OBJECT)
+    encoder: str = ruled("minilm", TEXT)
+    encoder_revision: str | None = ruled(None, optional(TEXT))
+    encoder_layers: int | None = ruled(None, optional(whole(1)))
+    max_length: int = ruled(128, whole(8))
+    imbalance_ratios: tuple[float | str, ...] = ruled((NATURAL,), LIST)
+    profile: str = ruled("step", one_of(*PROFILES))
+    max_train_rows: int | None = ruled(None, optional(whole(1)))
+    max_validation_rows: int | None = ruled(None, optional(whole(1)))
+    max_sample_rows: int | None = ruled(None, optional(whole(1)))
+    n_max: int | None = ruled(None, optional(whole(1)))
+    validation_per_class: int | None = ruled(None, optional(whole(1)))
+    separate_near_duplicates: bool = ruled(True, YES_OR_NO)
+    space: Mapping[str, tuple[Any, ...]] = ruled({}, OBJECT)
+    fixed: Mapping[str, Any] = ruled({}, OBJECT)
+    first: Mapping[str, Any] = ruled({}, OBJECT)
+    trials: int = ruled(8, whole(1), execution=True)
+    arms: tuple[str, ...] = ruled((), LIST, execution=True)
+    arm_trials: int | str | None = ruled(None, _ARM_TRIALS, execution=True)
+    arm_spaces: Mapping[str, Mapping[str, tuple[Any, ...]]] = ruled({}, OBJECT)
+    replicates: int = ruled(3, whole(1))
+    grace_replicates: int = ruled(1, whole(1))
+    reduction_factor: float = ruled(2.0, number("a number above 1", lambda v: v > 1))
+    startup_trials: int = ruled(4, whole(1))
+    reference_space: Mapping[str, tuple[Any, ...]] = ruled({}, OBJECT)
+    reference_tuning_replicates: int = ruled(1, whole(1))
+    operator_options: Mapping[str, Mapping[str, Any]] = ruled({}, OBJECT)
+    objective: str = ruled("val/macro_f1", one_of(*OBJECTIVES))
+    seed: int = ruled(0, whole())
+    workers_per_trial: int = ruled(1, whole(1))
+    cpus_per_trial: float = ruled(1.0, POSITIVE, execution=True)
+    gpus_per_trial: float | None = ruled(0.0, optional(NOT_NEGATIVE), execution=True)
+    concurrency: int | None = ruled(None, optional(whole(1)), execution=True)
+    cache_gb: float = ruled(20.0, POSITIVE, execution=True)
+    checkpoint_every_s: float = ruled(300.0, POSITIVE, execution=True)
 
     def row_bound(self, is_sample: bool) -> int | None:
         """Return the bound on the rows of a draw, from real texts or from the generated sample."""
@@ -154,12 +162,8 @@ class StudyConfig:
 
     def identity(self) -> dict[str, Any]:
         """Return the values that a resumed launch must share, as JSON gives them back."""
-        values = {k: v for k, v in dataclasses.asdict(self).items() if k not in EXECUTION}
+        values = {k: v for k, v in dataclasses.asdict(self).items() if k not in marked(self, "execution")}
         return dict(json.loads(json.dumps(values)))
-
-    def digest(self) -> str:
-        """Return a digest of :meth:`identity`."""
-        return digest_of(self.identity())
 
     def tuned_arms(self) -> tuple[str, ...]:
         """Return the chosen controls that get a search of their own."""
@@ -179,49 +183,28 @@ class StudyConfig:
         return StageLengths(tuple(sorted(epochs)), tuple(sorted(steps - {None})))
 
     def faults(self) -> list[str]:
-        """Return every fault of these values; an empty list means that they can work."""
-        wrong_types = self.type_faults()
-        if wrong_types:
-            return wrong_types
-        faults = [*self._ratio_faults(), *self._count_faults(), *self._space_faults(), *self._arm_faults()]
-        faults += option_faults(self.operator_options)
-        if self.objective not in OBJECTIVES:
-            faults.append(unknown("objective", self.objective, OBJECTIVES))
-        if self.profile not in vocabulary.PROFILES:
-            faults.append(unknown("profile", self.profile, vocabulary.PROFILES))
-        for name, value in (*self.fixed.items(), *self.first.items()):
-            faults.extend(value_faults(name, value))
-        if "imbalance_ratio" in self.fixed:
-            faults.append("fixed names imbalance_ratio: give the ratios as imbalance_ratios instead.")
-        return faults
+        """Return every fault of these values; an empty list means that they can work.
 
-    def type_faults(self) -> list[str]:
-        """Return a fault for every value of a wrong type; with such a value nothing else can be checked."""
-        kinds: dict[str, tuple[type | tuple[type, ...], str]] = {
-            **dict.fromkeys(_WHOLE, (int, "a whole number")),
-            **dict.fromkeys(_WHOLE_OR_NONE, ((int, type(None)), "a whole number or none")),
-            **dict.fromkeys(_NUMBERS, ((int, float), "a number")),
-            "gpus_per_trial": ((int, float, type(None)), "a number or none"),
-            **dict.fromkeys(
-                (
-                    "space",
-                    "reference_space",
-                    "fixed",
-                    "first",
-                    "arm_spaces",
-                    "corpus_options",
-                    "operator_options",
-                ),
-                (Mapping, "a JSON object"),
-            ),
-            **dict.fromkeys(("imbalance_ratios", "arms"), ((tuple, list), "a list")),
-            "arm_trials": ((int, str, type(None)), "a whole number, 'same' or none"),
-        }
-        return [
-            f"{name} is {getattr(self, name)!r}: {expected} was expected."
-            for name, (kind, expected) in kinds.items()
-            if not isinstance(getattr(self, name), kind)
-        ]
+        What is asked of several values together is left out where one of them is wrong already.
+        """
+        wrong = field_faults(self)
+        together: tuple[tuple[Callable[[], list[str]], tuple[str, ...]], ...] = (
+            (self._ratio_faults, ("imbalance_ratios",)),
+            (self._trial_faults, ("trials", "imbalance_ratios")),
+            (self._replicate_faults, ("replicates", "grace_replicates", "reference_tuning_replicates")),
+            (self._worker_faults, ("workers_per_trial", "gpus_per_trial")),
+            (self._space_faults, ("space", "fixed", "first")),
+            (self._reference_space_faults, ("reference_space", "fixed")),
+            (self._fixed_faults, ("fixed", "arms")),
+            (self._arm_faults, ("arms", "arm_spaces", "arm_trials", "fixed")),
+            (lambda: option_faults(self.operator_options), ("operator_options",)),
+        )
+        faults = [fault for check, fields in together if not wrong.keys() & {*fields} for fault in check()]
+        return [*wrong.values(), *faults]
+
+    def wrong_fields(self) -> frozenset[str]:
+        """Return the names of the values that break their own rule: nothing may be made of them."""
+        return frozenset(field_faults(self))
 
     def _ratio_faults(self) -> list[str]:
         faults = []
@@ -229,75 +212,65 @@ class StudyConfig:
             faults.append("imbalance_ratios is empty: give at least one ratio in (0, 1], or 'natural'.")
         for ratio in self.imbalance_ratios:
             faults.extend(value_faults("imbalance_ratio", ratio))
-        if len(set(self.imbalance_ratios)) < len(self.imbalance_ratios):
+        if len({*map(repr, self.imbalance_ratios)}) < len(self.imbalance_ratios):
             faults.append(
                 f"imbalance_ratios {list(self.imbalance_ratios)} names a ratio twice: name each once."
             )
         return faults
 
-    def _count_faults(self) -> list[str]:
-        least = {
-            "trials": 1,
-            "replicates": 1,
-            "grace_replicates": 1,
-            "startup_trials": 1,
-            "reference_tuning_replicates": 1,
-            "workers_per_trial": 1,
-            "max_length": 8,
-        }
-        faults = [
-            f"{name} is {getattr(self, name)!r}: a whole number of at least {low} was expected."
-            for name, low in least.items()
-            if not is_whole(getattr(self, name)) or getattr(self, name) < low
-        ]
-        optional = (
-            "max_train_rows",
-            "max_sample_rows",
-            "max_validation_rows",
-            "n_max",
-            "validation_per_class",
-        )
-        for name in (*optional, "encoder_layers", "concurrency"):
-            value = getattr(self, name)
-            if value is not None and (not is_whole(value) or value < 1):
-                faults.append(f"{name} is {value!r}: a whole number of at least 1, or none, was expected.")
+    def _trial_faults(self) -> list[str]:
         ratios = len(self.imbalance_ratios)
-        if is_whole(self.trials) and 1 <= self.trials < ratios:
-            faults.append(
-                f"trials is {self.trials} for {ratios} imbalance ratios: some would get no trial. Give at least "
-                f"{ratios}, or fewer ratios (--imbalance-ratio)."
-            )
-        if is_whole(self.grace_replicates) and is_whole(self.replicates):
-            faults += [
-                f"{name} is {getattr(self, name)}, more than replicates ({self.replicates}): "
-                f"lower {name} or raise replicates."
-                for name in ("grace_replicates", "reference_tuning_replicates")
-                if getattr(self, name) > self.replicates >= 1
-            ]
-        if not is_number(self.reduction_factor) or self.reduction_factor <= 1:
-            faults.append(f"reduction_factor is {self.reduction_factor!r}: a number above 1 was expected.")
-        for name in ("cpus_per_trial", "gpus_per_trial", "cache_gb", "checkpoint_every_s"):
-            value = getattr(self, name)
-            if name == "gpus_per_trial" and value is None:
-                continue
-            if not is_number(value) or value < 0 or (name != "gpus_per_trial" and value == 0):
-                faults.append(f"{name} is {value!r}: a number above 0 was expected.")
-        return faults
+        if self.trials >= ratios:
+            return []
+        return [
+            f"trials is {self.trials} for {ratios} imbalance ratios: some would get no trial. Give at least "
+            f"{ratios}, or fewer ratios (--imbalance-ratio)."
+        ]
+
+    def _replicate_faults(self) -> list[str]:
+        return [
+            f"{name} is {getattr(self, name)}, more than replicates ({self.replicates}): "
+            f"lower {name} or raise replicates."
+            for name in ("grace_replicates", "reference_tuning_replicates")
+            if getattr(self, name) > self.replicates
+        ]
+
+    def _worker_faults(self) -> list[str]:
+        if self.workers_per_trial == 1 or (self.gpus_per_trial or 0) % 1 == 0:
+            return []
+        return [
+            f"gpus_per_trial is {self.gpus_per_trial} with {self.workers_per_trial} workers per trial: "
+            "every worker needs whole GPUs. Give a whole number, or one worker."
+        ]
 
     def _space_faults(self) -> list[str]:
-        faults = [
-            *self._grid_faults("space", self.space, "prefinetune"),
-            *self._grid_faults("reference_space", self.reference_space, "vanilla"),
-        ]
-        for name in self.first:
+        faults = self._grid_faults("space", self.space, "prefinetune")
+        for name, value in self.first.items():
+            faults.extend(value_faults(name, value))
             if name not in self.space:
                 faults.append(
                     f"first names {name!r}, which space does not search: remove it or add it to space."
                 )
-            elif self.first[name] not in self.space[name]:
+            elif isinstance(self.space[name], (tuple, list)) and value not in self.space[name]:
                 faults.append(
-                    f"first[{name!r}] is {self.first[name]!r}, which is not on the grid {list(self.space[name])}."
+                    f"first[{name!r}] is {value!r}, which is not on the grid {list(self.space[name])}."
                 )
+        return faults
+
+    def _reference_space_faults(self) -> list[str]:
+        return self._grid_faults("reference_space", self.reference_space, "vanilla")
+
+    def _fixed_faults(self) -> list[str]:
+        faults = [fault for name, value in self.fixed.items() for fault in value_faults(name, value)]
+        if "imbalance_ratio" in self.fixed:
+            faults.append("fixed names imbalance_ratio: give the ratios as imbalance_ratios instead.")
+        read = {name for arm in (*ALWAYS, *self.arms) if arm in ARMS for name in settings_of(arm)}
+        faults += [
+            f"fixed names {name!r}, which no arm of this study reads: remove it, or choose an arm that does "
+            f"({_readers(name)})."
+            for name, value in self.fixed.items()
+            if name != "imbalance_ratio" and not value_faults(name, value) and name not in read
+        ]
         return faults
 
     def _grid_faults(self, where: str, space: Mapping[str, Any], arm: str) -> list[str]:
@@ -339,24 +312,11 @@ class StudyConfig:
                 faults.append(unknown("an arm of arm_spaces", arm, CONTROLS))
             else:
                 faults += self._grid_faults(f"arm_spaces[{arm!r}]", space, arm)
-        wrong = self.arm_trials != SAME if isinstance(self.arm_trials, str) else (self.arm_trials or 0) < 0
-        if wrong or isinstance(self.arm_trials, bool):
-            faults.append(
-                f"arm_trials is {self.arm_trials!r}: a whole number of at least 0, 'same' or none was expected."
-            )
         faults += [
             f"arm_trials is {self.arm_trials!r}, but arm_spaces has no grid for {arm!r}: add one, or set "
             "arm_trials to 0 to run it at settings tuned for another arm."
             for arm in self.tuned_arms()
             if not self.arm_spaces.get(arm)
-        ]
-        run = (*ALWAYS, *self.arms)
-        read = {name for arm in run if arm in ARMS for name in settings_of(arm)}
-        faults += [
-            f"fixed names {name!r}, which no arm of this study reads: remove it, or choose an arm that does "
-            f"({_readers(name)})."
-            for name, value in self.fixed.items()
-            if name != "imbalance_ratio" and not value_faults(name, value) and name not in read
         ]
         return faults
 

@@ -1,25 +1,27 @@
-"""Ray: join the cluster that is there, or start one on this machine; what a trial gets of it."""
+"""Ray: join the cluster that is there, or start one on this machine; what a trial gets of it.
+
+Ray and torch take seconds to load, so that they are imported where they are used: a dry run needs no Ray.
+"""
 
 from __future__ import annotations
 
 import logging
 import math
 import os
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-
-import ray
-import torch
+from typing import TYPE_CHECKING
 
 from study.config.encoders import gpu_encoder
 from study.config.study import StudyConfig
+from study.run.place import cluster_is_named, cpus_here, may_have_gpus
 from trainables.errors import ConfigurationError
-from trainables.model.encoder import resolve_precision
-from trainables.model.memory_estimate import shape_of, trial_bytes, trials_per_gpu
 from trainables.settings import EncoderSettings, TrialSettings
 
-# Written by `ray start` (and so by `ray up`), not by a driver that starts Ray for itself.
-_CLUSTER_FILE = Path("/tmp/ray/ray_current_cluster")
+if TYPE_CHECKING:
+    import torch
+
 _QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_TRAIN_V2_ENABLED": "1",
@@ -82,10 +84,23 @@ class Connection:
         True where a running cluster was joined, which may grow when trials wait for it.
     sentence
         Says which, for people.
+    counted
+        Resources by name where they were counted without Ray; None asks Ray.
     """
 
     joined: bool
     sentence: str
+    counted: Mapping[str, float] | None = None
+
+    @property
+    def total(self) -> Mapping[str, float]:
+        """Resources of all nodes by name: ``CPU``, and ``GPU`` where there are any."""
+        if self.counted is not None:
+            return self.counted
+        import ray
+
+        total: Mapping[str, float] = ray.cluster_resources()
+        return total
 
 
 def quieten() -> None:
@@ -103,8 +118,10 @@ def join_running_cluster() -> Connection | None:
         ``RAY_ADDRESS`` names a cluster that cannot be reached.
     """
     address = os.environ.get("RAY_ADDRESS")
-    if not address and not _CLUSTER_FILE.exists():
+    if not cluster_is_named():
         return None
+    import ray
+
     try:
         ray.init(address=address or "auto", logging_level=logging.ERROR, log_to_driver=False)
     except ConnectionError as error:
@@ -115,25 +132,57 @@ def join_running_cluster() -> Connection | None:
             "RAY_ADDRESS to run on this machine."
         ) from error
     nodes = sum(bool(node["Alive"]) for node in ray.nodes())
-    return Connection(True, f"Joined the running Ray cluster ({nodes} nodes, {_inventory()}).")
+    return Connection(
+        True, f"Joined the running Ray cluster ({nodes} nodes, {_inventory(ray.cluster_resources())})."
+    )
 
 
 def start_here(config: StudyConfig) -> Connection:
     """Start Ray on this machine."""
+    import ray
+
     ray.init(
         address="local",
+        num_cpus=cpus_here(),
         # The dashboard serves the State API that Tune-over-Train needs to clean up a worker group.
         include_dashboard=config.workers_per_trial > 1,
         logging_level=logging.ERROR,
         log_to_driver=False,
     )
-    return Connection(False, f"Started Ray on this machine ({_inventory()}).")
+    return Connection(False, f"Started Ray on this machine ({_inventory(ray.cluster_resources())}).")
+
+
+def count_here() -> Connection:
+    """Return what Ray would find on this machine, without starting it."""
+    total = {"CPU": float(cpus_here())}
+    if _torch_has_gpu():
+        import torch
+
+        total["GPU"] = float(torch.cuda.device_count())
+    return Connection(False, f"Counted without starting Ray: {_inventory(total)}.", total)
+
+
+def leave() -> None:
+    """Leave the cluster, or end the Ray that was started here; nothing where Ray was never loaded."""
+    if "ray" in sys.modules:
+        import ray
+
+        if ray.is_initialized():
+            ray.shutdown()
 
 
 def has_gpus(connection: Connection | None) -> bool:
     """Return whether there are GPUs: in the joined cluster, else on this machine."""
     if connection is not None:
-        return bool(ray.cluster_resources().get("GPU", 0) > 0)
+        return connection.total.get("GPU", 0) > 0
+    return _torch_has_gpu()
+
+
+def _torch_has_gpu() -> bool:
+    if not may_have_gpus():
+        return False
+    import torch
+
     return torch.cuda.is_available()
 
 
@@ -144,7 +193,7 @@ def trains_on_gpus(config: StudyConfig, connection: Connection | None) -> bool:
     """
     if config.gpus_per_trial is not None:
         return config.gpus_per_trial > 0
-    return (connection is not None and connection.joined) or torch.cuda.is_available()
+    return (connection is not None and connection.joined) or _torch_has_gpu()
 
 
 @dataclass(frozen=True)
@@ -175,6 +224,8 @@ def gpu_share(config: StudyConfig, gpu: Gpu, cpus_per_gpu: float) -> tuple[float
     cpus_per_gpu
         CPUs beside each GPU: trials that have no CPU would only wait.
     """
+    from trainables.model.memory_estimate import shape_of, trial_bytes, trials_per_gpu
+
     spaces = (config.space, config.reference_space, *config.arm_spaces.values())
     searched = [size for space in spaces for size in space.get("batch_size", ())]
     tokens = max(config.fixed.get("batch_size", TrialSettings.batch_size), *searched, 1) * config.max_length
@@ -191,19 +242,25 @@ def gpu_share(config: StudyConfig, gpu: Gpu, cpus_per_gpu: float) -> tuple[float
 def _gpu(config: StudyConfig) -> Gpu:
     """Return a GPU: of this machine, else of any node of the cluster, whose GPUs are taken for alike."""
     encoder = gpu_encoder(config)
-    if torch.cuda.is_available():
+    if _torch_has_gpu():
         return _own_gpu(encoder)
+    import ray
+
     ask = ray.remote(num_cpus=0, num_gpus=0.01)(_own_gpu)
     found: Gpu = ray.get(ask.remote(encoder))
     return found
 
 
 def _own_gpu(encoder: EncoderSettings) -> Gpu:
+    import torch
+
+    from trainables.model.encoder import resolve_precision
+
     return Gpu(int(torch.cuda.get_device_properties(0).total_memory), resolve_precision(encoder))
 
 
 def _gpus_of_a_worker(
-    config: StudyConfig, total: dict[str, float], connection: Connection
+    config: StudyConfig, total: Mapping[str, float], connection: Connection
 ) -> tuple[float, str]:
     """Return the GPUs of one worker, and how that came about where the study leaves it open."""
     if config.gpus_per_trial is not None:
@@ -222,8 +279,7 @@ def _gpus_of_a_worker(
     return gpu_share(config, _gpu(config), total.get("CPU", 0) / gpus)
 
 
-def _inventory() -> str:
-    resources = ray.cluster_resources()
+def _inventory(resources: Mapping[str, float]) -> str:
     gpus = resources.get("GPU", 0)
     return f"{resources.get('CPU', 0):g} CPUs" + (f", {gpus:g} GPUs" if gpus else "")
 
@@ -238,7 +294,7 @@ def trial_resources(config: StudyConfig, connection: Connection) -> TrialResourc
     ConfigurationError
         Not even one trial fits on this machine.
     """
-    total = ray.cluster_resources()
+    total = connection.total
     workers = config.workers_per_trial
     gpus, sharing = _gpus_of_a_worker(config, total, connection)
     fits = [total.get("CPU", 0) / (config.cpus_per_trial * workers)]
@@ -248,7 +304,7 @@ def trial_resources(config: StudyConfig, connection: Connection) -> TrialResourc
     if most < 1 and not connection.joined:
         raise ConfigurationError(
             f"A trial needs {workers} x ({config.cpus_per_trial:g} CPUs, {gpus:g} GPUs), but "
-            f"there are {_inventory()}. Lower cpus_per_trial, gpus_per_trial or workers_per_trial."
+            f"there are {_inventory(total)}. Lower cpus_per_trial, gpus_per_trial or workers_per_trial."
         )
     if config.concurrency is None:
         concurrency = max(1, most)

@@ -1,13 +1,11 @@
-"""Before anything is spent: every fault at once, then the plan with what it will cost."""
+"""The plan before anything is spent: which rows, how many replicates, and what they will cost."""
 
 from __future__ import annotations
 
-import importlib.metadata
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -20,7 +18,6 @@ from study.plan.tracks import tracks_of
 from study.run.cache_size import cache_sentence
 from study.run.cluster import TrialResources
 from study.run.paraphrase_cost import paraphrase_sentence
-from trainables.errors import ConfigurationError
 from trainables.method.arms import HEAD_ARMS, POSTHOC_ARM, TWO_STAGE_ARMS
 from trainables.model.encoder import build_classifier, resolve_precision
 from trainables.model.forward import predict
@@ -32,33 +29,10 @@ from trainables.texts.labelled import LabelledTexts
 from trainables.training.stage import train_stage
 from trainables.training.stage_settings import StageSettings
 
-T = TypeVar("T")
-MINIMUM_VERSIONS = {"ray": (2, 60), "optuna": (5, 0), "mlflow": (3, 17), "transformers": (5, 0)}
 _TIMED_STEPS = 6
 LONG_ARMS = (*TWO_STAGE_ARMS, "augment_single_stage")
 # What racing leaves of the replicates of a search in which no trial is better than another.
 _SHARE_NOT_RACED_OUT = 0.7
-
-
-def version_faults() -> list[str]:
-    """Return which of the libraries are older than what this project was built on."""
-    faults = []
-    for name, least in MINIMUM_VERSIONS.items():
-        found = importlib.metadata.version(name)
-        if tuple(int(part) for part in found.split(".")[:2]) < least:
-            faults.append(
-                f"{name} {found} is installed, {'.'.join(map(str, least))} or newer was expected: run `make setup`."
-            )
-    return faults
-
-
-def collect(faults: list[str], make: Callable[[], T]) -> T | None:
-    """Return what ``make`` makes; where it cannot, add its faults to the list instead."""
-    try:
-        return make()
-    except ConfigurationError as error:
-        faults.extend(error.faults)
-        return None
 
 
 @dataclass(frozen=True)

@@ -332,13 +332,3 @@ def _report_failure(error: Exception) -> None:
     failure = TrialFailed(message, can_pass=can_pass(error))
     trace = "".join(traceback.format_exception(error))
     tune.report({**report_of_failure(failure), "traceback": trace})
-
-
-def default_config_faults(config: StudyConfig) -> list[str]:
-    """Return what speaks against running this configuration with Ray as given."""
-    if config.workers_per_trial > 1 and (config.gpus_per_trial or 0) % 1:
-        return [
-            f"gpus_per_trial is {config.gpus_per_trial} with {config.workers_per_trial} workers per trial: "
-            "every worker needs whole GPUs. Give a whole number, or one worker."
-        ]
-    return []

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def mean_interval(values: Iterable[float], confidence: float = 0.95) -> Interval
     if n < 2:
         return Interval(mean, None, None, n)
     standard_error = sample.std(ddof=1) / np.sqrt(n)
-    half_width = float(stats.t.ppf(0.5 + confidence / 2, df=n - 1) * standard_error)
+    half_width = float(stdtrit(n - 1, 0.5 + confidence / 2) * standard_error)
     return Interval(mean, mean - half_width, mean + half_width, n)
 
 

@@ -45,7 +45,7 @@ def read_corpus(name: str, data: str | None, **options: Any) -> Corpus:
 
     Examples
     --------
-    >>> read_corpus("adme", None).source
+    >>> read_corpus("adme", "sample").source
     'generated sample'
     """
     if name not in CORPORA:

@@ -14,7 +14,7 @@ import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 from transformers.utils import logging
 
-from trainables.errors import ConfigurationError
+from trainables.model.source import source_faults
 from trainables.settings import PRECISIONS, EncoderSettings
 
 
@@ -65,24 +65,13 @@ def encoder_faults(settings: EncoderSettings) -> list[str]:
             )
     except RuntimeError as error:
         faults.append(f"encoder device is {settings.device!r}; expected auto, cpu, cuda or cuda:N ({error})")
-    try:
-        source = settings.source
-    except ConfigurationError as error:
-        return faults + error.faults
+    wrong = source_faults(settings)
+    return faults + (wrong or _loading_faults(settings))
+
+
+def _loading_faults(settings: EncoderSettings) -> list[str]:
+    source = settings.source
     is_folder = Path(source).is_dir()
-    if not is_folder and (
-        Path(source).exists() or source.startswith((".", "/", "~")) or source.count("/") > 1
-    ):
-        return [*faults, f"encoder {source!r} is not a folder; give a folder with config.json, or a Hub name"]
-    if not is_folder and settings.revision is None:
-        faults.append(
-            f"encoder {source!r} is a Hub name without a revision; pin the commit as NAME@REVISION (40 hexadecimal "
-            "digits, from the model's page on the Hub), or download it and give its folder"
-        )
-    return faults + _loading_faults(settings, source, is_folder)
-
-
-def _loading_faults(settings: EncoderSettings, source: str, is_folder: bool) -> list[str]:
     try:
         config = AutoConfig.from_pretrained(source, revision=settings.revision)
         tokenizer = load_tokenizer(settings)
@@ -97,12 +86,6 @@ def _loading_faults(settings: EncoderSettings, source: str, is_folder: bool) -> 
     faults = []
     if not tokenizer.is_fast:
         faults.append(f"encoder {source!r} has no fast tokenizer (tokenizer.json); give a model that has one")
-    if (
-        is_folder
-        and not any(Path(source).glob("*.safetensors"))
-        and not any(Path(source).glob("pytorch_model*.bin"))
-    ):
-        faults.append(f"encoder {source!r} holds no weights; expected model.safetensors in the folder")
     depth = getattr(config, "num_hidden_layers", None)
     if settings.layers is not None and depth is not None and not 1 <= settings.layers <= depth:
         faults.append(f"encoder layers is {settings.layers}; expected 1 to {depth}, the depth of {source!r}")

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import pytest
+import ray
 import torch
 
 from study.config.encoders import trial_encoder
-from study.launch import numerics_of
 from study.run import cluster
 from study.run.cluster import Connection, trains_on_gpus, trial_resources
+from study.run.facts import numerics_of
 from tests.study.simulation import small_config
 from tests.tiny_encoder import write_tiny_encoder
 from trainables.errors import ConfigurationError
@@ -28,7 +29,7 @@ def machine(monkeypatch):
         cpus: float, gpus: float = 0.0, gpu_bytes: int = 0, precision: torch.dtype = torch.bfloat16
     ) -> None:
         resources = {"CPU": cpus, **({"GPU": gpus} if gpus else {})}
-        monkeypatch.setattr(cluster.ray, "cluster_resources", lambda: resources)
+        monkeypatch.setattr(ray, "cluster_resources", lambda: resources)
         monkeypatch.setattr(cluster, "_gpu", lambda config: cluster.Gpu(gpu_bytes, precision))
 
     return make
@@ -85,7 +86,7 @@ def test_a_given_number_of_gpus_is_kept(machine, tiny):
 def test_a_machine_without_gpus_trains_on_cpus(machine, tiny, monkeypatch):
     machine(cpus=2)
     assert trial_resources(small_config(encoder=tiny, gpus_per_trial=None), HERE).gpus == 0.0
-    monkeypatch.setattr(cluster.torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(cluster, "_torch_has_gpu", lambda: False)
     for connection in (None, HERE):
         assert not trains_on_gpus(small_config(gpus_per_trial=None), connection)
         assert trains_on_gpus(small_config(gpus_per_trial=0.5), connection)
@@ -103,7 +104,7 @@ def test_on_a_cluster_whose_gpus_have_not_come_trials_wait_for_them(machine, tin
 
 def test_the_device_of_a_joined_cluster_does_not_hang_on_its_nodes_of_this_moment(machine, tiny, monkeypatch):
     """A study is the same one, whether its GPU nodes are there or not when it is launched again."""
-    monkeypatch.setattr(cluster.torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(cluster, "_torch_has_gpu", lambda: False)
     for gpus, device in ((None, "cuda"), (0.5, "cuda"), (0.0, "cpu")):
         config = small_config(encoder=tiny, gpus_per_trial=gpus)
         for there in (0, 2):
@@ -112,7 +113,7 @@ def test_the_device_of_a_joined_cluster_does_not_hang_on_its_nodes_of_this_momen
 
 
 def test_a_trial_without_a_gpu_computes_on_the_cpu_of_a_machine_that_has_one(monkeypatch):
-    monkeypatch.setattr(cluster.torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     devices = {
         gpus: resolve_device(trial_encoder(small_config(gpus_per_trial=gpus))).type
         for gpus in (0.0, 0, 0.5, 1.0, None)

@@ -1,0 +1,84 @@
+"""What is checked of a study with its model at hand, before anything is spent."""
+
+from __future__ import annotations
+
+from study.config.encoders import trial_encoder
+from study.config.operators import unavailable_faults
+from study.config.study import StudyConfig
+from study.record.folder import StudyFolder
+from study.run.cluster import Connection
+from study.run.facts import numerics_of
+from study.run.resuming import resume_faults
+from trainables.corpora.corpus import Corpus
+from trainables.errors import ConfigurationError, collect
+from trainables.method.arms import HEAD_ARMS
+from trainables.model.encoder import encoder_faults
+from trainables.prepared import PreparedCorpus, RunSettings, count_faults, prepare, shared_n_max
+
+
+def checked(
+    config: StudyConfig,
+    folder: StudyFolder,
+    corpus: Corpus,
+    connection: Connection | None,
+    *,
+    resumes: bool,
+    store_faults: list[str],
+) -> tuple[PreparedCorpus, RunSettings]:
+    """Make the corpus ready, and check whatever else needs the encoder.
+
+    Parameters
+    ----------
+    config, folder, corpus
+        The study, where it lies, and its texts.
+    connection
+        The cluster that was joined, None where there is none.
+    resumes
+        Whether a study that lies there is gone on with.
+    store_faults
+        What is wrong with MLflow's store: told with the rest.
+
+    Raises
+    ------
+    ConfigurationError
+        With all faults that were found.
+    """
+    encoder = trial_encoder(config)
+    faults = [*unavailable_faults(config), *store_faults]
+    wrong_encoder = encoder_faults(encoder)
+    faults += wrong_encoder
+    prepared = None
+    if not wrong_encoder:
+        prepared = collect(
+            faults,
+            lambda: prepare(
+                corpus,
+                encoder,
+                study_seed=config.seed,
+                max_validation_rows=config.max_validation_rows,
+                validation_per_class=config.validation_per_class,
+                separate_near_duplicates=config.separate_near_duplicates,
+            ),
+        )
+        if resumes:
+            faults += resume_faults(folder, config, corpus.digest, numerics_of(config, connection))
+    if prepared is not None and config.n_max is not None:
+        imposed = [ratio for ratio in config.imbalance_ratios if isinstance(ratio, float)]
+        faults += count_faults(prepared, imposed, config.profile, config.n_max)
+    if faults or prepared is None:
+        raise ConfigurationError(faults)
+    row_bound = config.row_bound(corpus.is_sample)
+    run = RunSettings(
+        study_seed=config.seed,
+        encoder=encoder,
+        profile=config.profile,
+        n_max=config.n_max or shared_n_max(prepared, config.imbalance_ratios, config.profile, row_bound),
+        max_train_rows=row_bound,
+        cache_dir=str(folder.cache),
+        operator_options=config.operator_options,
+        stage1_grid=config.stage1_grid(),
+        cache_max_bytes=int(config.cache_gb * 10**9),
+        checkpoint_every_s=config.checkpoint_every_s,
+        share_vanilla=any(arm in HEAD_ARMS for arm in config.arms),
+    )
+    return prepared, run

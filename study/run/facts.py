@@ -1,0 +1,82 @@
+"""What ``study.json`` says of a study: its configuration, its corpus, and the code and machine that run it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from study.config.encoders import trial_encoder
+from study.config.study import StudyConfig
+from study.record.folder import StudyFolder, study_id
+from study.run.cluster import Connection, trains_on_gpus
+from trainables.corpora.corpus import Corpus
+from trainables.model.encoder import encoder_digest
+from trainables.reuse.keys import TRAINING_VERSION
+
+_VERSIONED = ("ray", "torch", "transformers", "optuna", "mlflow", "nlpaug", "pandas", "numpy")
+
+
+def facts_of(
+    config: StudyConfig,
+    corpus: Corpus,
+    folder: StudyFolder,
+    connection: Connection | None,
+    tracking_uri: str,
+) -> dict[str, Any]:
+    """Return what ``study.json`` says of a study."""
+    return {
+        "study": config.name,
+        "study_id": study_id(folder),
+        "preset": config.preset,
+        "corpus": {
+            "name": config.corpus,
+            "source": corpus.source,
+            "digest": corpus.digest,
+            "rows": len(corpus),
+            "groups": len(set(corpus.groups)),
+            "classes": corpus.class_counts(),
+            "left_out": dict(corpus.left_out),
+            "is_sample": corpus.is_sample,
+        },
+        "encoder": config.encoder,
+        "numerics": numerics_of(config, connection),
+        "ratios": list(config.imbalance_ratios),
+        "config": config.identity(),
+        "mlflow": {"tracking_uri": tracking_uri, "experiment": config.name},
+        "versions": {
+            "python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in _VERSIONED},
+        },
+        "git_commit": git_commit(),
+        "command": ["python", "-m", "study.launch", *sys.argv[1:]],
+    }
+
+
+def numerics_of(config: StudyConfig, connection: Connection | None) -> dict[str, str]:
+    """Return what else decides a trial's numbers: gains pair runs of one code on one kind of device alone."""
+    encoder = trial_encoder(config)
+    device = "cuda" if trains_on_gpus(config, connection) else "cpu"
+    return {
+        "encoder_digest": encoder_digest(encoder),
+        "device": device,
+        "training_code": f"version {TRAINING_VERSION}",
+    }
+
+
+def git_commit() -> str | None:
+    """Return the commit of this code, None outside a checkout."""
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except FileNotFoundError:  # git is not installed
+        return None
+    return found.stdout.strip() if found.returncode == 0 else None

@@ -1,0 +1,57 @@
+"""What can be wrong with a launch and takes no model to find: told within a second or two, all at once."""
+
+from __future__ import annotations
+
+import importlib.metadata
+
+from study.config.encoders import trial_encoder
+from study.config.study import StudyConfig
+from study.record.folder import storage_faults
+from trainables.corpora.corpus import Corpus
+from trainables.corpora.registry import read_corpus
+from trainables.errors import ConfigurationError, collect
+from trainables.model.source import source_faults
+
+MINIMUM_VERSIONS = {"ray": (2, 60), "optuna": (5, 0), "mlflow": (3, 17), "transformers": (5, 0)}
+
+
+def first_checks(config: StudyConfig, storage: str, unknown: list[str]) -> Corpus:
+    """Check values, installed versions, storage, the encoder's files and the corpus, and return the corpus.
+
+    Parameters
+    ----------
+    config
+        The study as far as it is known.
+    storage
+        Folder for results and caches; created where it is missing.
+    unknown
+        What the command line asks for and nobody knows: told with the rest.
+
+    Raises
+    ------
+    ConfigurationError
+        With all faults that were found.
+    """
+    faults = [*unknown, *version_faults(), *config.faults(), *storage_faults(storage)]
+    wrong = config.wrong_fields()
+    if not wrong & {"encoder", "encoder_revision", "encoder_layers", "max_length", "gpus_per_trial"}:
+        faults += source_faults(trial_encoder(config))
+    corpus = None
+    # With other faults about, nothing is downloaded.
+    if not wrong & {"data", "corpus_options"} and (config.data is not None or not faults):
+        corpus = collect(faults, lambda: read_corpus(config.corpus, config.data, **config.corpus_options))
+    if faults or corpus is None:
+        raise ConfigurationError(faults)
+    return corpus
+
+
+def version_faults() -> list[str]:
+    """Return which of the libraries are older than what this project was built on."""
+    faults = []
+    for name, least in MINIMUM_VERSIONS.items():
+        found = importlib.metadata.version(name)
+        if tuple(int(part) for part in found.split(".")[:2]) < least:
+            faults.append(
+                f"{name} {found} is installed, {'.'.join(map(str, least))} or newer was expected: run `make setup`."
+            )
+    return faults

@@ -1,0 +1,137 @@
+"""What values a setting may take: a rule stands beside the field that it rules, and says in words what it expects."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What values a setting may take.
+
+    Attributes
+    ----------
+    expected
+        The values in words, e.g. ``a number in (0, 1]``.
+    holds
+        Whether a value is one of them.
+    choices
+        The names to choose from, where it is a choice.
+    """
+
+    expected: str
+    holds: Callable[[Any], bool]
+    choices: tuple[str, ...] = ()
+
+    def fault(self, subject: str, value: object) -> str | None:
+        """Return what is wrong with a value, or None where nothing is.
+
+        Parameters
+        ----------
+        subject
+            What has the value, for people.
+        value
+            The value.
+
+        Examples
+        --------
+        >>> one_of("keep", "reinit").fault("head", "reinitt")
+        "head is 'reinitt': one of keep, reinit was expected. Did you mean 'reinit'?"
+        """
+        if self.holds(value):
+            return None
+        if self.choices:
+            return unknown(subject, value, self.choices)
+        comma = "," if ", or " in self.expected else ""
+        return f"{subject} is {value!r}: {self.expected}{comma} was expected."
+
+
+def is_whole(value: object) -> bool:
+    """Return whether a value is a whole number; True and False are none."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def is_number(value: object) -> bool:
+    """Return whether a value is a finite number."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def unknown(name: str, value: object, choices: Sequence[str]) -> str:
+    """Return what is wrong with a name that is none of the known ones."""
+    close = difflib.get_close_matches(str(value), list(choices), n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    return f"{name} is {value!r}: one of {', '.join(choices)} was expected.{hint}"
+
+
+def whole(least: int | None = None) -> Rule:
+    """Return the rule of a whole number, at least ``least``."""
+    bound = "" if least is None else f" of at least {least}"
+    return Rule(f"a whole number{bound}", lambda v: is_whole(v) and (least is None or v >= least))
+
+
+def number(expected: str, holds: Callable[[float], bool]) -> Rule:
+    """Return the rule of a finite number."""
+    return Rule(expected, lambda v: is_number(v) and holds(v))
+
+
+def one_of(*choices: str) -> Rule:
+    """Return the rule of a choice."""
+    return Rule(f"one of {', '.join(choices)}", lambda v: isinstance(v, str) and v in choices, choices)
+
+
+def optional(rule: Rule) -> Rule:
+    """Return the rule of a value that may also be None."""
+    return Rule(f"{rule.expected}, or none", lambda v: v is None or rule.holds(v))
+
+
+ANY_NUMBER = number("a finite number", lambda v: True)
+POSITIVE = number("a number above 0", lambda v: v > 0)
+NOT_NEGATIVE = number("a number of at least 0", lambda v: v >= 0)
+SHARE = number("a number in (0, 1]", lambda v: 0 < v <= 1)
+BELOW_ONE = number("a number in [0, 1)", lambda v: 0 <= v < 1)
+TEXT = Rule("a text", lambda v: isinstance(v, str))
+YES_OR_NO = Rule("true or false", lambda v: isinstance(v, bool))
+LIST = Rule("a list", lambda v: isinstance(v, (tuple, list)))
+OBJECT = Rule("a JSON object", lambda v: isinstance(v, Mapping))
+
+
+def ruled(default: Any, rule: Rule, **marks: bool) -> Any:
+    """Return a dataclass field with its default and its rule.
+
+    Parameters
+    ----------
+    default
+        The default; of an empty mapping, each object gets its own.
+    rule
+        What values it may take.
+    marks
+        Whatever else is to be known of the field, for :func:`marked`.
+    """
+    metadata = {"rule": rule, **marks}
+    if isinstance(default, dict):
+        return dataclasses.field(default_factory=dict, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def rules_of(settings: Any) -> dict[str, Rule]:
+    """Return the rules of a dataclass by field, of those fields that have one."""
+    return {f.name: f.metadata["rule"] for f in dataclasses.fields(settings) if "rule" in f.metadata}
+
+
+def marked(settings: Any, mark: str) -> tuple[str, ...]:
+    """Return the fields of a dataclass that carry a mark."""
+    return tuple(f.name for f in dataclasses.fields(settings) if f.metadata.get(mark))
+
+
+def field_faults(settings: Any, names: Iterable[str] | None = None) -> dict[str, str]:
+    """Return what is wrong with the fields of a dataclass, by name: of all of them, or of some."""
+    rules = rules_of(settings)
+    faults = {
+        name: rules[name].fault(name, getattr(settings, name)) for name in (rules if names is None else names)
+    }
+    return {name: fault for name, fault in faults.items() if fault is not None}
