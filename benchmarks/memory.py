@@ -54,8 +54,8 @@ def _measured_trial(
     config: dict[str, Any], *, prepared: PreparedCorpus, run: RunSettings, storage: str
 ) -> None:
     def report(found: dict[str, Any]) -> None:
-        if found["outcome"] is not None:
-            found["outcome"]["diagnostics"].update(resident_mb=resident_mb(), process=float(os.getpid()))
+        if found["record"] is not None:
+            found["record"]["diagnostics"].update(resident_mb=resident_mb(), process=float(os.getpid()))
         tune.report(found)
 
     run_in_process(config["job"], prepared, run, report, storage)

@@ -35,7 +35,8 @@ from study.record.ledger import Ledger
 from study.run import cluster
 from study.run.tuning import run_trials
 from study.tracking.tracker import Tracker
-from trainables.worker import Report, TrialJob, run_locally
+from trainables.trial import TrialJob
+from trainables.worker import Report, run_locally
 
 # As many as a trial on five classes reports.
 _METRICS = {"val/macro_f1": 0.5, **{f"val/metric_{number}": 0.5 for number in range(22)}}
@@ -44,14 +45,14 @@ _METRICS = {"val/macro_f1": 0.5, **{f"val/metric_{number}": 0.5 for number in ra
 def report_nothing(job: TrialJob, report: Report) -> None:
     """Report a job's replicates as a trial does that has nothing to compute."""
     for done, replicate in enumerate(job.replicates, start=1):
-        outcome = {
+        record = {
             "replicate": replicate,
             "metrics": _METRICS,
-            "posthoc_metrics": _METRICS,
+            "posthoc": _METRICS,
             "seconds": 0.0,
             "diagnostics": {"stage1_steps": 0.0, "stage2_steps": 0.0},
         }
-        report({"replicates": done, "objective": 0.0, "outcome": outcome, "failure": None})
+        report({"replicates": done, "objective": 0.0, "record": record, "failure": None})
 
 
 def _empty_trial(config: dict[str, Any], *, storage: str) -> None:

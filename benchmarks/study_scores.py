@@ -21,8 +21,8 @@ import numpy as np
 from benchmarks.naive import METRIC, naive_replicate
 from benchmarks.output import leave_stdout_to_the_json
 from benchmarks.workload import prepare_work
-from study.verdict.statistics import mean_interval
 from trainables.cpu.threads import use_threads
+from trainables.interval import mean_interval
 from trainables.prepared import PreparedCorpus, RunSettings
 from trainables.replicate import run_replicate
 from trainables.settings import TrialSettings

@@ -55,10 +55,10 @@ from benchmarks.hf_trainer import SETTINGS, train, trainers_batches
 from benchmarks.output import leave_stdout_to_the_json
 from benchmarks.training_rows import Rows, corpus_rows, generated_rows
 from study.command.cli import run_command
-from study.verdict.statistics import mean_interval
 from trainables.corpora.drug_labels.adme import read_adme
 from trainables.cpu.kernels import compiled_kernels
 from trainables.cpu.memory import keep_freed_memory
+from trainables.interval import mean_interval
 from trainables.metrics import evaluate
 from trainables.model.encoder import build_classifier, load_tokenizer, resolve_precision
 from trainables.model.flops import peak_flops

@@ -105,7 +105,12 @@ def augment(args: argparse.Namespace) -> int:
         console.print(Text(f"{name} cannot run here and is left out: {reason}"))
     found: dict[str, Any] = {
         "study": config.name,
-        "corpus": {"source": corpus.source, "digest": corpus.digest, "is_sample": corpus.is_sample},
+        "corpus": {
+            "source": corpus.source,
+            "digest": corpus.digest,
+            "is_sample": corpus.is_sample,
+            "notice": corpus.notice,
+        },
         "encoder": config.encoder,
         "seed": config.seed,
         "classes": list(corpus.classes),
@@ -222,8 +227,10 @@ def _audits(
 def _print(found: dict[str, Any], show: int) -> None:
     # Piped output has no width of its own, and rich would cut it to 80 columns.
     console = Console(width=shutil.get_terminal_size((200, 24)).columns, highlight=False)
-    if found["corpus"]["is_sample"]:
-        console.print("[bold yellow]Generated sample: invented texts; nothing here tells of real ones.[/]")
+    if found["corpus"]["notice"]:
+        console.print(
+            Text(found["corpus"]["notice"], style="bold yellow" if found["corpus"]["is_sample"] else "")
+        )
     for audit in found["audits"] if show else []:
         console.print(
             Text(f"\n{audit['operator']} at strength {audit['strength']:g}", style="bold underline")

@@ -18,15 +18,7 @@ from rich.text import Text
 
 from study.command.cli import run_command
 from study.record.folder import default_storage
-from study.verdict.answer import (
-    SAMPLE_WARNING,
-    answer,
-    arm_name,
-    budget_note,
-    metric_name,
-    ratio_phrase,
-    shown,
-)
+from study.verdict.answer import answer, budget_note
 from study.verdict.comparison import (
     DEFAULT_METRIC,
     Comparison,
@@ -35,7 +27,7 @@ from study.verdict.comparison import (
     differing_settings,
     load_study,
 )
-from study.verdict.report import setting_text, write_report
+from study.verdict.words import arm_name, metric_name, ratio_phrase, setting_text
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -63,6 +55,8 @@ def build_parser() -> argparse.ArgumentParser:
 def compare(arguments: argparse.Namespace) -> int:
     """Print the comparison on standard output and write the report."""
     facts, ledger = load_study(arguments.storage, arguments.name)
+    from study.verdict.report import write_report  # draws with matplotlib, which takes a second to load
+
     comparison = build_comparison(ledger, facts, arguments.metric)
     report = write_report(comparison)
     if arguments.format == "json":
@@ -86,7 +80,7 @@ def print_table(comparison: Comparison, top: int | None = None) -> None:
     # Piped output has no width of its own, and rich would cut it to 80 columns.
     console = Console(width=shutil.get_terminal_size((160, 24)).columns, highlight=False)
     if comparison.study["corpus"]["is_sample"]:
-        console.print(Text(SAMPLE_WARNING, style="bold yellow"))
+        console.print(Text(comparison.study["corpus"]["notice"], style="bold yellow"))
     found = answer(comparison)
     console.print(Text(found.headline, style="bold"))
     console.print(Text(found.paragraph))
@@ -128,8 +122,8 @@ def _baseline_table(comparison: Comparison, baselines: Sequence[Result]) -> Tabl
             *_cells(
                 arm_name(result.record.arm),
                 _metric_text(result, comparison.metric),
-                "the reference" if is_reference else shown(result.gain, signed=True),
-                shown(comparison.lead_over(result), signed=True),
+                "the reference" if is_reference else result.gain.text(signed=True),
+                comparison.lead_over(result).text(signed=True),
                 result.budget.in_words(),
                 str(result.replicates),
                 result.record.state.replace("_", " "),
@@ -155,7 +149,7 @@ def _trial_table(comparison: Comparison, trials: Sequence[Result]) -> Table:
             *_cells(
                 record.trial_id,
                 _metric_text(trial, comparison.metric),
-                shown(trial.gain, signed=True),
+                trial.gain.text(signed=True),
                 " ".join(f"{name}={setting_text(record.config.get(name))}" for name in searched),
                 str(trial.replicates),
                 record.state.replace("_", " ") + (", leading" if leads else ""),
@@ -179,7 +173,7 @@ def _cells(*texts: str) -> list[Text]:
 
 
 def _metric_text(result: Result, metric: str) -> str:
-    return shown(result.metrics[metric]) if metric in result.metrics else "–"
+    return result.metrics[metric].text() if metric in result.metrics else "–"
 
 
 def _positive(text: str) -> int:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from study.command.cli import run_command
 from study.command.corpus_arguments import add_corpus_arguments, corpus_options
@@ -111,10 +112,8 @@ def print_description(corpus: Corpus, console: Console) -> None:
         f"digest {about['digest']}",
         soft_wrap=True,
     )
-    if corpus.is_sample:
-        console.print(
-            "[bold yellow]Generated sample: invented texts; results on it mean nothing about real ones.[/]"
-        )
+    if corpus.notice:
+        console.print(Text(corpus.notice, style="bold yellow" if corpus.is_sample else ""), soft_wrap=True)
     words = np.array([len(text.split()) for text in corpus.texts])
     groups = np.asarray(corpus.groups, dtype=object)
     table = Table("class", title="Rows and their length in words", title_justify="left")

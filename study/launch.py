@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 
 from study.command.cli import run_command
 from study.command.launch_arguments import build_parser, read_overrides
@@ -188,20 +189,16 @@ def launch_of(facts: dict[str, Any], config: StudyConfig, folder: StudyFolder) -
 
 
 def print_corpus(corpus: Corpus, console: Console) -> None:
-    """Say which corpus is studied, and loudly if it is only the sample."""
+    """Say which corpus is studied, and what has to be known of it: loudly if it is only the sample."""
     counts = ", ".join(f"{name} {n}" for name, n in corpus.class_counts().items())
     console.print(
         f"Corpus: {corpus.source}: {len(corpus)} rows in {len(set(corpus.groups))} groups ({counts}).",
         highlight=False,
         soft_wrap=True,
     )
-    if corpus.is_sample:
-        console.print(
-            "[bold reverse] GENERATED SAMPLE [/] These texts are invented (no --data was given and openFDA cannot be "
-            "reached, or the sample was asked for): results on them mean nothing about FDA labels.",
-            highlight=False,
-            soft_wrap=True,
-        )
+    if corpus.notice:
+        label = "[bold reverse] GENERATED SAMPLE [/] " if corpus.is_sample else ""
+        console.print(label + escape(corpus.notice), highlight=False, soft_wrap=True)
 
 
 def announce_resumed(ledger: Ledger, console: Console) -> None:

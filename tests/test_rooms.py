@@ -49,7 +49,10 @@ def test_no_arrow_points_upward():
     ]
 
 
-GROUND = {f"trainables.{name}" for name in ("settings", "errors", "seeds", "world", "user_cache")}
+GROUND = {
+    f"trainables.{name}"
+    for name in ("settings", "rules", "trial", "interval", "errors", "seeds", "world", "user_cache")
+}
 
 
 def test_no_room_leans_on_the_trial_above_it():

@@ -1,8 +1,8 @@
 """Data plane: everything that runs on a worker, trainable and timed with torch alone. ``worker`` alone knows Ray.
 
 One trial (worker, replicate, prepared, metrics, diagnostics, failure_notes) stands at the top, and everybody's words
-(settings, errors, seeds, world, user_cache) on the ground. Rooms in between, from the top to the ground floor; a room
-imports from those below it alone:
+(settings, rules, trial, interval, errors, seeds, world, user_cache) on the ground. Rooms in between, from the top to
+the ground floor; a room imports from those below it alone:
 
 - method: the paper, its arms and controls
 - augment: what makes the rows of stage 1

@@ -7,7 +7,6 @@ Ray Train workers) is decided in :mod:`trainables.worker`.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -30,32 +29,8 @@ from trainables.settings import TrialSettings
 from trainables.texts.labelled import LabelledTexts
 from trainables.texts.tokens import tokenise
 from trainables.training.losses import adjust_logits
+from trainables.trial import ReplicateRecord
 from trainables.world import World
-
-
-@dataclass(frozen=True)
-class ReplicateOutcome:
-    """What one replicate gives back to the driver.
-
-    Attributes
-    ----------
-    replicate
-        Its index.
-    metrics
-        ``val/…`` metrics of the arm.
-    posthoc_metrics
-        The same after post-hoc logit adjustment (Menon et al. 2021, eq. 9), which costs no training.
-    seconds
-        Wall-clock of everything the replicate did.
-    diagnostics
-        Steps, padding, rows, cache hits and the like.
-    """
-
-    replicate: int
-    metrics: dict[str, float]
-    posthoc_metrics: dict[str, float]
-    seconds: float
-    diagnostics: dict[str, float] = field(default_factory=dict)
 
 
 def draw_rows(
@@ -78,7 +53,7 @@ def run_replicate(
     settings: TrialSettings,
     replicate: int,
     world: World,
-) -> ReplicateOutcome:
+) -> ReplicateRecord:
     """Train and score one arm on one replicate.
 
     Raises
@@ -138,7 +113,7 @@ def run_replicate(
         "cache_unwritten": float(cache.unwritten),
         "cache_unread": float(cache.unread),
     }
-    return ReplicateOutcome(replicate, metrics, posthoc, seconds, diagnostics)
+    return ReplicateRecord(replicate, metrics, seconds, diagnostics, posthoc)
 
 
 def _prefixed(metrics: dict[str, float]) -> dict[str, float]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from trainables.errors import TrialFailed
 from trainables.failure_notes import FailureNotes
 from trainables.prepared import PreparedCorpus, RunSettings
 from trainables.replicate import run_replicate
-from trainables.settings import TrialSettings
+from trainables.trial import TrialJob
 from trainables.world import World
 
 Report = Callable[[dict[str, Any]], None]
@@ -28,34 +28,6 @@ GROUP_RESTARTS = 3
 # The first worker may wait this long for another trial that trains the same stage 1, and the others for it.
 _COLLECTIVE_TIMEOUT_S = 4 * 3600
 _VALUES = "values.json"
-
-
-@dataclass(frozen=True)
-class TrialJob:
-    """One trial as the driver hands it out.
-
-    Attributes
-    ----------
-    settings
-        The configuration.
-    replicates
-        Replicate indices in the order in which they are run.
-    objective
-        Metric whose gain is reported, e.g. ``val/macro_f1``.
-    reference
-        The objective of the reference vanilla per replicate; empty where there is none to compare with.
-    known
-        The objective of replicates that an earlier launch finished; they are not run again.
-    threads
-        Processor threads of one worker.
-    """
-
-    settings: TrialSettings
-    replicates: tuple[int, ...]
-    objective: str
-    reference: Mapping[int, float]
-    known: Mapping[int, float]
-    threads: int
 
 
 def run_trial(
@@ -69,7 +41,7 @@ def run_trial(
     """Go through the replicates of a trial and report the running mean of its gain after each one.
 
     A report holds ``replicates`` (how many are done), ``objective`` (mean gain where a reference is given, the
-    mean metric else), ``value`` (the replicate's own objective), ``outcome`` (the new replicate, None for a known
+    mean metric else), ``value`` (the replicate's own objective), ``record`` (of the new replicate, None for a known
     one) and ``failure`` (a message, or None); beside a message also ``can_pass``, see :class:`TrialFailed`. A trial
     that diverges reports its failure instead of raising, so that its warm process lives on. One of several workers
     raises it: a report waits for all of them, and the others may wait for this one.
@@ -97,7 +69,7 @@ def run_trial(
         if done <= len(reported):
             values.append(_gain(reported[done - 1], replicate, job))
             continue
-        outcome = None
+        record = None
         value = job.known.get(replicate)
         if value is None:
             try:
@@ -111,14 +83,14 @@ def run_trial(
             finally:
                 give_freed_memory_back()
             value = finished.metrics[job.objective]
-            outcome = asdict(finished)
+            record = asdict(finished)
         values.append(_gain(value, replicate, job))
         report(
             {
                 "replicates": done,
                 "objective": sum(values) / done,
                 "value": value,
-                "outcome": outcome,
+                "record": record,
                 "failure": None,
             }
         )
@@ -130,7 +102,7 @@ def report_of_failure(failure: TrialFailed, replicates: int = 0) -> dict[str, An
         "replicates": replicates,
         "objective": float("nan"),
         "value": None,
-        "outcome": None,
+        "record": None,
         "failure": str(failure),
         "can_pass": failure.can_pass,
     }

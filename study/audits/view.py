@@ -11,6 +11,8 @@ from markupsafe import Markup, escape
 from rich.table import Table
 from rich.text import Text
 
+from trainables.interval import Interval
+
 Pieces = list[tuple[str, bool]]  # text and whether it was changed; joined, they are the whole
 
 MEANINGS = {
@@ -41,18 +43,12 @@ def shown(name: str, estimate: Mapping[str, Any]) -> str:
     >>> shown("distinct", {"mean": 0.5, "low": 0.4, "high": 0.612, "n": 90})
     '50.0 % [40.0, 61.2]'
     >>> shown("similarity", {"mean": 0.9, "low": None, "high": None, "n": 1})
-    '0.900 (n=1)'
+    '0.900 (n=1, no interval)'
     """
-    if estimate["mean"] is None:
-        return "–"
-    factor, digits, unit = (1.0, 3, "") if name in _PLAIN else (100.0, 1, " %")
-    sign = "+" if name in _SIGNED else ""
-    mean, *bounds = (
-        None if estimate[key] is None else f"{factor * estimate[key]:{sign}z.{digits}f}"
-        for key in ("mean", "low", "high")
+    is_share = name not in _PLAIN
+    return Interval.from_json(estimate).text(
+        signed=name in _SIGNED, digits=1 if is_share else 3, percent=is_share
     )
-    interval = f" (n={estimate['n']})" if None in bounds else f" [{', '.join(map(str, bounds))}]"
-    return f"{mean}{unit}{interval}".replace("-", "−")
 
 
 def audit_table(audits: Iterable[Mapping[str, Any]]) -> Table:

@@ -13,9 +13,10 @@ from rich.text import Text
 
 from study.config.study import StudyConfig
 from study.plan.tracks import tracks_of
-from study.record.gains import best_trial, gains_of
+from study.record.gains import gains_of, leading_prefinetuning
 from study.record.ledger import Ledger, TrialRecord
-from study.verdict.statistics import mean_interval
+from study.verdict.words import duration
+from trainables.interval import mean_interval
 
 PHASE_TITLES = {
     "reference_tuning": "tuning vanilla",
@@ -106,9 +107,10 @@ class ProgressView:
         if trial.state == "failed":
             return f"{parts[0]} failed: {trial.error}"
         metric = self._config.objective
-        parts.append(f"{metric} {_with_interval(trial.values(metric))}")
+        parts.append(f"{metric} {mean_interval(trial.values(metric).values()).text()}")
         if trial.arm != "vanilla":
-            parts.append(f"gain {_with_interval(gains_of(self._ledger, trial, metric), signed=True)}")
+            gains = gains_of(self._ledger, trial, metric)
+            parts.append(f"gain {mean_interval(gains.values()).text(signed=True)}")
         parts.append(f"{trial.state.replace('_', ' ')} after {len(trial.replicates)} replicates")
         parts += self._shortage(trial)
         return ", ".join(parts) + f", {trial.seconds:.0f} s. {self._summary()}"
@@ -127,7 +129,7 @@ class ProgressView:
         return [f"out of memory: {min(at_once):.0f} of {whole} rows at a time, same effective batch"]
 
     def _summary(self) -> str:
-        parts = [_duration(time.monotonic() - self._started)]
+        parts = [duration(time.monotonic() - self._started)]
         for phase, title in PHASE_TITLES.items():
             trials = [
                 trial for trial in self._ledger.of_phase(phase) if trial.seconds or trial.state == "running"
@@ -136,13 +138,13 @@ class ProgressView:
             if trials:
                 parts.append(f"{title} {sum(trial.state != 'running' for trial in trials)}/{total}")
         for ratio in self._config.imbalance_ratios:
-            best = best_trial(self._ledger, ratio, self._config.objective)
+            best = leading_prefinetuning(self._ledger, ratio, self._config.objective)
             if best is not None:
                 gains = gains_of(self._ledger, best, self._config.objective)
-                parts.append(f"best gain at {ratio}: {_with_interval(gains, signed=True)}")
+                parts.append(f"best gain at {ratio}: {mean_interval(gains.values()).text(signed=True)}")
         left = self._seconds_left()
         if left is not None:
-            parts.append(f"about {_duration(left)} left")
+            parts.append(f"about {duration(left)} left")
         return "; ".join(parts)
 
     def _replicates_done(self) -> int:
@@ -155,15 +157,3 @@ class ProgressView:
             return None
         each = (time.monotonic() - self._started) / done
         return max(0.0, each * (self._owed - self._replicates_done()))
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds / 60:.0f} min" if seconds > 90 else f"{seconds:.0f} s"
-
-
-def _with_interval(values: dict[int, float], signed: bool = False) -> str:
-    interval = mean_interval(values.values())
-    sign = "+" if signed else ""
-    if interval.ci_low is None or interval.ci_high is None:
-        return f"{interval.mean:{sign}.3f} (n={interval.n}, no interval)"
-    return f"{interval.mean:{sign}.3f} [{interval.ci_low:{sign}.3f}, {interval.ci_high:{sign}.3f}]"

@@ -10,14 +10,14 @@ from typing import Any
 from study.config.arms import CONTROLS, MATCHED, defining_settings
 from study.config.study import StudyConfig
 from study.plan.tracks import over_reference, tracks_of
-from study.record.gains import best_trial, mean_of
-from study.record.ledger import SEARCH_PHASES, Ledger, TrialRecord
+from study.record.gains import leading_prefinetuning, mean_of
+from study.record.ledger import SEARCH_PHASES, Ledger, TrialRecord, stored_config
 from trainables.settings import TrialSettings, digest_of
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A trial that a phase owes: its configuration and the replicates that it needs."""
+    """A trial that a phase owes: its settings, the replicates that it needs, and what it is matched to."""
 
     phase: str
     settings: TrialSettings
@@ -25,15 +25,9 @@ class Planned:
     matched_to: str | None = None
 
     @property
-    def config(self) -> dict[str, Any]:
-        """The configuration as the ledger keeps it."""
-        extra = {} if self.matched_to is None else {"matched_to": self.matched_to}
-        return {**self.settings.to_config(), **extra}
-
-    @property
     def trial_id(self) -> str:
         """Identity that a restart reproduces."""
-        return f"{self.phase}-{digest_of(self.config, 10)}"
+        return f"{self.phase}-{digest_of(stored_config(self.settings.to_config(), self.matched_to), 10)}"
 
 
 class Owed:
@@ -99,7 +93,7 @@ class Owed:
     def matched(self) -> Iterator[Planned]:
         """Return the controls that are matched to the leading pre-finetuning trial of every ratio."""
         for ratio in self._config.imbalance_ratios:
-            best = best_trial(self._ledger, ratio, self._config.objective)
+            best = leading_prefinetuning(self._ledger, ratio, self._config.objective)
             reference = self._ledger.reference(ratio)
             if best is None or reference is None:
                 continue

@@ -8,48 +8,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 from study.config.study import StudyConfig
 from study.plan.owed import Owed, Planned, reopen_owed
 from study.plan.search import GainSearch
 from study.plan.tracks import Track, first_values, tracks_of, trial_settings
 from study.record.gains import gains_of, mean_of
-from study.record.ledger import FINISHED, SEARCH_PHASES, Ledger, ReplicateRecord, TrialRecord
+from study.record.ledger import FINISHED, SEARCH_PHASES, Ledger, TrialRecord
 from trainables.errors import StudyStopped, TrialFailed
 from trainables.method.arms import POSTHOC_ARM
 from trainables.settings import TrialSettings, digest_of
+from trainables.trial import ReplicateRecord, TrialJob
 
 LOSSES_THAT_FAIL = 2  # times that a trial's process may die before the trial counts as failed
 # Trials that fail before the first one succeeds: pre-finetuning's stop the study, a control's stop its own search.
 FAILURES_THAT_STOP = 3
-
-
-@dataclass(frozen=True)
-class Job:
-    """One unit of work: some replicates of one trial.
-
-    Attributes
-    ----------
-    trial_id, phase
-        The trial in the ledger.
-    settings
-        Its configuration.
-    replicates
-        Indices to run, in order.
-    reference
-        The objective of the reference vanilla per replicate, where the job's gain is raced.
-    known
-        The objective of replicates that are done already.
-    """
-
-    trial_id: str
-    phase: str
-    settings: TrialSettings
-    replicates: tuple[int, ...]
-    reference: Mapping[int, float]
-    known: Mapping[int, float]
 
 
 class Plan:
@@ -109,7 +83,7 @@ class Plan:
 
     # ---- what runs next -------------------------------------------------------------------------------------
 
-    def next_job(self) -> Job | None:
+    def next_job(self) -> TrialJob | None:
         """Return the next job, or None while it waits for running ones (or is :attr:`finished`)."""
         if self.stopped is not None:
             return None
@@ -152,12 +126,7 @@ class Plan:
             and all(map(self._owed.is_settled, self._owed.of_phase("control")))
         )
 
-    @property
-    def exhausted(self) -> bool:
-        """True when a search ended early, because all of its space had been tried."""
-        return any(self._search.is_exhausted(track.key) for track in self._tracks.values())
-
-    def _replicate_job(self, owed: Iterator[Planned]) -> tuple[Job | None, bool]:
+    def _replicate_job(self, owed: Iterator[Planned]) -> tuple[TrialJob | None, bool]:
         """Return a job of one replicate, and whether all that is owed is settled."""
         settled = True
         for planned in owed:
@@ -174,7 +143,7 @@ class Plan:
             replicates = missing if self.config.workers_per_trial > 1 else missing[:1]
             if replicates:
                 self._running |= {(trial.trial_id, replicate) for replicate in replicates}
-                return Job(trial.trial_id, planned.phase, planned.settings, replicates, {}, {}), False
+                return self._job(trial, replicates), False
         return None, settled
 
     def _ensure_started(self, planned: Planned) -> TrialRecord:
@@ -193,7 +162,8 @@ class Plan:
             planned.phase,
             planned.settings.arm,
             planned.settings.imbalance_ratio,
-            planned.config,
+            planned.settings.to_config(),
+            planned.matched_to,
         )
         self._notify(self.ledger.trials[planned.trial_id])
 
@@ -206,16 +176,15 @@ class Plan:
                 # Its seconds were spent, and are counted, in the tuning.
                 self._add_replicate(planned.trial_id, replace(record, seconds=0.0))
 
-    def _search_job(self) -> tuple[Job | None, bool]:
-        while self._reopened:
-            trial = self._reopened.pop(0)
-            settings = TrialSettings.from_config(trial.config)
-            return self._job_of_search(trial.trial_id, trial.phase, settings), False
+    def _search_job(self) -> tuple[TrialJob | None, bool]:
+        if self._reopened:
+            return self._job_of_search(self._reopened.pop(0)), False
         planned = self._next_proposal()
         if planned is not None:
             self._start(planned)
-            self._search.opened(self.ledger.trials[planned.trial_id])
-            return self._job_of_search(planned.trial_id, planned.phase, planned.settings), False
+            trial = self.ledger.trials[planned.trial_id]
+            self._search.opened(trial)
+            return self._job_of_search(trial), False
         return None, self._search_is_settled()
 
     def _next_proposal(self) -> Planned | None:
@@ -256,15 +225,27 @@ class Plan:
             raise StudyStopped(f"There is no reference vanilla at ratio {ratio}.")
         return reference
 
-    def _job_of_search(self, trial_id: str, phase: str, settings: TrialSettings) -> Job:
-        self._running.add((trial_id, 0))
-        return Job(
-            trial_id,
-            phase,
-            settings,
+    def _job_of_search(self, trial: TrialRecord) -> TrialJob:
+        self._running.add((trial.trial_id, 0))
+        objective = self.config.objective
+        return self._job(
+            trial,
             tuple(range(self.config.replicates)),
-            self._reference(settings.imbalance_ratio).values(self.config.objective),
-            self.ledger.trials[trial_id].values(self.config.objective),
+            reference=self._reference(trial.imbalance_ratio).values(objective),
+            known=trial.values(objective),
+        )
+
+    def _job(
+        self, trial: TrialRecord, replicates: tuple[int, ...], **compared: Mapping[int, float]
+    ) -> TrialJob:
+        return TrialJob(
+            trial_id=trial.trial_id,
+            phase=trial.phase,
+            settings=TrialSettings.from_config(trial.config),
+            replicates=replicates,
+            objective=self.config.objective,
+            threads=max(1, int(self.config.cpus_per_trial)),
+            **compared,
         )
 
     def _search_is_settled(self) -> bool:
@@ -274,18 +255,11 @@ class Plan:
 
     # ---- what comes back ------------------------------------------------------------------------------------
 
-    def on_outcome(self, job: Job, outcome: Mapping[str, Any]) -> None:
-        """Take in a finished replicate, as :func:`trainables.worker.run_trial` reports it."""
-        record = ReplicateRecord(
-            outcome["replicate"],
-            dict(outcome["metrics"]),
-            outcome["seconds"],
-            dict(outcome["diagnostics"]),
-            dict(outcome["posthoc_metrics"]),
-        )
+    def on_replicate(self, job: TrialJob, record: ReplicateRecord) -> None:
+        """Take in a finished replicate."""
         self._add_replicate(job.trial_id, record)
 
-    def on_end(self, job: Job, failure: TrialFailed | None) -> None:
+    def on_end(self, job: TrialJob, failure: TrialFailed | None) -> None:
         """Take in the end of a job: done, stopped by its race, or failed."""
         self._running -= {(job.trial_id, replicate) for replicate in job.replicates}
         trial = self.ledger.trials[job.trial_id]
@@ -301,7 +275,7 @@ class Plan:
             gains = gains_of(self.ledger, trial, self.config.objective)
             self._search.tell(trial, mean_of(gains))
 
-    def on_lost(self, job: Job, message: str) -> None:
+    def on_lost(self, job: TrialJob, message: str) -> None:
         """Take in that a job's process died: what it did not finish is handed out again, a few times."""
         self._losses[job.trial_id] = self._losses.get(job.trial_id, 0) + 1
         if self._losses[job.trial_id] > LOSSES_THAT_FAIL:

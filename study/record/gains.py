@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from study.record.ledger import Ledger, TrialRecord
+
+LOWER_IS_BETTER = frozenset({"val/ece", "val/brier", "val/nll"})
 
 
 def gains_of(ledger: Ledger, trial: TrialRecord, metric: str) -> dict[int, float]:
@@ -17,16 +19,35 @@ def gains_of(ledger: Ledger, trial: TrialRecord, metric: str) -> dict[int, float
     return {r: value - theirs[r] for r, value in trial.values(metric).items() if r in theirs}
 
 
-def best_trial(ledger: Ledger, ratio: float | str, metric: str) -> TrialRecord | None:
-    """Return the pre-finetuning trial with the highest mean gain at a ratio, among those with most replicates."""
-    trials = [
-        trial
-        for trial in ledger.of_phase("search")
-        if trial.imbalance_ratio == ratio and trial.state in ("complete", "raced_out") and trial.replicates
-    ]
-    if not trials:
-        return None
-    return max(trials, key=lambda trial: (len(trial.replicates), mean_of(gains_of(ledger, trial, metric))))
+def leading_trial(ledger: Ledger, trials: Iterable[TrialRecord], metric: str) -> TrialRecord | None:
+    """Return the trial with the best mean gain among those that rest on the most evidence; None where none has a gain.
+
+    Complete trials come first; where there is none yet, all that have not failed. Of these only the ones with the most
+    paired replicates count: the luckiest trial of one replicate would otherwise lead every search.
+
+    Parameters
+    ----------
+    ledger
+        Where the reference is.
+    trials
+        Trials of one arm at one imbalance ratio.
+    metric
+        Metric of the gain.
+    """
+    rivals = list(trials)
+    gains = {trial.trial_id: gains_of(ledger, trial, metric) for trial in rivals}
+    scored = [t for t in rivals if t.state != "failed" and math.isfinite(mean_of(gains[t.trial_id]))]
+    candidates = [trial for trial in scored if trial.state == "complete"] or scored
+    most = max((len(gains[trial.trial_id]) for trial in candidates), default=0)
+    candidates = [trial for trial in candidates if len(gains[trial.trial_id]) == most]
+    sign = -1 if metric in LOWER_IS_BETTER else 1
+    return max(candidates, key=lambda trial: sign * mean_of(gains[trial.trial_id]), default=None)
+
+
+def leading_prefinetuning(ledger: Ledger, ratio: float | str, metric: str) -> TrialRecord | None:
+    """Return the leading trial of pre-finetuning's search at a ratio."""
+    trials = (trial for trial in ledger.of_phase("search") if trial.imbalance_ratio == ratio)
+    return leading_trial(ledger, trials, metric)
 
 
 def mean_of(values: Mapping[int, float]) -> float:

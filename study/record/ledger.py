@@ -14,35 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from trainables.trial import ReplicateRecord
+
 PHASES = ("reference_tuning", "reference", "search", "control_search", "control", "confirmation")
 # Phases whose trials race, and are proposed by a search: of pre-finetuning, and of the controls that are tuned.
 SEARCH_PHASES = ("search", "control_search")
 FINISHED = ("complete", "raced_out", "failed")
-
-
-@dataclass
-class ReplicateRecord:
-    """One arm on one replicate.
-
-    Attributes
-    ----------
-    replicate
-        Its index.
-    metrics
-        Flat metrics (``val/macro_f1``, …).
-    seconds
-        Wall-clock of the replicate.
-    diagnostics
-        Steps, padding, cache hits and the like.
-    posthoc
-        The metrics after post-hoc logit adjustment of the same logits.
-    """
-
-    replicate: int
-    metrics: dict[str, float]
-    seconds: float
-    diagnostics: dict[str, float] = field(default_factory=dict)
-    posthoc: dict[str, float] = field(default_factory=dict)
+MATCHED_TO = "matched_to"
 
 
 @dataclass
@@ -57,6 +35,10 @@ class TrialRecord:
         One of :data:`PHASES`.
     state
         ``running`` or one of :data:`FINISHED`.
+    config
+        Its settings.
+    matched_to
+        The trial whose settings or steps a control takes; None where it takes none.
     replicates
         Replicate index to record.
     error
@@ -76,6 +58,7 @@ class TrialRecord:
     can_pass: bool = False
     started: float = 0.0
     finished: float | None = None
+    matched_to: str | None = None
 
     @property
     def seconds(self) -> float:
@@ -85,6 +68,11 @@ class TrialRecord:
     def values(self, metric: str) -> dict[int, float]:
         """Return one metric by replicate."""
         return {r: rec.metrics[metric] for r, rec in sorted(self.replicates.items()) if metric in rec.metrics}
+
+
+def stored_config(config: Mapping[str, Any], matched_to: str | None) -> dict[str, Any]:
+    """Return settings as the ledger's lines and the identities of trials have them: with what they are matched to."""
+    return {**config, **({} if matched_to is None else {MATCHED_TO: matched_to})}
 
 
 class Ledger:
@@ -99,7 +87,6 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.trials: dict[str, TrialRecord] = {}
-        self.notes: dict[str, Any] = {}
         for event in self._read():
             self._fold(event)
 
@@ -120,12 +107,14 @@ class Ledger:
         if kind == "trial_started":
             known = self.trials.get(event["trial_id"])
             if known is None:
+                config = dict(event["config"])
                 self.trials[event["trial_id"]] = TrialRecord(
                     trial_id=event["trial_id"],
                     phase=event["phase"],
                     arm=event["arm"],
                     imbalance_ratio=event["imbalance_ratio"],
-                    config=event["config"],
+                    matched_to=config.pop(MATCHED_TO, None),
+                    config=config,
                     started=event["time"],
                 )
             else:
@@ -142,8 +131,6 @@ class Ledger:
             trial = self.trials[event["trial_id"]]
             trial.state, trial.error, trial.finished = event["state"], event.get("error"), event["time"]
             trial.can_pass = event.get("can_pass", False)
-        elif kind == "note":
-            self.notes[event["key"]] = event["value"]
 
     def append(self, event: str, **values: Any) -> None:
         """Append one event and fold it into memory."""
@@ -162,7 +149,13 @@ class Ledger:
         self._fold(record)
 
     def start_trial(
-        self, trial_id: str, phase: str, arm: str, imbalance_ratio: float | str, config: Mapping[str, Any]
+        self,
+        trial_id: str,
+        phase: str,
+        arm: str,
+        imbalance_ratio: float | str,
+        config: Mapping[str, Any],
+        matched_to: str | None = None,
     ) -> None:
         """Record that a trial starts, or starts again after a restart."""
         self.append(
@@ -171,12 +164,14 @@ class Ledger:
             phase=phase,
             arm=arm,
             imbalance_ratio=imbalance_ratio,
-            config=dict(config),
+            config=stored_config(config, matched_to),
         )
 
     def restart_trial(self, trial: TrialRecord) -> None:
         """Record that a trial which had ended starts again; it keeps its replicates."""
-        self.start_trial(trial.trial_id, trial.phase, trial.arm, trial.imbalance_ratio, trial.config)
+        self.start_trial(
+            trial.trial_id, trial.phase, trial.arm, trial.imbalance_ratio, trial.config, trial.matched_to
+        )
 
     def add_replicate(self, trial_id: str, record: ReplicateRecord) -> None:
         """Record one finished replicate."""
@@ -195,10 +190,6 @@ class Ledger:
     ) -> None:
         """Record the end of a trial; ``state`` is one of :data:`FINISHED`."""
         self.append("trial_finished", trial_id=trial_id, state=state, error=error, can_pass=can_pass)
-
-    def note(self, key: str, value: Any) -> None:
-        """Keep one fact about the study, e.g. the tuned reference of a ratio."""
-        self.append("note", key=key, value=value)
 
     def of_phase(self, *phases: str) -> list[TrialRecord]:
         """Return the trials of some phases in the order in which they started."""

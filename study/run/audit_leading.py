@@ -13,7 +13,6 @@ from pathlib import Path
 from study.audits.stored import audit_folder, load_audit
 from study.audits.view import examples_page
 from study.record.folder import write_atomically
-from study.record.ledger import TrialRecord
 from study.verdict.comparison import Comparison
 from trainables.augment.audit.auditor import Auditor
 from trainables.augment.registry import OPERATORS, make_operator, operator_identity
@@ -62,7 +61,7 @@ def audit_leading(
     audited = []
     for leading in comparison.best.values():
         record = leading.record
-        settings = _settings(record)
+        settings = TrialSettings.from_config(record.config)
         if settings.arm not in TWO_STAGE_ARMS or not augments(settings.stage1_data):
             continue  # nothing was augmented
         if OPERATORS[settings.operator].caches:
@@ -85,10 +84,6 @@ def audit_leading(
             continue
         audited.append(record.trial_id)
     return audited
-
-
-def _settings(record: TrialRecord) -> TrialSettings:
-    return TrialSettings.from_config({k: v for k, v in record.config.items() if k != "matched_to"})
 
 
 def _key(settings: TrialSettings, prepared: PreparedCorpus, run: RunSettings) -> str:

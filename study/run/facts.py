@@ -41,6 +41,7 @@ def facts_of(
             "classes": corpus.class_counts(),
             "left_out": dict(corpus.left_out),
             "is_sample": corpus.is_sample,
+            "notice": corpus.notice,
         },
         "encoder": config.encoder,
         "numerics": numerics_of(config, connection),

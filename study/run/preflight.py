@@ -18,6 +18,7 @@ from study.plan.tracks import tracks_of
 from study.run.cache_size import cache_sentence
 from study.run.cluster import TrialResources
 from study.run.paraphrase_cost import paraphrase_sentence
+from study.verdict.words import duration
 from trainables.method.arms import HEAD_ARMS, POSTHOC_ARM, TWO_STAGE_ARMS
 from trainables.model.encoder import build_classifier, resolve_precision
 from trainables.model.forward import predict
@@ -152,7 +153,7 @@ def print_plan(
         f"{len(config.imbalance_ratios)} imbalance ratio(s), up to {config.replicates} replicates each; "
         f"{_controls_phrase(config)}; scored on "
         f"{len(prepared.validation_labels)} validation rows. About {estimate.replicates} replicates, "
-        f"{estimate.rows:,} training rows, {_duration(estimate.seconds)} with {resources.concurrency} trial(s) at "
+        f"{estimate.rows:,} training rows, {duration(estimate.seconds)} with {resources.concurrency} trial(s) at "
         f"a time ({resources.workers} worker(s) x {resources.cpus:g} CPUs, {resources.gpus:g} GPUs). "
         f"{resources.sharing}",
         highlight=False,
@@ -182,11 +183,3 @@ def _controls_phrase(config: StudyConfig) -> str:
     if small:
         text += f" (all that the grids hold of {', '.join(small)}: fewer than were asked for)"
     return text
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} seconds"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} minutes"
-    return f"{seconds / 3600:.1f} hours"

@@ -67,9 +67,10 @@ class RatioRacing(FIFOScheduler):  # type: ignore[misc]
         """Leave the rungs as they are."""
 
     def _race(self, trial: Any) -> AsyncHyperBandScheduler | None:
-        if trial.config["phase"] not in SEARCH_PHASES:
+        job = trial.config["job"]
+        if job.phase not in SEARCH_PHASES:
             return None
-        settings = trial.config["job"].settings
+        settings = job.settings
         return self._race_of((settings.arm, settings.imbalance_ratio))
 
     def _race_of(self, key: TrackKey) -> AsyncHyperBandScheduler:
@@ -87,7 +88,7 @@ class RatioRacing(FIFOScheduler):  # type: ignore[misc]
 
 def _racer(trial: Any) -> SimpleNamespace:
     """Return a trial under its name in the ledger: where its process was lost, Tune's next trial goes on with it."""
-    return SimpleNamespace(trial_id=trial.config["trial_id"])
+    return SimpleNamespace(trial_id=trial.config["job"].trial_id)
 
 
 def _running_means(gains: Sequence[float]) -> list[dict[str, Any]]:

@@ -19,12 +19,13 @@ from ray import tune
 from ray.tune.search import Searcher
 
 from study.config.study import StudyConfig
-from study.plan.plan import Job, Plan
+from study.plan.plan import Plan
 from study.run.cluster import TrialResources
 from study.run.racing import RatioRacing
 from trainables.errors import ConfigurationError, StudyStopped, TrialFailed
 from trainables.prepared import PreparedCorpus, RunSettings
-from trainables.worker import TrialJob, report_of_failure, run_in_process, run_in_worker_group
+from trainables.trial import ReplicateRecord, TrialJob
+from trainables.worker import report_of_failure, run_in_process, run_in_worker_group
 
 
 @contextmanager
@@ -45,7 +46,7 @@ class PlanSearcher(Searcher):  # type: ignore[misc]
     def __init__(self, plan: Plan) -> None:
         super().__init__(metric="objective", mode="max")
         self._plan = plan
-        self.jobs: dict[str, Job] = {}
+        self.jobs: dict[str, TrialJob] = {}
         self.failures: dict[str, TrialFailed] = {}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
@@ -56,19 +57,7 @@ class PlanSearcher(Searcher):  # type: ignore[misc]
         if job is None:
             return str(Searcher.FINISHED) if self._plan.finished else None
         self.jobs[trial_id] = job
-        config = self._plan.config
-        return {
-            "phase": job.phase,
-            "trial_id": job.trial_id,
-            "job": TrialJob(
-                settings=job.settings,
-                replicates=job.replicates,
-                objective=config.objective,
-                reference=job.reference,
-                known=job.known,
-                threads=max(1, int(config.cpus_per_trial)),
-            ),
-        }
+        return {"job": job}
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -143,8 +132,10 @@ class PlanCallback(tune.Callback):  # type: ignore[misc]
     ) -> None:
         """Record a finished replicate, or a failure that the trial reported itself."""
         with stopped_by_the_folder(self._plan):
-            if result["outcome"] is not None:
-                self._plan.on_outcome(self._searcher.jobs[trial.trial_id], result["outcome"])
+            if result["record"] is not None:
+                self._plan.on_replicate(
+                    self._searcher.jobs[trial.trial_id], ReplicateRecord(**result["record"])
+                )
             if result["failure"] is not None:
                 self._searcher.failures[trial.trial_id] = self._failure(trial, result)
 
@@ -271,7 +262,7 @@ def run_trials(
 
 
 def _name(trial: Any) -> str:
-    return f"{trial.config['phase']}-{trial.trial_id}"
+    return f"{trial.config['job'].phase}-{trial.trial_id}"
 
 
 def trial_in_process(

@@ -26,7 +26,8 @@ class Launch:
     preset, encoder, objective
         From the study's configuration.
     corpus
-        ``source``, ``digest``, ``rows``, ``groups``, ``classes`` (name to rows) and ``is_sample``.
+        ``source``, ``digest``, ``rows``, ``groups``, ``classes`` (name to rows),
+        ``is_sample`` and ``notice``.
     versions
         Package to version.
     git_commit
@@ -75,13 +76,13 @@ def shared_tags(launch: Launch) -> dict[str, str]:
     if launch.git_commit is not None:
         tags |= {"git_commit": launch.git_commit, "mlflow.source.git.commit": launch.git_commit}
     if launch.corpus["is_sample"]:
-        tags |= {"sample_corpus": "true", "mlflow.note.content": sample_note()}
+        tags |= {"sample_corpus": "true", "mlflow.note.content": launch.corpus["notice"]}
     return tags
 
 
 def parent_tags(launch: Launch) -> dict[str, str]:
     """Return the tags of the parent run; its note tells how to read the trials."""
-    warning = f"**{sample_note()}**\n\n" if launch.corpus["is_sample"] else ""
+    warning = f"**{launch.corpus['notice']}**\n\n" if launch.corpus["notice"] else ""
     return {
         **shared_tags(launch),
         "phase": "launch",
@@ -109,14 +110,6 @@ def corpus_facts(launch: Launch) -> dict[str, str]:
         "profile": json.dumps(profile, ensure_ascii=False),
         "context": "sample corpus" if corpus["is_sample"] else "corpus",
     }
-
-
-def sample_note() -> str:
-    """Return what has to stand beside every result on the generated sample."""
-    return (
-        "Generated sample corpus: it shows that the platform works. Its results mean nothing about FDA labels "
-        "or any other real text."
-    )
 
 
 def _reading_note(objective: str) -> str:

@@ -82,18 +82,17 @@ def view_of(trial: TrialRecord, ledger: Ledger, objective: str) -> RunView:
         Metric whose gain is shown, e.g. ``"val/macro_f1"``; its namesake on the test split, where there is
         one, gets a gain too.
     """
-    settings = {name: value for name, value in trial.config.items() if name != "matched_to"}
     tags = {
         "trial_id": trial.trial_id,
         "phase": trial.phase,
         "arm": trial.arm,
         "imbalance_ratio": str(trial.imbalance_ratio),
-        "config_digest": digest_of(settings),
+        "config_digest": digest_of(trial.config),
         "replicates": str(len(trial.replicates)),
         "state": trial.state,
     }
-    if "matched_to" in trial.config:
-        tags["matched_to"] = str(trial.config["matched_to"])
+    if trial.matched_to is not None:
+        tags["matched_to"] = trial.matched_to
     if trial.error:
         tags["error"] = trial.error
     return RunView(
@@ -101,7 +100,7 @@ def view_of(trial: TrialRecord, ledger: Ledger, objective: str) -> RunView:
         tags={key: value[:LONGEST_TAG] for key, value in tags.items()},
         params={
             name: str(value)[:LONGEST_PARAM]
-            for name, value in settings.items()
+            for name, value in trial.config.items()
             # The others, which the configuration carries all the same, played no part in the arm.
             if value is not None and name in settings_of(trial.arm)
         },

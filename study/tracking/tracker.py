@@ -8,7 +8,6 @@ be another one at the next launch: the tracker compares what MLflow holds with w
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import sys
 import time
@@ -16,7 +15,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from study.record.ledger import Ledger, TrialRecord
 from study.tracking.experiment_page import (
@@ -153,12 +151,6 @@ class Tracker:
         """Return where a browser shows the runs sorted by gain, on a server such as ``http://127.0.0.1:5000``."""
         query = f"viewStateShareKey={view_key(self._launch.objective)}&{_FOR_TRAINING}"
         return f"{server.rstrip('/')}/#/experiments/{self._experiment_id}/runs?{query}"
-
-    def compare_address(self, server: str, trial_ids: Sequence[str]) -> str:
-        """Return where a browser compares some trials side by side."""
-        runs = quote(json.dumps([self._runs[t].run_id for t in trial_ids if t in self._runs]))
-        experiments = quote(json.dumps([self._experiment_id]))
-        return f"{server.rstrip('/')}/#/compare-runs?runs={runs}&experiments={experiments}&{_FOR_TRAINING}"
 
     # ---- reaching MLflow ------------------------------------------------------------------------------------
 

@@ -6,18 +6,15 @@ import json
 from dataclasses import dataclass
 
 from study.config.arms import CONTROLS
-from study.verdict.comparison import LOWER_IS_BETTER, Comparison, Result
-from study.verdict.statistics import Interval
-from trainables.method.arms import ARM_TABLE
+from study.record.gains import LOWER_IS_BETTER
+from study.verdict.comparison import Comparison, Result
+from study.verdict.words import arm_name, counted, metric_name, ratio_phrase
+from trainables.interval import Interval
 
 CAVEAT = (
     "The configuration was chosen on the same validation data that these figures come from, so they flatter "
     "it, and the intervals do not account for that choice. This is not a verdict: the confirmation on the "
     "test split has not been run."
-)
-SAMPLE_WARNING = (
-    "Generated sample corpus: these results mean nothing about FDA labels or any other real text. They only "
-    "show that the platform runs."
 )
 
 
@@ -85,65 +82,6 @@ def answer(comparison: Comparison) -> Answer:
     else:
         sentences = [_gains_sentence(findings), _controls_sentence(judged, comparison.metric)]
     return Answer(headline, " ".join(filter(None, [*sentences, CAVEAT])), findings)
-
-
-def arm_name(arm: str) -> str:
-    """Return the name of an arm for people."""
-    return ARM_TABLE[arm].title if arm in ARM_TABLE else arm.replace("_", " ")
-
-
-def ratio_name(ratio: float | str) -> str:
-    """Return an imbalance ratio with its 1:n form, e.g. ``0.1 (1:10)``."""
-    if isinstance(ratio, str):
-        return ratio
-    return f"{ratio:g}" + (f" (1:{1 / ratio:.3g})" if 0 < ratio < 1 else "")
-
-
-def ratio_phrase(ratio: float | str) -> str:
-    """Return an imbalance ratio with its noun, e.g. ``imbalance ratio 0.1 (1:10)``."""
-    return f"{ratio} imbalance ratio" if isinstance(ratio, str) else f"imbalance ratio {ratio_name(ratio)}"
-
-
-def metric_name(metric: str) -> str:
-    """Return a metric's name for people, e.g. ``macro F1``."""
-    known = {
-        "macro_f1": "macro F1",
-        "minority_auprc": "minority AUPRC",
-        "mcc": "MCC",
-        "ece": "ECE",
-        "nll": "NLL",
-        "brier": "Brier score",
-    }
-    name = metric.removeprefix("val/")
-    kind, separator, class_name = name.partition("/")
-    return f"{kind} of {class_name}" if separator else known.get(name, name.replace("_", " "))
-
-
-def shown(interval: Interval, *, signed: bool = False, digits: int = 3) -> str:
-    """Write a mean with its uncertainty, which is never left out.
-
-    Examples
-    --------
-    >>> shown(Interval(0.0421, 0.0101, 0.0741, 5), signed=True)
-    '+0.042 [+0.010, +0.074]'
-    >>> shown(Interval(-0.5, None, None, 1), signed=True)
-    '−0.500 (n=1, no interval)'
-    >>> shown(Interval(0.5, None, None, 1))
-    '0.500 (n=1, no interval)'
-    """
-    if not interval.is_defined:
-        return "undefined" if interval.n else "–"
-    form = f"{'+' if signed else ''}z.{digits}f"
-    if interval.ci_low is None or interval.ci_high is None:
-        text = f"{interval.mean:{form}} (n={interval.n}, no interval)"
-    else:
-        text = f"{interval.mean:{form}} [{interval.ci_low:{form}}, {interval.ci_high:{form}}]"
-    return text.replace("-", "−")
-
-
-def counted(n: int, noun: str) -> str:
-    """Return a number with its noun, e.g. ``1 replicate``, ``3 replicates``."""
-    return f"{n:,} {noun}" + ("" if n == 1 else "s")
 
 
 def vanilla_name(comparison: Comparison) -> str:
@@ -233,18 +171,18 @@ def _full_sentence(finding: Finding, metric: str) -> str:
     gain = finding.leading.gain
     text = (
         f"The leading one of {counted(finding.trials, 'configuration')} {_at(finding.ratio)} "
-        f"differs from vanilla by {shown(gain, signed=True)} on the same "
+        f"differs from vanilla by {gain.text(signed=True)} on the same "
         f"{counted(gain.n, 'replicate')}" + ("" if gain.ci_low is None else " (mean and 95 % interval)")
     )
     for control, lead in finding.controls:
-        text += f", from {arm_name(control.record.arm)} by {shown(lead, signed=True)}"
+        text += f", from {arm_name(control.record.arm)} by {lead.text(signed=True)}"
         text += "" if lead.ci_low is None else f" ({reading(lead, metric)})"
     return text + "."
 
 
 def _gains_sentence(findings: tuple[Finding, ...]) -> str:
     gains = [
-        f"{shown(f.leading.gain, signed=True)} {_at(f.ratio)}"
+        f"{f.leading.gain.text(signed=True)} {_at(f.ratio)}"
         f" (the leading one of {counted(f.trials, 'configuration')}, {counted(f.leading.gain.n, 'replicate')})"
         for f in findings
         if f.leading

@@ -71,9 +71,8 @@ def budget_of(ledger: Ledger, record: TrialRecord) -> Budget:
     if record.arm == POSTHOC_ARM:
         return Budget(0, 0, "vanilla")
     if record.phase == "control":
-        takes_all = (
-            "matched_to" in record.config and record.arm != "vanilla_matched"
-        )  # which takes the steps alone
+        # Compute-matched vanilla takes the steps alone.
+        takes_all = record.matched_to is not None and record.arm != "vanilla_matched"
         return Budget(1, len(record.replicates), "leading_trial" if takes_all else "vanilla")
     if record.phase in ("reference", "reference_tuning"):
         tuning = alike("reference_tuning")

@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from study.record.gains import LOWER_IS_BETTER, leading_trial
 from study.record.ledger import SEARCH_PHASES, Ledger, TrialRecord
 from study.verdict.budget import Budget, budget_of
-from study.verdict.statistics import Interval, mean_interval, paired_gain
+from study.verdict.statistics import paired_gain
+from trainables.corpora.drug_labels.sample import NOTICE as SAMPLE_NOTICE
 from trainables.errors import ConfigurationError
+from trainables.interval import Interval, mean_interval
 
 DEFAULT_METRIC = "val/macro_f1"
-LOWER_IS_BETTER = frozenset({"val/ece", "val/brier", "val/nll"})
 STUDY_FACTS = ("study", "preset", "corpus", "encoder", "ratios", "config", "mlflow", "versions")
 CORPUS_FACTS = ("source", "digest", "rows", "groups", "classes", "is_sample")
 _PASSWORD_IN_URI = re.compile(r"(?<=://)([^/\s:@]*):[^/\s]*@")
@@ -70,7 +72,7 @@ class Comparison:
     tuning
         The candidates from which vanilla's settings were chosen.
     best
-        Ratio to the trial that leads its search, see :func:`leading_trial`.
+        Ratio to the trial that leads its search, see :func:`study.record.gains.leading_trial`.
     report
         Where the report of this study lies.
     """
@@ -105,7 +107,7 @@ class Comparison:
         found = [b for b in found if b.record.phase == "control_search"] or found
         leading = self.best.get(ratio)
         for result in found:
-            if leading is not None and result.record.config.get("matched_to") == leading.record.trial_id:
+            if leading is not None and result.record.matched_to == leading.record.trial_id:
                 return result
         return found[-1] if found and arm != "vanilla" else next(iter(found), None)
 
@@ -139,6 +141,7 @@ class Comparison:
             "settings_from": result.budget.settings_from,
             "budget": result.budget.to_json(),
             "config": record.config,
+            "matched_to": record.matched_to,
             "state": record.state,
             "replicates": result.replicates,
             "metrics": _metrics_json(result),
@@ -203,6 +206,8 @@ def load_study(storage: Path, name: str) -> tuple[dict[str, Any], Ledger]:
     ]
     if missing:
         raise ConfigurationError(f"{path}: lacks {', '.join(missing)}; launch the study again to rewrite it")
+    # An earlier version wrote no notice.
+    facts["corpus"].setdefault("notice", SAMPLE_NOTICE if facts["corpus"]["is_sample"] else "")
     return facts, Ledger(folder / "ledger.jsonl")
 
 
@@ -243,12 +248,12 @@ def build_comparison(ledger: Ledger, study: Mapping[str, Any], metric: str = DEF
 
     trials = [result(record) for record in ledger.of_phase("search")]
     controls = [result(record) for record in ledger.of_phase("control_search")]
-    tuned = _leading(controls, metric).values()
+    tuned = _leading(ledger, controls, metric).values()
     baselines = [*(result(record) for record in ledger.of_phase("reference", "control")), *tuned]
     tuning = [result(record) for record in ledger.of_phase("reference_tuning")]
     ratios = {*study["ratios"], *(found.record.imbalance_ratio for found in (*baselines, *trials))}
     ordered = tuple(sorted(ratios, key=_severest_first))
-    leading = _leading(trials, metric)
+    leading = _leading(ledger, trials, metric)
 
     def order(found: Result) -> tuple[str, float, float]:
         return found.record.arm, _severest_first(found.record.imbalance_ratio), best_first(found.gain, metric)
@@ -266,27 +271,17 @@ def build_comparison(ledger: Ledger, study: Mapping[str, Any], metric: str = DEF
     )
 
 
-def _leading(trials: Iterable[Result], metric: str) -> dict[tuple[str, float | str], Result]:
+def _leading(ledger: Ledger, trials: Iterable[Result], metric: str) -> dict[tuple[str, float | str], Result]:
     """Return the leading trial of every arm and ratio that has one."""
-    groups: dict[tuple[str, float | str], list[Result]] = {}
+    groups: dict[tuple[str, float | str], dict[str, Result]] = {}
     for trial in trials:
-        groups.setdefault((trial.record.arm, trial.record.imbalance_ratio), []).append(trial)
-    leading = {key: leading_trial(group, metric) for key, group in groups.items()}
-    return {key: trial for key, trial in leading.items() if trial is not None}
-
-
-def leading_trial(trials: Iterable[Result], metric: str) -> Result | None:
-    """Return the trial with the best gain among those that rest on the most evidence.
-
-    Complete trials come first, and only the ones with the most paired replicates count: the luckiest trial
-    of one replicate would otherwise lead every search.
-    """
-    scored = [t for t in trials if t.gain.is_defined and t.record.state != "failed"]
-    candidates = [t for t in scored if t.record.state == "complete"] or scored
-    most = max((t.gain.n for t in candidates), default=0)
-    return min(
-        (t for t in candidates if t.gain.n == most), key=lambda t: best_first(t.gain, metric), default=None
-    )
+        key = trial.record.arm, trial.record.imbalance_ratio
+        groups.setdefault(key, {})[trial.record.trial_id] = trial
+    found = {
+        key: leading_trial(ledger, (trial.record for trial in group.values()), metric)
+        for key, group in groups.items()
+    }
+    return {key: groups[key][record.trial_id] for key, record in found.items() if record is not None}
 
 
 def difference(first: Result, second: Result, metric: str) -> Interval:

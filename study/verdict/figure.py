@@ -10,9 +10,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from study.verdict.answer import arm_name, metric_name, ratio_name, shown
-from study.verdict.comparison import LOWER_IS_BETTER, Comparison, Result
-from study.verdict.statistics import Interval
+from study.record.gains import LOWER_IS_BETTER
+from study.verdict.comparison import Comparison, Result
+from study.verdict.words import arm_name, metric_name, ratio_name
+from trainables.interval import Interval
 
 # Matplotlib cannot write CSS variables, so each role has a placeholder colour that is replaced afterwards.
 _INK, _FAINT, _PAPER, _WARNING = "#010101", "#020202", "#030303", "#040404"
@@ -152,9 +153,7 @@ def _described(comparison: Comparison, ratio: float | str) -> str:
     gains: list[tuple[str, Interval]] = [("leading trial", leading.gain)] if leading else []
     gains += [(arm_name(c.record.arm), c.gain) for c in _controls(comparison, ratio)]
     return (
-        f"Ratio {ratio_name(ratio)}: "
-        + "; ".join(f"{name} {shown(g, signed=True)}" for name, g in gains)
-        + "."
+        f"Ratio {ratio_name(ratio)}: " + "; ".join(f"{name} {g.text(signed=True)}" for name, g in gains) + "."
     )
 
 

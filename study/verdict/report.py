@@ -17,10 +17,11 @@ from study.audits.stored import load_audit
 from study.audits.view import MEANINGS, heading, marked
 from study.audits.view import shown as shown_measure
 from study.record.folder import write_atomically
+from study.record.gains import LOWER_IS_BETTER
 from study.record.ledger import FINISHED
-from study.verdict import answer as words
+from study.verdict import words
+from study.verdict.answer import answer, budget_note, reading, vanilla_name
 from study.verdict.comparison import (
-    LOWER_IS_BETTER,
     Comparison,
     Result,
     difference,
@@ -28,13 +29,9 @@ from study.verdict.comparison import (
     without_passwords,
 )
 from study.verdict.figure import gain_figure
-from study.verdict.statistics import Interval, mean_interval
+from trainables.interval import Interval, mean_interval
 from trainables.method.arms import ARM_TABLE
 
-SILVER_LABELS = (
-    "Silver labels: no expert labelled these texts. Each paragraph carries the label of the heading above it "
-    "in the FDA label, and the heading was removed from the text. A wrong or loose heading is a wrong label."
-)
 HEADLINE_METRICS = ("val/macro_f1", "val/balanced_accuracy", "val/minority_auprc")
 _RECALL = "val/recall/"
 
@@ -93,18 +90,17 @@ def render_report(comparison: Comparison) -> str:
         ratio_phrase=words.ratio_phrase,
         arm=words.arm_name,
         metric=words.metric_name,
-        setting=setting_text,
-        duration=duration,
+        setting=words.setting_text,
+        duration=words.duration,
         without_passwords=without_passwords,
     )
     environment.globals.update(
         measure=shown_measure,
         marked=marked,
-        shown=words.shown,
         counted=words.counted,
-        reading=words.reading,
+        reading=reading,
         strip=interval_strip,
-        budget_note=words.budget_note,
+        budget_note=budget_note,
     )
     template = resources.files("study.verdict").joinpath("report.html.j2").read_text(encoding="utf-8")
     return environment.from_string(template).render(_content(comparison))
@@ -159,50 +155,27 @@ def interval_strip(interval: Interval, scale: float) -> Markup:
     )
 
 
-def setting_text(value: Any) -> str:
-    """Write the value of a setting as a person would."""
-    if value is None:
-        return "–"
-    if isinstance(value, float):
-        return f"{value:g}"
-    if isinstance(value, dict):
-        return ", ".join(f"{key}: {setting_text(item)}" for key, item in value.items()) or "–"
-    if isinstance(value, list | tuple):
-        return ", ".join(setting_text(item) for item in value) or "–"
-    return str(value)
-
-
-def duration(seconds: float) -> str:
-    """Write a duration, e.g. ``42.0 s``, ``3.5 min``, ``2.1 h``."""
-    if seconds < 90:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
 def _content(comparison: Comparison) -> dict[str, Any]:
     study = comparison.study
     recalls = recall_changes(comparison)
     used_arms = dict.fromkeys(r.record.arm for r in (*comparison.baselines, *comparison.trials))
     everything = comparison.everything
     searched = differing_settings((*comparison.trials, *comparison.control_trials))
-    is_adme = "adme" in (study["study"], study["config"].get("corpus"))
     return {
         "comparison": comparison,
         "study": study,
         "corpus": study["corpus"],
-        "answer": words.answer(comparison),
-        "sample_warning": words.SAMPLE_WARNING,
-        "silver_labels": SILVER_LABELS if is_adme and not study["corpus"]["is_sample"] else "",
+        "answer": answer(comparison),
         "lower_is_better": comparison.metric in LOWER_IS_BETTER,
-        "vanilla_name": words.vanilla_name(comparison),
+        "vanilla_name": vanilla_name(comparison),
         "figure": Markup(gain_figure(comparison)),
         "headline_metrics": [m for m in HEADLINE_METRICS if any(m in r.metrics for r in everything)],
         "arm_meanings": {arm: ARM_TABLE[arm].meaning for arm in used_arms if arm in ARM_TABLE},
         "searched": searched,
         "constant": _constant_settings(comparison.trials, searched),
         "gain_scale": _scale([t.gain for t in comparison.trials if t.gain.n > 1]),
-        "lead_scale": _scale(lead for f in words.answer(comparison).findings for _, lead in f.controls),
-        "finding_scale": _scale(f.leading.gain for f in words.answer(comparison).findings if f.leading),
+        "lead_scale": _scale(lead for f in answer(comparison).findings for _, lead in f.controls),
+        "finding_scale": _scale(f.leading.gain for f in answer(comparison).findings if f.leading),
         "recalls": recalls,
         "recall_scale": _scale(c.change for row in recalls.values() for c in row.values()),
         "audits": _audits(comparison),

@@ -9,10 +9,11 @@ import pytest
 from benchmarks import memory, naive, overhead, study, study_scores
 from benchmarks.naive import NaiveScores, padded_rows
 from benchmarks.workload import prepare_work
-from study.record.ledger import ReplicateRecord, TrialRecord
+from study.record.ledger import TrialRecord
 from tests.tiny_encoder import write_tiny_encoder
 from trainables.settings import TrialSettings
 from trainables.texts.tokens import TokenisedTexts
+from trainables.trial import ReplicateRecord
 
 TOKENS = TokenisedTexts(np.array([5, 6, 7, 8, 9], np.int32), np.array([0, 2, 5]))
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from study.record.ledger import Ledger, ReplicateRecord
+from study.record.ledger import Ledger
+from trainables.trial import ReplicateRecord
 
 CLASSES = {"absorption": 420, "distribution": 260, "excretion": 190, "other": 1400}
 
@@ -36,6 +37,7 @@ def write_study(
     noise: float = 0.01,
     classes=CLASSES,
     is_sample: bool = False,
+    notice: str | None = None,
     tracking_uri: str = "sqlite:///results/adme/mlflow.db",
     reference: bool = True,
     failed: bool = True,
@@ -53,6 +55,7 @@ def write_study(
             "groups": 310,
             "classes": dict(classes),
             "is_sample": is_sample,
+            **({} if notice is None else {"notice": notice}),
         },
         "encoder": "minilm",
         "ratios": list(ratios),

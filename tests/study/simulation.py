@@ -10,13 +10,14 @@ from typing import Any
 
 from study.config.study import StudyConfig
 from study.plan.owed import reopen_searched
-from study.plan.plan import Job, Plan
+from study.plan.plan import Plan
 from study.plan.search import GainSearch
 from study.record.ledger import Ledger
 from study.run.racing import RatioRacing
 from trainables.errors import TrialFailed
 from trainables.seeds import generator
 from trainables.settings import TrialSettings
+from trainables.trial import ReplicateRecord, TrialJob
 
 
 def small_config(**changes: Any) -> StudyConfig:
@@ -73,7 +74,7 @@ class SimulatedStudy:
         config: StudyConfig,
         kill_after: int | None = None,
         die_after_events: int | None = None,
-        fails: Callable[[Job], bool] = lambda job: False,
+        fails: Callable[[TrialJob], bool] = lambda job: False,
         failures_can_pass: bool = False,
     ) -> None:
         self.config = config
@@ -89,20 +90,16 @@ class SimulatedStudy:
         self._kill_after = kill_after
         self._fails = fails
         self._can_pass = failures_can_pass
-        self.jobs: list[Job] = []
+        self.jobs: list[TrialJob] = []
 
     def run(self) -> None:
         while (job := self.plan.next_job()) is not None:
             self._run_job(job)
 
-    def _run_job(self, job: Job) -> None:
+    def _run_job(self, job: TrialJob) -> None:
         trial = SimpleNamespace(
             trial_id=f"tune-{len(self.jobs)}",
-            config={
-                "phase": job.phase,
-                "trial_id": job.trial_id,
-                "job": SimpleNamespace(settings=job.settings),
-            },
+            config={"job": job},
         )
         self.jobs.append(job)
         self.racing.on_trial_add(None, trial)
@@ -127,21 +124,14 @@ class SimulatedStudy:
                 break
         self.plan.on_end(job, None)
 
-    def _compute(self, job: Job, replicate: int, value: float) -> None:
+    def _compute(self, job: TrialJob, replicate: int, value: float) -> None:
         if self._kill_after is not None and len(self.computed) >= self._kill_after:
             raise Killed
         self.computed.append((job.trial_id, replicate))
         metrics = {"val/macro_f1": value, "val/recall/a": value}
-        self.plan.on_outcome(
-            job,
-            {
-                "replicate": replicate,
-                "metrics": metrics,
-                "posthoc_metrics": {name: v + 0.01 for name, v in metrics.items()},
-                "seconds": 1.0,
-                "diagnostics": {"stage1_steps": 10.0, "stage2_steps": 20.0},
-            },
-        )
+        posthoc = {name: v + 0.01 for name, v in metrics.items()}
+        diagnostics = {"stage1_steps": 10.0, "stage2_steps": 20.0}
+        self.plan.on_replicate(job, ReplicateRecord(replicate, metrics, 1.0, diagnostics, posthoc))
 
 
 def run_to_the_end(folder: Path, config: StudyConfig, **options: Any) -> SimulatedStudy:

@@ -81,7 +81,7 @@ def test_every_phase_has_run_and_every_trial_has_a_paired_gain(launched):
         diagnostics = trial.replicates[0].diagnostics
         assert diagnostics["stage1_steps"] > 0 and diagnostics["stage2_steps"] > 0
     for control in ledger.of_phase("control"):
-        matched = ledger.trials[control.config["matched_to"]].replicates[0].diagnostics
+        matched = ledger.trials[control.matched_to].replicates[0].diagnostics
         steps = control.replicates[0].diagnostics["stage2_steps"]
         assert steps == matched["stage1_steps"] + matched["stage2_steps"]
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from types import SimpleNamespace
 
-from study.record.ledger import Ledger, ReplicateRecord
+from study.record.ledger import Ledger
 from study.tracking.experiment_page import Launch
 from study.tracking.uri import open_client
+from trainables.trial import ReplicateRecord
 
 CORPUS = {
     "source": "made-up paragraphs",
@@ -16,6 +17,7 @@ CORPUS = {
     "groups": 4,
     "classes": {"a": 8, "b": 2},
     "is_sample": False,
+    "notice": "",
 }
 
 

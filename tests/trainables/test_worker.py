@@ -22,7 +22,8 @@ from trainables.failure_notes import FailureNotes
 from trainables.prepared import PreparedCorpus, RunSettings
 from trainables.reuse.lengths import StageLengths
 from trainables.settings import TrialSettings
-from trainables.worker import TrialJob, run_as_one_of_several, run_in_worker_group, run_trial
+from trainables.trial import TrialJob
+from trainables.worker import run_as_one_of_several, run_in_worker_group, run_trial
 from trainables.world import World
 
 
@@ -57,6 +58,8 @@ def run_settings(encoder, folder, **changes):
 
 def job(replicates, known=None, **settings):
     return TrialJob(
+        trial_id="toy",
+        phase="search",
         settings=TrialSettings(imbalance_ratio=0.5, stage2_learning_rate=1e-3, **settings),
         replicates=replicates,
         objective="val/macro_f1",
@@ -73,9 +76,9 @@ def test_reported_replicates_are_neither_run_nor_reported_again(encoder, prepare
     run_trial(work, prepared, run, whole.append, World.single())
     run_trial(work, prepared, run, rest.append, World.single(), [report["value"] for report in whole[:2]])
     assert [report["replicates"] for report in whole] == [1, 2, 3]
-    assert [report["outcome"] is None for report in whole] == [False, True, False]
+    assert [report["record"] is None for report in whole] == [False, True, False]
     assert len(rest) == 1
-    assert rest[0]["outcome"]["metrics"] == whole[2]["outcome"]["metrics"]
+    assert rest[0]["record"]["metrics"] == whole[2]["record"]["metrics"]
     assert rest[0]["objective"] == whole[2]["objective"]
 
 
@@ -298,8 +301,8 @@ def test_a_lost_worker_costs_the_steps_since_the_last_checkpoint(encoder, prepar
     expected, got = reports("undisturbed"), reports("disturbed")
     assert [report["replicates"] for report in got] == [1, 2]
     for before, after in zip(expected, got, strict=True):
-        assert after["outcome"]["metrics"] == before["outcome"]["metrics"]
-    resumed = [report["outcome"]["diagnostics"]["stage2_resumed_at"] for report in got]
+        assert after["record"]["metrics"] == before["record"]["metrics"]
+    resumed = [report["record"]["diagnostics"]["stage2_resumed_at"] for report in got]
     assert resumed[0] == 0 < resumed[1] < 400
 
 

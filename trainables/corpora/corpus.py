@@ -33,6 +33,8 @@ class Corpus:
         Reason to number of rows that were not taken.
     is_sample
         True for the generated sample corpus: its results mean nothing about real texts.
+    notice
+        What has to stand beside every result on it: that its texts are invented, or how sure its labels are.
     split
         Where the source comes with a split: n names of its parts, ``train``, ``validation`` or ``test``.
     found
@@ -47,6 +49,7 @@ class Corpus:
     source: str
     left_out: Mapping[str, int] = field(default_factory=dict)
     is_sample: bool = False
+    notice: str = ""
     split: Sequence[str] | None = None
     found: Mapping[str, int] = field(default_factory=dict)
 

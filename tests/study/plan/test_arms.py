@@ -8,7 +8,7 @@ import pytest
 from study.config.arms import CONTROLS
 from study.plan.search import GainSearch
 from study.plan.tracks import tracks_of
-from study.record.gains import best_trial
+from study.record.gains import leading_prefinetuning
 from study.run.racing import RatioRacing
 from tests.study.simulation import SimulatedStudy, die_and_go_on, run_to_the_end, small_config
 from trainables.errors import ConfigurationError
@@ -51,13 +51,13 @@ def test_an_untuned_control_takes_the_settings_of_the_reference(tmp_path):
 def test_ablations_of_pre_finetuning_take_the_settings_of_the_leading_trial(tmp_path):
     study = run_to_the_end(tmp_path, small_config(arms=("prefinetune_duplicated", "augment_single_stage")))
     for ratio in ("natural", 0.1):
-        best = best_trial(study.ledger, ratio, "val/macro_f1")
-        expected = {**best.config, "matched_to": best.trial_id}
+        best = leading_prefinetuning(study.ledger, ratio, "val/macro_f1")
         (single,) = of_arm(study, "augment_single_stage", ratio, "control")
-        assert single.config == {**expected, "arm": "augment_single_stage"}
+        assert single.config == {**best.config, "arm": "augment_single_stage"}
         (copies,) = of_arm(study, "prefinetune_duplicated", ratio, "control")
         duplicated = {"arm": "prefinetune_duplicated", "stage1_data": "duplicated_balanced"}
-        assert copies.config == {**expected, **duplicated}
+        assert copies.config == {**best.config, **duplicated}
+        assert copies.matched_to == single.matched_to == best.trial_id
 
 
 @pytest.mark.parametrize("recipe", STAGE1_DATA)
@@ -66,10 +66,10 @@ def test_duplicates_differ_from_the_leading_trial_in_the_augmentation_alone(tmp_
         arms=("prefinetune_duplicated",), imbalance_ratios=(0.1,), fixed={"stage1_data": recipe}
     )
     study = run_to_the_end(tmp_path, config)
-    best = best_trial(study.ledger, 0.1, "val/macro_f1")
+    best = leading_prefinetuning(study.ledger, 0.1, "val/macro_f1")
     (copies,) = of_arm(study, "prefinetune_duplicated", 0.1, "control")
     own = {"arm": "prefinetune_duplicated", "stage1_data": recipe.replace("augmented", "duplicated")}
-    assert copies.config == {**best.config, "matched_to": best.trial_id, **own}
+    assert copies.config == {**best.config, **own} and copies.matched_to == best.trial_id
 
 
 def test_tuned_duplicates_keep_the_recipe_of_the_study(tmp_path):
@@ -175,7 +175,7 @@ def test_a_control_can_be_added_to_a_finished_study_and_left_out_again(tmp_path)
     run_to_the_end(tmp_path, small_config(arm_spaces=SPACES))
     more = run_to_the_end(tmp_path, arms_config(arms=("focal",), arm_trials=2))
     assert {trial_id.split("-")[0] for trial_id, _ in more.computed} == {"control_search"}
-    assert small_config(arm_spaces=SPACES).digest() == arms_config(arm_trials=2).digest()
+    assert small_config(arm_spaces=SPACES).identity() == arms_config(arm_trials=2).identity()
     fewer = run_to_the_end(tmp_path, small_config(arm_spaces=SPACES))
     assert fewer.computed == [] and fewer.plan.complete
 

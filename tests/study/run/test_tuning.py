@@ -80,15 +80,15 @@ def test_a_folder_that_cannot_be_written_stops_the_study_with_advice(tmp_path):
         raise OSError(28, "No space left on device")
 
     study.ledger.append = full
-    outcome = {
+    record = {
         "replicate": 0,
         "metrics": {"val/macro_f1": 0.5},
         "seconds": 1.0,
         "diagnostics": {},
-        "posthoc_metrics": {},
+        "posthoc": {},
     }
     callback.on_trial_result(
-        0, [], SimpleNamespace(trial_id="a", config=config), {"outcome": outcome, "failure": None}
+        0, [], SimpleNamespace(trial_id="a", config=config), {"record": record, "failure": None}
     )
     assert "No space left" in str(study.plan.stopped) and "same command again" in str(study.plan.stopped)
     assert str(tmp_path) in str(study.plan.stopped)

@@ -88,12 +88,14 @@ def test_the_saved_view_sorts_by_gain_and_its_columns_exist(tmp_path, uri):
         kind, name = re.fullmatch(r"(\w+)\.`(.+)`", column).groups()
         if kind != "params":
             assert name in getattr(data, kind)
-    compared = tracker.compare_address("http://127.0.0.1:5000", ["v", "t"])
-    assert all(runs_of(uri)[trial].info.run_id in compared for trial in ("v", "t"))
 
 
 def test_a_sample_corpus_is_marked_on_every_run(tmp_path, uri):
-    Tracker(uri, launch(corpus=CORPUS | {"is_sample": True}), small_study(tmp_path)).close()
+    Tracker(
+        uri,
+        launch(corpus=CORPUS | {"is_sample": True, "notice": "results mean nothing"}),
+        small_study(tmp_path),
+    ).close()
     for run in runs_of(uri).values():
         assert run.data.tags["sample_corpus"] == "true"
         assert "mean nothing" in run.data.tags["mlflow.note.content"]

@@ -1,8 +1,9 @@
 import pytest
 
-from study.verdict.answer import CAVEAT, answer, ratio_name, reading, shown
+from study.verdict.answer import CAVEAT, answer, reading
 from study.verdict.comparison import build_comparison, load_study
-from study.verdict.statistics import Interval
+from study.verdict.words import ratio_name
+from trainables.interval import Interval
 
 
 def answer_of(tmp_path, **options):
@@ -80,10 +81,10 @@ def test_before_the_first_trial_there_is_no_answer(tmp_path, make_study, referen
 
 
 def test_a_mean_is_never_shown_without_its_uncertainty():
-    assert shown(Interval(0.5, 0.4, 0.6, 3)) == "0.500 [0.400, 0.600]"
-    assert "n=1, no interval" in shown(Interval(0.5, None, None, 1))
-    assert shown(Interval(float("nan"), None, None, 2)) == "undefined"
-    assert shown(Interval(-0.0001, -0.1, 0.1, 2), signed=True) == "+0.000 [−0.100, +0.100]"
+    assert Interval(0.5, 0.4, 0.6, 3).text() == "0.500 [0.400, 0.600]"
+    assert "n=1, no interval" in Interval(0.5, None, None, 1).text()
+    assert Interval(float("nan"), None, None, 2).text() == "undefined"
+    assert Interval(-0.0001, -0.1, 0.1, 2).text(signed=True) == "+0.000 [−0.100, +0.100]"
 
 
 def test_ratios_are_named_for_people():

@@ -3,10 +3,11 @@ import math
 
 import pytest
 
-from study.record.ledger import Ledger, ReplicateRecord
+from study.record.ledger import Ledger
 from study.verdict.answer import budget_note
 from study.verdict.comparison import build_comparison, load_study, without_passwords
 from trainables.errors import ConfigurationError
+from trainables.trial import ReplicateRecord
 
 
 def comparison_of(tmp_path, name="adme", **options):
@@ -110,7 +111,7 @@ def test_the_matched_control_is_the_one_of_the_leading_trial(tmp_path, make_stud
     control = comparison.baseline(0.1, "vanilla_matched")
     assert control.record.trial_id == "m-good"
     assert comparison.lead_over(control).mean == pytest.approx(0.15)
-    listed = next(b for b in comparison.to_json()["baselines"] if b["config"].get("matched_to") == "good")
+    listed = next(b for b in comparison.to_json()["baselines"] if b["matched_to"] == "good")
     assert listed["best_trial_minus_this"]["trial_id"] == "good"
     assert listed["gain"]["mean"] == pytest.approx(0.1)
 

@@ -6,7 +6,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
 
-from study.verdict.statistics import mean_interval, paired_gain
+from study.verdict.statistics import paired_gain
+from trainables.interval import mean_interval
 
 values = st.floats(-1, 1, allow_nan=False).map(lambda x: round(x, 6))
 

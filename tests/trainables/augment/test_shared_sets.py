@@ -88,16 +88,16 @@ def test_only_training_rows_of_the_draw_are_ever_augmented_or_trained_on(study, 
         imbalance_ratio=0.2, operator=NAME, strength=0.2, stage1_data=recipe, stage1_epochs=0.1,
         stage2_epochs=0.1,
     )  # fmt: skip
-    outcome = run_replicate(ready, run, settings, 4, World.single())
+    record = run_replicate(ready, run, settings, 4, World.single())
     drawn = [ready.train_texts[row] for row in draw_rows(ready, run, 0.2, 4)]
     elsewhere = set(corpus.texts) - set(drawn)
     assert set(seen) == (set(drawn) if augments(recipe) else set())
     assert trained and not elsewhere & set(trained)
-    assert outcome.diagnostics["augmentations_computed"] == len(seen)
+    assert record.diagnostics["augmentations_computed"] == len(seen)
     if recipe == "augmented_balanced":
-        assert outcome.diagnostics["stage1_rows"] == 20 * len(ready.classes)
+        assert record.diagnostics["stage1_rows"] == 20 * len(ready.classes)
         again = run_replicate(ready, run, settings, 4, World.single())
-        assert again.diagnostics["augmentations_computed"] == 0 and again.metrics == outcome.metrics
+        assert again.diagnostics["augmentations_computed"] == 0 and again.metrics == record.metrics
         assert again.diagnostics["augmentation_cache_hits"] == 1
 
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from trainables.augment.audit.agreement import CrossFittedLabels
-from trainables.augment.audit.estimate import Estimate, mean_of, share_of
 from trainables.augment.audit.similarity import mean_pooled
 from trainables.augment.english.changed import changed_share, changed_words, count_words
 from trainables.augment.english.numerals import numerals, numerals_survive
 from trainables.errors import ConfigurationError
+from trainables.interval import Interval, mean_interval, share_interval
 from trainables.seeds import derive_seed, generator
 from trainables.settings import EncoderSettings
 
@@ -60,19 +60,23 @@ class Audit:
     strength: float
     rows: int
     copies: int
-    words_changed: Estimate
-    unchanged: Estimate
-    distinct: Estimate
-    near_duplicates: Estimate
-    similarity: Estimate
-    label_agreement: Estimate
-    source_agreement: Estimate
-    agreement_change: Estimate
-    numerals_kept: Estimate
+    words_changed: Interval
+    unchanged: Interval
+    distinct: Interval
+    near_duplicates: Interval
+    similarity: Interval
+    label_agreement: Interval
+    source_agreement: Interval
+    agreement_change: Interval
+    numerals_kept: Interval
 
     def to_json(self) -> dict[str, Any]:
         """Return the audit as plain JSON values."""
-        return asdict(self)
+        return {
+            field.name: value.to_json() if isinstance(value, Interval) else value
+            for field in fields(self)
+            for value in [getattr(self, field.name)]
+        }
 
 
 @dataclass(frozen=True)
@@ -157,21 +161,27 @@ class Auditor:
             strength=strength,
             rows=n,
             copies=k,
-            words_changed=mean_of(
+            words_changed=mean_interval(
                 [
                     float(np.mean([changed_share(source, copy) for copy in copies]))
                     for source, copies in pairs
                     if count_words(source) >= LONG_TEXT
                 ]
             ),
-            unchanged=share_of([sum(copy == source for copy in copies) / k for source, copies in pairs]),
-            distinct=share_of([len(set(copies)) / k for copies in of_row]),
-            near_duplicates=share_of([_near_share(source, copies) for source, copies in pairs if k > 1]),
-            similarity=mean_of((self._vectors * mean_pooled(first, self._encoder)).sum(1).tolist()),
-            label_agreement=share_of([_known(agreement[i]) for i in judged]),
-            source_agreement=share_of([_known(self._source_right[i]) for i in judged]),
-            agreement_change=mean_of([_known(agreement[i]) - _known(self._source_right[i]) for i in judged]),
-            numerals_kept=share_of(
+            unchanged=share_interval(
+                [sum(copy == source for copy in copies) / k for source, copies in pairs]
+            ),
+            distinct=share_interval([len(set(copies)) / k for copies in of_row]),
+            near_duplicates=share_interval(
+                [_near_share(source, copies) for source, copies in pairs if k > 1]
+            ),
+            similarity=mean_interval((self._vectors * mean_pooled(first, self._encoder)).sum(1).tolist()),
+            label_agreement=share_interval([_known(agreement[i]) for i in judged]),
+            source_agreement=share_interval([_known(self._source_right[i]) for i in judged]),
+            agreement_change=mean_interval(
+                [_known(agreement[i]) - _known(self._source_right[i]) for i in judged]
+            ),
+            numerals_kept=share_interval(
                 [
                     sum(numerals_survive(source, copy) for copy in copies) / k
                     for source, copies in pairs

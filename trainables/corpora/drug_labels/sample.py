@@ -6,6 +6,7 @@ so that every part of a study can run on it. Results on it mean nothing about re
 
 from __future__ import annotations
 
+import dataclasses
 import random
 import re
 from collections.abc import Sequence
@@ -53,6 +54,12 @@ class _Dice:
         return name
 
 
+NOTICE = (
+    "Generated sample corpus: its texts are invented, and results on it mean nothing about FDA labels or any other "
+    "real text. They only show that the platform runs."
+)
+
+
 def generate_sample(n_paragraphs: int = 1500, seed: int = 0) -> Corpus:
     """Generate the sample corpus; the same arguments give the same texts everywhere.
 
@@ -86,7 +93,8 @@ def generate_sample(n_paragraphs: int = 1500, seed: int = 0) -> Corpus:
         text = _new_paragraph(dice, label, drug, drugs, seen)
         seen.add(text.lower())
         rows.append(Row(text, label, drug, f"generated sample seed={seed} #{number}"))
-    return build_corpus(rows, CLASSES, source="generated sample", is_sample=True)
+    corpus = build_corpus(rows, CLASSES, source="generated sample", is_sample=True)
+    return dataclasses.replace(corpus, notice=NOTICE)
 
 
 def _drug_names(dice: _Dice, n: int) -> list[str]:

@@ -1,0 +1,73 @@
+"""Names, numbers and settings as people read them: one writer of each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trainables.method.arms import ARM_TABLE
+
+
+def arm_name(arm: str) -> str:
+    """Return the name of an arm for people."""
+    return ARM_TABLE[arm].title if arm in ARM_TABLE else arm.replace("_", " ")
+
+
+def ratio_name(ratio: float | str) -> str:
+    """Return an imbalance ratio with its 1:n form, e.g. ``0.1 (1:10)``."""
+    if isinstance(ratio, str):
+        return ratio
+    return f"{ratio:g}" + (f" (1:{1 / ratio:.3g})" if 0 < ratio < 1 else "")
+
+
+def ratio_phrase(ratio: float | str) -> str:
+    """Return an imbalance ratio with its noun, e.g. ``imbalance ratio 0.1 (1:10)``."""
+    return f"{ratio} imbalance ratio" if isinstance(ratio, str) else f"imbalance ratio {ratio_name(ratio)}"
+
+
+def metric_name(metric: str) -> str:
+    """Return a metric's name for people, e.g. ``macro F1``."""
+    known = {
+        "macro_f1": "macro F1",
+        "minority_auprc": "minority AUPRC",
+        "mcc": "MCC",
+        "ece": "ECE",
+        "nll": "NLL",
+        "brier": "Brier score",
+    }
+    name = metric.removeprefix("val/")
+    kind, separator, class_name = name.partition("/")
+    return f"{kind} of {class_name}" if separator else known.get(name, name.replace("_", " "))
+
+
+def counted(n: int, noun: str) -> str:
+    """Return a number with its noun, e.g. ``1 replicate``, ``3 replicates``."""
+    return f"{n:,} {noun}" + ("" if n == 1 else "s")
+
+
+def setting_text(value: Any) -> str:
+    """Write the value of a setting as a person would."""
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {setting_text(item)}" for key, item in value.items()) or "–"
+    if isinstance(value, list | tuple):
+        return ", ".join(setting_text(item) for item in value) or "–"
+    return str(value)
+
+
+def duration(seconds: float) -> str:
+    """Write a duration.
+
+    Examples
+    --------
+    >>> duration(42.0), duration(210.0), duration(2700.0), duration(7600.0)
+    ('42 s', '3.5 min', '45 min', '2.1 h')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = seconds / 60
+    if minutes < 90:
+        return f"{minutes:.1f} min" if minutes < 10 else f"{minutes:.0f} min"
+    return f"{minutes / 60:.1f} h"
