@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -66,25 +65,23 @@ def audit_table(audits: Iterable[Mapping[str, Any]]) -> Table:
 
 
 def marked(before: str, after: str) -> tuple[Pieces, Pieces]:
-    """Return two versions of a text, word by word, with what differs between them marked.
+    """Return two versions of a text, word by word, with the fewest words marked that were taken out and brought in.
 
     Examples
     --------
     >>> marked("a red dose", "a blue dose")
     ([('a', False), (' red', True), (' dose', False)], [('a', False), (' blue', True), (' dose', False)])
     """
-    words = [re.findall(r"\s*\S+|\s+$", text) for text in (before, after)]
-    one, other = ([word.strip() for word in version] for version in words)
-    matcher = difflib.SequenceMatcher(None, one, other, autojunk=False)
-    same: list[set[int]] = [set(), set()]
-    for block in matcher.get_matching_blocks():
-        same[0].update(range(block.a, block.a + block.size))
-        same[1].update(range(block.b, block.b + block.size))
-    first, second = (
-        [(word, i not in kept) for i, word in enumerate(version)]
-        for version, kept in zip(words, same, strict=True)
+    from rapidfuzz.distance import Indel
+
+    one, other = (re.findall(r"\s*\S+|\s+$", text) for text in (before, after))
+    edits = Indel.editops([word.strip() for word in one], [word.strip() for word in other])
+    taken_out = {edit.src_pos for edit in edits if edit.tag == "delete"}
+    brought_in = {edit.dest_pos for edit in edits if edit.tag == "insert"}
+    return (
+        [(word, i in taken_out) for i, word in enumerate(one)],
+        [(word, i in brought_in) for i, word in enumerate(other)],
     )
-    return first, second
 
 
 def example_table(examples: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> Table:
