@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+
+from platformdirs import user_cache_path
 
 
 def cache_folder() -> Path:
-    """Return the user's cache folder of this project, as the XDG base directory specification has it."""
-    root = os.environ.get("XDG_CACHE_HOME", "")
-    base = Path(root) if root and Path(root).is_absolute() else Path.home() / ".cache"
-    return base / "imbalance-study"
+    """Return the user's cache folder of this project, where the system has such folders.
+
+    On Linux it is ``$XDG_CACHE_HOME/imbalance-study``, and ``~/.cache/imbalance-study`` where that is not set or no
+    absolute path.
+    """
+    return user_cache_path("imbalance-study", appauthor=False)
