@@ -5,6 +5,8 @@ import contextlib
 import json
 import threading
 from collections import deque
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -103,6 +105,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def fault_too_many(self):
         self.error(429, "OVER_RATE_LIMIT", "You have exceeded your rate limit.", {"Retry-After": "7"})
+
+    def fault_too_many_until_a_date(self):
+        until = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
+        self.error(429, "OVER_RATE_LIMIT", "You have exceeded your rate limit.", {"Retry-After": until})
+
+    def fault_too_many_at_the_moment(self):
+        self.error(429, "OVER_RATE_LIMIT", "You have exceeded your rate limit.", {"Retry-After": "soon"})
 
     def fault_daily_limit(self):
         self.error(429, "OVER_RATE_LIMIT", "You have exceeded your daily limit.", {"Retry-After": "40000"})

@@ -8,7 +8,6 @@ What is relied on: at most 1,000 records a request; ``skip`` ends at 25,000, so 
 from __future__ import annotations
 
 import contextlib
-import email.utils
 import random
 import threading
 import time
@@ -18,6 +17,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+from urllib3.exceptions import InvalidHeader
+from urllib3.util import Retry
 
 from trainables.corpora.drug_labels.records import Record
 from trainables.errors import ConfigurationError, StudyStopped
@@ -201,11 +202,8 @@ def _backoff(attempt: int) -> float:
 
 
 def _retry_after(response: requests.Response) -> float | None:
-    value = response.headers.get("Retry-After", "").strip()
-    if value.isdigit():
-        return float(value)
-    with contextlib.suppress(TypeError, ValueError):
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+    with contextlib.suppress(InvalidHeader):
+        return Retry().get_retry_after(response.raw)
     return None
 
 

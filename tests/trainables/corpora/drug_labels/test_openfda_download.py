@@ -111,6 +111,17 @@ def test_passing_faults_are_retried_and_lose_nothing(download, fake, waits, faul
     assert len(fake.requests) == 10
 
 
+@pytest.mark.parametrize(
+    ("fault", "least", "most"), [("too_many_until_a_date", 50, 60), ("too_many_at_the_moment", 1, 1.25)]
+)
+def test_a_wait_may_be_given_as_a_date_and_is_ours_where_it_says_nothing(
+    download, fake, waits, fault, least, most
+):
+    fake.faults.append(fault)
+    assert set_ids(download().path) == EVERYTHING
+    assert least <= waits[0] <= most and len(waits) == 1
+
+
 @pytest.mark.parametrize("fault", ["server_error", "cut", "html"])
 def test_lasting_faults_stop_and_the_next_run_goes_on(download, fake, waits, fault):
     fake.faults.extend([None] * 4 + [fault] * openfda_api.ATTEMPTS)
