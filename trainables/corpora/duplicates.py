@@ -116,7 +116,10 @@ def spanning(clusters: npt.NDArray[np.int64], values: Iterable[object]) -> int:
 
 
 def join(first: npt.NDArray[np.int64], one: int, other: int) -> None:
-    """Join two sets of a forest in which every set is known by its smallest member."""
+    """Join two sets of a forest in which every set is known by its smallest member.
+
+    The forest is an array of 8 bytes a text; scipy's ``DisjointSet`` takes about 800.
+    """
     roots = sorted((_root(first, one), _root(first, other)))
     first[roots[1]] = roots[0]
 

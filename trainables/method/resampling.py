@@ -1,4 +1,7 @@
-"""Row numbers of resampled training sets: oversampled, undersampled, or drawn class by class."""
+"""Row numbers of resampled training sets: oversampled, undersampled, or drawn class by class.
+
+Draws come from a numpy ``Generator``, which imbalanced-learn's samplers do not take.
+"""
 
 from __future__ import annotations
 

@@ -4,6 +4,9 @@ A lease is a file that its holder creates exclusively beside the entry and rewri
 ``flock``, which network mounts often lack, and trusts no clock but the waiter's own. Entries are content-addressed
 and written atomically, so a lease saves work and no result depends on it: where two processes do make an entry,
 they make the same one.
+
+filelock's ``SoftFileLease`` does not serve here: it replaces a dead holder only where a file system can exchange two
+names, which NFS cannot, and waits without end for an empty lease or one in a folder that it may not write.
 """
 
 from __future__ import annotations

@@ -2,6 +2,9 @@
 
 The format is that of WordNet 3.0 (wndb(5WN)): an index per part of speech, which gives the synsets of a lemma
 from the most frequent sense down, data files that synsets point into by byte, and counts of tagged senses.
+
+NLTK's own reader asks for a file ``lexnames``, which Debian's package lacks, adds the senses of a word's base form
+to those of the word, and takes seconds to load.
 """
 
 from __future__ import annotations
