@@ -16,16 +16,16 @@ import argparse
 import csv
 import json
 import resource
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.processes import process_pool
 from study.command.cli import run_command
 
 _WORDS_PER_PARAGRAPH = 215
@@ -87,24 +87,19 @@ def _peak_mb() -> float:
     return kilobytes / (1e6 if sys.platform == "darwin" else 1e3)
 
 
-def _in_own_process(path: Path, way: str) -> dict[str, Any]:
-    command = [sys.executable, "-m", "benchmarks.corpora", "--measure", way, "--file", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return dict(json.loads(done.stdout))
+def _in_own_process(read: Callable[[Path], dict[str, Any]], path: Path) -> dict[str, Any]:
+    with process_pool(1) as pool:
+        return pool.submit(read, path).result()
 
 
 def measure(args: argparse.Namespace) -> int:
     """Print the figures as one JSON object."""
-    if args.measure is not None:
-        figures = {"ours": read_and_split, "reference": read_with_pandas}[args.measure](args.file)
-        print(json.dumps(figures))
-        return 0
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "paragraphs.csv"
         write_paragraphs(path, args.paragraphs)
         file_mb = path.stat().st_size / 1e6
-        ours = _in_own_process(path, "ours")
-        reference = _in_own_process(path, "reference")
+        ours = _in_own_process(read_and_split, path)
+        reference = _in_own_process(read_with_pandas, path)
     figures = {
         "file_mb": file_mb,
         **ours,
@@ -123,8 +118,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m benchmarks.corpora", description=(__doc__ or "").splitlines()[0]
     )
     parser.add_argument("--paragraphs", type=int, default=200_000, help="how many (default: %(default)s)")
-    parser.add_argument("--measure", choices=("ours", "reference"), help=argparse.SUPPRESS)
-    parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)
     return run_command(measure, parser, argv)
 
 

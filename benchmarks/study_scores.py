@@ -8,11 +8,9 @@ preset's. Not timed.
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import os
 import sys
 import tempfile
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +18,7 @@ import numpy as np
 
 from benchmarks.naive import METRIC, naive_replicate
 from benchmarks.output import leave_stdout_to_the_json
+from benchmarks.processes import process_pool
 from benchmarks.workload import prepare_work
 from trainables.cpu.threads import use_threads
 from trainables.interval import mean_interval
@@ -45,10 +44,7 @@ def compare(pairs: int, args: argparse.Namespace) -> dict[str, Any]:
     work = prepare_work(argparse.Namespace(**{**vars(args), **sizes, "configurations": max(pairs, 1)}))
     vanilla = work.vanilla()
     processes = os.cpu_count() or 1
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), _start) as pool,
-    ):
+    with tempfile.TemporaryDirectory() as folder, process_pool(processes, _start) as pool:
         run = replace(work.run, cache_dir=folder)
         runs = [
             pool.submit(_pair, settings, vanilla[settings.imbalance_ratio], work.prepared, run, replicate)

@@ -34,12 +34,10 @@ import argparse
 import dataclasses
 import json
 import logging
-import multiprocessing
 import os
 import statistics
 import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -53,6 +51,7 @@ from benchmarks.executed import executed_share
 from benchmarks.gradient_error import gradient_error
 from benchmarks.hf_trainer import SETTINGS, train, trainers_batches
 from benchmarks.output import leave_stdout_to_the_json
+from benchmarks.processes import process_pool
 from benchmarks.training_rows import Rows, corpus_rows, generated_rows
 from study.command.cli import run_command
 from trainables.corpora.drug_labels.adme import read_adme
@@ -194,11 +193,7 @@ def compare(
 
     On the rows of ``further`` seeds ours and ``best`` run for their scores alone.
     """
-    context = multiprocessing.get_context("spawn")
-    pools = {
-        program: ProcessPoolExecutor(1, context, initializer=start, initargs=(threads,))
-        for program in PROGRAMS
-    }
+    pools = {program: process_pool(1, start, threads) for program in PROGRAMS}
     try:
         runs: Runs = {program: [] for program in PROGRAMS}
         for seed, rows in enumerate(rows_of_seed):

@@ -6,11 +6,9 @@ Needs torch and transformers alone; weights are random, so that nothing is downl
 
 from __future__ import annotations
 
-import multiprocessing
 import statistics
 import tempfile
 import time
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ import numpy as np
 import torch
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
+from benchmarks.processes import process_pool
 from trainables.model.encoder import build_classifier, resolve_precision
 from trainables.settings import EncoderSettings
 from trainables.texts.labelled import LabelledTexts
@@ -96,10 +95,9 @@ def speed(encoder: EncoderSettings, batch_size: int, steps: int = STEPS) -> dict
 
 def trials_per_hour(encoder: EncoderSettings, together: int, steps: int = TRIAL_STEPS) -> float:
     """Return trials an hour with so many processes on the GPU; texts of 10 to 128 tokens, batches of 16."""
-    context = multiprocessing.get_context("spawn")
     with ExitStack() as stack:
         # A pool of its own for each process, so that each one warms up.
-        pools = [stack.enter_context(ProcessPoolExecutor(1, context)) for _ in range(together)]
+        pools = [stack.enter_context(process_pool(1)) for _ in range(together)]
 
         def run(trials_each: int, steps: int) -> None:
             for running in [
