@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
@@ -23,9 +23,6 @@ from trainables.errors import ConfigurationError, collect
 
 if TYPE_CHECKING:
     from study.config.study import StudyConfig
-    from study.record.ledger import Ledger
-    from study.tracking.experiment_page import Launch
-    from study.tracking.tracker import Tracker
 
 
 def launch(args: argparse.Namespace) -> int:
@@ -95,97 +92,29 @@ def run(
     announce_left_out(left_out, console)
     if args.dry_run:
         return 0
-    from study.command.progress import ProgressView
+    from study.command.conduct import CheckedStudy, conduct
     from study.compare import print_table
-    from study.plan.owed import reopen_searched
-    from study.plan.plan import Plan
-    from study.plan.search import GainSearch
-    from study.record.ledger import Ledger, TrialRecord
-    from study.run.audit_leading import audit_leading
     from study.run.facts import facts_of
-    from study.run.tuning import Execution, run_plan
-    from study.tracking.tracker import Tracker
-    from study.tracking.uri import ui_command, ui_server
-    from study.verdict.comparison import build_comparison
-    from study.verdict.report import write_report
+    from study.run.tuning import Execution
+    from study.tracking.uri import ui_command
 
+    say = partial(console.print, highlight=False, soft_wrap=True)
     if args.fresh:
         with folder.locked():
             aside = folder.set_aside()
         if aside is not None:
-            console.print(f"The earlier study lies in {aside}.", highlight=False, soft_wrap=True)
+            say(f"The earlier study lies in {aside}.")
     with folder.locked():
         facts = {**facts_of(config, corpus, folder, connection, uri), FACT: left_out}
-        folder.write_facts(facts)
-        ledger = Ledger(folder.ledger)
-        announce_resumed(ledger, console)
-        reopen_searched(config, ledger)
-        tracker = Tracker(
-            uri, launch_of(facts, config, folder), ledger, partial(console.print, highlight=False)
-        )
-        search = GainSearch(config, folder.optuna)
-        search.replay(ledger)
-        view = ProgressView(config, ledger, console, estimate.replicates)
-
-        def notify(trial: TrialRecord) -> None:
-            tracker.update(trial)
-            view.on_change(trial)
-
-        status = "FAILED"
-        try:
-            plan = Plan(config, ledger, search, notify)
-            if not plan.complete:
-                with view.shown():
-                    run_plan(plan, prepared, Execution(resources, folder.ray, run_settings), view.tick)
-            say = partial(console.print, highlight=False, markup=False, soft_wrap=True)
-            for trial_id in audit_leading(
-                build_comparison(ledger, facts, config.objective), corpus, prepared, run_settings, say
-            ):
-                log_audit(tracker, folder.root, trial_id)
-            status = "FINISHED"
-        except KeyboardInterrupt:
-            status = "KILLED"
-            console.print("Interrupted: the same command goes on where it stopped.", highlight=False)
-            raise
-        finally:
-            comparison = build_comparison(ledger, facts, config.objective)
-            report = write_report(comparison)
-            tracker.log_artifacts([report, folder.facts])
-            tracker.close(status)
-    print_table(comparison)
-    console.print(f"Report: {report}", highlight=False, soft_wrap=True)
-    console.print(f"MLflow: {ui_command(uri)}", highlight=False, soft_wrap=True)
-    if not tracker.behind:
-        page = tracker.address(ui_server(uri))
-        console.print(f"Trials beside vanilla: {page}", highlight=False, soft_wrap=True)
+        execution = Execution(resources, folder.ray, run_settings)
+        study = CheckedStudy(config, folder, facts, corpus, prepared, execution, estimate.replicates)
+        end = conduct(study, console)
+    print_table(end.comparison)
+    say(f"Report: {end.report}")
+    say(f"MLflow: {ui_command(uri)}")
+    if end.page is not None:
+        say(f"Trials beside vanilla: {end.page}")
     return 0
-
-
-def log_audit(tracker: Tracker, study: Path, trial_id: str) -> None:
-    """Tell MLflow of a stored audit."""
-    from study.audits.stored import audit_folder, audit_metrics, load_audit
-
-    stored = load_audit(study, trial_id)
-    if stored is not None:
-        tracker.log_audit(trial_id, audit_metrics(stored), audit_folder(study, trial_id))
-
-
-def launch_of(facts: dict[str, Any], config: StudyConfig, folder: StudyFolder) -> Launch:
-    """Return what MLflow's parent run says of the study."""
-    from study.tracking.experiment_page import Launch
-    from study.tracking.uri import artifact_folder
-
-    return Launch(
-        study=config.name,
-        study_id=facts["study_id"],
-        preset=config.preset,
-        encoder=config.encoder,
-        objective=config.objective,
-        corpus=facts["corpus"],
-        versions=facts["versions"],
-        git_commit=facts["git_commit"],
-        artifacts=artifact_folder(facts["mlflow"]["tracking_uri"], folder.storage),
-    )
 
 
 def print_corpus(corpus: Corpus, console: Console) -> None:
@@ -199,13 +128,6 @@ def print_corpus(corpus: Corpus, console: Console) -> None:
     if corpus.notice:
         label = "[bold reverse] GENERATED SAMPLE [/] " if corpus.is_sample else ""
         console.print(label + escape(corpus.notice), highlight=False, soft_wrap=True)
-
-
-def announce_resumed(ledger: Ledger, console: Console) -> None:
-    """Say what an earlier launch left behind."""
-    if ledger.trials:
-        done = sum(trial.state != "running" for trial in ledger.trials.values())
-        console.print(f"Resuming: {done} of {len(ledger.trials)} started trials are done.", highlight=False)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

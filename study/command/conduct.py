@@ -1,0 +1,156 @@
+"""A launch from its first trial to its report: the plan runs, everything is recorded, and the end is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from study.audits.stored import audit_folder, audit_metrics, load_audit
+from study.command.progress import ProgressView
+from study.config.study import StudyConfig
+from study.plan.owed import reopen_searched
+from study.plan.plan import Plan
+from study.plan.search import GainSearch
+from study.record.folder import StudyFolder
+from study.record.ledger import Ledger, TrialRecord
+from study.run.audit_leading import audit_leading
+from study.run.tuning import Execution, run_plan
+from study.tracking.experiment_page import Launch
+from study.tracking.tracker import Tracker
+from study.tracking.uri import artifact_folder, ui_server
+from study.verdict.comparison import Comparison, build_comparison
+from study.verdict.report import write_report
+from trainables.corpora.corpus import Corpus
+from trainables.prepared import PreparedCorpus
+
+
+@dataclass(frozen=True)
+class CheckedStudy:
+    """A study in which no fault was found.
+
+    Attributes
+    ----------
+    config, folder, facts
+        What it is, where it lies, and what ``study.json`` says of it.
+    corpus, prepared
+        Its texts, as they were read and as trials take them.
+    execution
+        How its trials are run.
+    replicates
+        Estimate of the replicates that it trains.
+    """
+
+    config: StudyConfig
+    folder: StudyFolder
+    facts: Mapping[str, Any]
+    corpus: Corpus
+    prepared: PreparedCorpus
+    execution: Execution
+    replicates: int
+
+
+@dataclass(frozen=True)
+class StudyEnd:
+    """What a launch leaves.
+
+    Attributes
+    ----------
+    comparison, report
+        What was found, and the file that tells it.
+    page
+        Where a browser shows the trials beside vanilla; None where MLflow has not been told of all of them.
+    """
+
+    comparison: Comparison
+    report: Path
+    page: str | None
+
+
+def conduct(study: CheckedStudy, console: Console) -> StudyEnd:
+    """Run what a study owes, record it, and write its report.
+
+    Parameters
+    ----------
+    study
+        The study; the caller holds the lock on its folder.
+    console
+        Where to tell what happens.
+
+    Raises
+    ------
+    StudyStopped
+        The study cannot go on.
+    KeyboardInterrupt
+        Ctrl-C; the same command goes on where it stopped.
+    """
+    config, folder, facts = study.config, study.folder, study.facts
+    folder.write_facts(facts)
+    ledger = Ledger(folder.ledger)
+    _announce_resumed(ledger, console)
+    reopen_searched(config, ledger)
+    uri = facts["mlflow"]["tracking_uri"]
+    tracker = Tracker(uri, _launch_of(study), ledger, partial(console.print, highlight=False))
+    search = GainSearch(config, folder.optuna)
+    search.replay(ledger)
+    view = ProgressView(config, ledger, console, study.replicates)
+
+    def notify(trial: TrialRecord) -> None:
+        tracker.update(trial)
+        view.on_change(trial)
+
+    status = "FAILED"
+    try:
+        plan = Plan(config, ledger, search, notify)
+        if not plan.complete:
+            with view.shown():
+                run_plan(plan, study.prepared, study.execution, view.tick)
+        found = build_comparison(ledger, facts, config.objective)
+        say = partial(console.print, highlight=False, markup=False, soft_wrap=True)
+        for trial_id in audit_leading(found, study.corpus, study.prepared, study.execution.run, say):
+            _log_audit(tracker, folder.root, trial_id)
+        status = "FINISHED"
+    except KeyboardInterrupt:
+        status = "KILLED"
+        console.print("Interrupted: the same command goes on where it stopped.", highlight=False)
+        raise
+    finally:
+        comparison = build_comparison(ledger, facts, config.objective)
+        report = write_report(comparison)
+        tracker.log_artifacts([report, folder.facts])
+        tracker.close(status)
+    return StudyEnd(comparison, report, None if tracker.behind else tracker.address(ui_server(uri)))
+
+
+def _log_audit(tracker: Tracker, study: Path, trial_id: str) -> None:
+    """Tell MLflow of a stored audit."""
+    stored = load_audit(study, trial_id)
+    if stored is not None:
+        tracker.log_audit(trial_id, audit_metrics(stored), audit_folder(study, trial_id))
+
+
+def _launch_of(study: CheckedStudy) -> Launch:
+    """Return what MLflow's parent run says of the study."""
+    config, facts = study.config, study.facts
+    return Launch(
+        study=config.name,
+        study_id=facts["study_id"],
+        preset=config.preset,
+        encoder=config.encoder,
+        objective=config.objective,
+        corpus=facts["corpus"],
+        versions=facts["versions"],
+        git_commit=facts["git_commit"],
+        artifacts=artifact_folder(facts["mlflow"]["tracking_uri"], study.folder.storage),
+    )
+
+
+def _announce_resumed(ledger: Ledger, console: Console) -> None:
+    """Say what an earlier launch left behind."""
+    if ledger.trials:
+        done = sum(trial.state != "running" for trial in ledger.trials.values())
+        console.print(f"Resuming: {done} of {len(ledger.trials)} started trials are done.", highlight=False)
