@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
-from tests.rooms import HOUSES, arrows, circle, docstring, floors, modules, not_allowed, packages, room_of
+from tests.rooms import (
+    HOUSES,
+    ROOT,
+    arrows,
+    circle,
+    docstring,
+    floors,
+    modules,
+    not_allowed,
+    packages,
+    room_of,
+)
 
 
 @pytest.mark.parametrize("package", packages())
@@ -73,3 +87,10 @@ def test_no_circle():
 def test_only_one_module_of_the_data_plane_knows_ray():
     known = {m.name for m in modules().values() if any(n.split(".")[0] == "ray" for n in m.imports)}
     assert {name for name in known if name.startswith("trainables")} == {"trainables.worker"}
+
+
+def test_the_plan_of_the_house_can_be_printed():
+    printed = subprocess.run(
+        [sys.executable, "-m", "tests.rooms"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    assert "circle: none" in printed and "study.verdict" in printed
