@@ -45,8 +45,8 @@ def build_parser() -> argparse.ArgumentParser:
         type=_count_or_same,
         metavar="N",
         help="tune each of these controls with N configurations per ratio, 'same' for as many as pre-finetuning "
-        "gets; 0 runs them at vanilla's settings, or those of the leading trial that they take apart (default: the "
-        "preset's)",
+        "gets; 0 runs them at vanilla's settings, or, where they say what a part of the leading trial contributes, at "
+        "that trial's (default: the preset's)",
     )
     parser.add_argument(
         "--imbalance-ratio",

@@ -21,7 +21,7 @@ def encoder_settings(config: StudyConfig) -> EncoderSettings:
 def trial_encoder(config: StudyConfig) -> EncoderSettings:
     """Return the encoder as a study's trials compute with it: on no GPU that Ray has not given them.
 
-    Ray hides the GPUs of the machine from nobody, so that ``auto`` would take one.
+    Ray does not hide the machine's GPUs from trials that asked for none, so ``auto`` would take one.
     """
     encoder = encoder_settings(config)
     return replace(encoder, device="cpu") if config.gpus_per_trial == 0 else encoder

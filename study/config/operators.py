@@ -1,4 +1,4 @@
-"""Operators that a search space names and that cannot run on this machine are left out, and said to be."""
+"""Operators that a search space names but that cannot run on this machine: they are left out, with a notice."""
 
 from __future__ import annotations
 

@@ -92,7 +92,10 @@ def trial_settings(
 
 
 def first_values(config: StudyConfig, track: Track, reference: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the first trial of a track has on its grid: the study's choice, or what is not searched else."""
+    """Return what the first trial of a track has on its grid.
+
+    That is the study's choice, or for a control the values that it would run with if it were not tuned.
+    """
     if track.arm == "prefinetune":
         return dict(config.first)
     base = trial_settings(config, track, reference, {}).to_config()

@@ -189,7 +189,7 @@ def _torch_has_gpu() -> bool:
 def trains_on_gpus(config: StudyConfig, connection: Connection | None) -> bool:
     """Return whether a study's trials train on GPUs: as it says, or where it does not say, if there may be any.
 
-    On a joined cluster that does not hang on the GPU nodes of this moment: trials wait for those that come.
+    On a joined cluster the answer is yes even where no GPU node runs now: trials wait until one is started.
     """
     if config.gpus_per_trial is not None:
         return config.gpus_per_trial > 0

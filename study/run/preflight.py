@@ -33,6 +33,7 @@ from trainables.training.stage_settings import StageSettings
 _TIMED_STEPS = 6
 LONG_ARMS = (*TWO_STAGE_ARMS, "augment_single_stage")
 # What racing leaves of the replicates of a search in which no trial is better than another.
+# Simulated: .70 of 4 trials x 3 replicates, .46 of 33 x 10. The larger one, so that no plan promises too short a time.
 _SHARE_NOT_RACED_OUT = 0.7
 
 

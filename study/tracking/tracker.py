@@ -35,9 +35,8 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 5.0, 60.0  # between attempts to reach an MLf
 _RUNS_PER_PAGE = 1000
 _COUNT = "values_logged"
 _NOTE = "mlflow.note.content"
-_FOR_TRAINING = (
-    "workflowType=machine_learning"  # else MLflow opens on its pages for traces of language models
-)
+# Else MLflow opens on its pages for traces of language models.
+_FOR_TRAINING = "workflowType=machine_learning"
 
 
 @dataclass

@@ -49,7 +49,7 @@ def _key(masks: MaskGenerator | None, p: float) -> DropoutKey:
 
 def weight_gradient(x: Tensor, gradient: Tensor) -> Tensor:
     """Return gradientᵀ·x, (n, k), from x (t, k) and gradient (t, n)."""
-    # The kernel turns a wide operand itself; a narrow one is cheaper to turn first.
+    # The matrix product transposes a wide operand by itself; a narrow one is cheaper to transpose beforehand.
     narrow = gradient.shape[1] < x.shape[1]
     return (gradient.t().contiguous() if narrow else gradient.t()) @ x
 
@@ -170,14 +170,19 @@ class _AttentionBlock(Function):
             )
             query_bias, key_bias, value_bias = torch.cat(biases).chunk(3)
             for_norm, for_norm_bias, for_out_bias = sums
-            for_parameters = (
-                *(
-                    query_weight.mul_(ctx.scale),
-                    key_weight,
-                    value,
-                    weight_gradient(context, for_inner),
-                    for_norm,
-                ),
-                *(query_bias.mul_(ctx.scale), key_bias, value_bias, for_out_bias.to(x.dtype), for_norm_bias),
+            for_weights = (
+                query_weight.mul_(ctx.scale),
+                key_weight,
+                value,
+                weight_gradient(context, for_inner),
+                for_norm,
             )
+            for_biases = (
+                query_bias.mul_(ctx.scale),
+                key_bias,
+                value_bias,
+                for_out_bias.to(x.dtype),
+                for_norm_bias,
+            )
+            for_parameters = (*for_weights, *for_biases)
         return (for_x, None, *for_parameters)

@@ -24,17 +24,9 @@ from trainables.user_cache import cache_folder
 OFF = "STUDY_KERNELS"  # set to "off" in the environment, PyTorch's operations are used
 _SOURCE = Path(__file__).with_name("kernels.c")
 _FLAGS = (
-    *(
-        "-std=c11",
-        "-O3",
-        "-march=native",
-        "-mprefer-vector-width=512",
-        "-fno-math-errno",
-        "-fno-trapping-math",
-        "-ffp-contract=fast",
-    ),
-    *("-fopenmp", "-shared", "-fPIC"),
-)
+    "-std=c11", "-O3", "-march=native", "-mprefer-vector-width=512", "-fno-math-errno", "-fno-trapping-math",
+    "-ffp-contract=fast", "-fopenmp", "-shared", "-fPIC",
+)  # fmt: skip
 Tensor = torch.Tensor
 
 

@@ -14,7 +14,7 @@ import torch
 from trainables.errors import TrialFailed
 from trainables.method.feature_smote import smote
 from trainables.method.resampling import class_balanced_draws
-from trainables.model.forward import EVALUATION_TOKENS, PADDED_MULTIPLE, compute_logits
+from trainables.model.forward import PADDED_MULTIPLE, compute_logits, evaluation_tokens
 from trainables.model.output_layer import output_layer, redraw_output_layer
 from trainables.model.precision import compute_in
 from trainables.model.token_budget import token_budget
@@ -128,7 +128,7 @@ def pooled_outputs(
     device = layer.weight.device
     features = torch.zeros(len(tokens), layer.in_features, device=device)
     widths = -(-tokens.lengths // PADDED_MULTIPLE) * PADDED_MULTIPLE
-    batches = evaluation_batches(widths, EVALUATION_TOKENS.get(device.type, 8192))
+    batches = evaluation_batches(widths, evaluation_tokens(device))
     inputs: list[torch.Tensor] = []
     budget = token_budget("prediction", model, precision)
     model.eval()

@@ -169,9 +169,8 @@ def build_classifier(settings: EncoderSettings, n_classes: int, seed: int) -> An
     model.set_attn_implementation("eager" if device.type == "cpu" else "sdpa")
     model.to(device)
     if settings.compile:
-        for layer in encoder_layers(
-            model
-        ):  # layer by layer: they share one graph, and the embeddings stay as they are
+        # Layer by layer: they share one graph, and the embeddings stay as they are.
+        for layer in encoder_layers(model):
             layer.compile()
     return model
 

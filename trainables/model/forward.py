@@ -21,7 +21,15 @@ from trainables.world import World
 # Padded lengths are rounded up to this: CPU kernels are compiled per shape, which takes several times as long as
 # running them, and a GPU multiplies fastest in multiples of 8.
 PADDED_MULTIPLE = 8
+# Tokens of a batch without gradients: what fits a processor's caches, and what fills a GPU. Other devices were not
+# measured; their number lies in between.
 EVALUATION_TOKENS = {"cpu": 2048, "cuda": 32768}
+_UNMEASURED_TOKENS = 8192
+
+
+def evaluation_tokens(device: torch.device) -> int:
+    """Return how many tokens a batch without gradients has on a device."""
+    return EVALUATION_TOKENS.get(device.type, _UNMEASURED_TOKENS)
 
 
 def pad(
@@ -97,7 +105,7 @@ def predict(
     device = next(model.parameters()).device
     logits = torch.zeros(len(tokens), model.config.num_labels, device=device)
     widths = -(-tokens.lengths // PADDED_MULTIPLE) * PADDED_MULTIPLE
-    batches = evaluation_batches(widths, max_tokens or EVALUATION_TOKENS.get(device.type, 8192))
+    batches = evaluation_batches(widths, max_tokens or evaluation_tokens(device))
     model.eval()
     budget = token_budget("prediction", model, precision)
 

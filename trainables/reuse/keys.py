@@ -5,7 +5,7 @@ run that had to compute its batches in parts draws other dropout masks, and its 
 
 Keys form a chain. The first stands for the fresh model; each stage's is made from the key before it, the stage's
 texts, and the very settings that it is trained with; its length comes last. So stage 1 is found again whatever stage 2
-will be, vanilla whatever follows it, and a value that a stage does not read cannot part two equal results.
+will be, vanilla whatever follows it, and two stages that differ in a value which neither reads share one key.
 """
 
 from __future__ import annotations

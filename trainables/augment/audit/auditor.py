@@ -21,9 +21,8 @@ from trainables.settings import EncoderSettings
 if TYPE_CHECKING:
     from trainables.augment.operator import Operator
 
-LONG_TEXT = (
-    20  # words from which the achieved strength is judged: one word of a short text is more than asked for
-)
+# Words from which the achieved strength is judged: one word of a short text is more than was asked for.
+LONG_TEXT = 20
 NEAR_SHARE = 0.25
 
 

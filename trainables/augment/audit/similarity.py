@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 
 from trainables.model.encoder import build_classifier, load_tokenizer, resolve_precision
-from trainables.model.forward import EVALUATION_TOKENS, PADDED_MULTIPLE, pad
+from trainables.model.forward import PADDED_MULTIPLE, evaluation_tokens, pad
 from trainables.model.precision import compute_in
 from trainables.settings import EncoderSettings
 from trainables.texts.batching import evaluation_batches
@@ -38,7 +38,7 @@ def mean_pooled(texts: Sequence[str], encoder: EncoderSettings) -> npt.NDArray[n
     widths = -(-tokens.lengths // PADDED_MULTIPLE) * PADDED_MULTIPLE
     pooled = np.zeros((len(distinct), model.config.hidden_size), np.float32)
     with compute_in(model, resolve_precision(encoder)):
-        for rows in evaluation_batches(widths, EVALUATION_TOKENS.get(device.type, 8192)):
+        for rows in evaluation_batches(widths, evaluation_tokens(device)):
             ids, mask = (part.to(device) for part in pad(tokens.select(rows), model.config.pad_token_id))
             hidden = model.base_model(input_ids=ids, attention_mask=mask).last_hidden_state.float()
             summed = (hidden * mask[:, :, None]).sum(1)
