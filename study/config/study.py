@@ -196,7 +196,9 @@ class StudyConfig:
             (self._space_faults, ("space", "fixed", "first")),
             (self._reference_space_faults, ("reference_space", "fixed")),
             (self._fixed_faults, ("fixed", "arms")),
-            (self._arm_faults, ("arms", "arm_spaces", "arm_trials", "fixed")),
+            (self._arm_faults, ("arms",)),
+            (self._arm_space_faults, ("arm_spaces", "fixed")),
+            (self._tuning_faults, ("arms", "arm_spaces", "arm_trials")),
             (lambda: option_faults(self.operator_options), ("operator_options",)),
         )
         faults = [fault for check, fields in together if not wrong.keys() & {*fields} for fault in check()]
@@ -307,18 +309,24 @@ class StudyConfig:
         ]
         if len({*map(repr, self.arms)}) < len(self.arms):
             faults.append(f"arms {list(self.arms)} names an arm twice: name each once.")
+        return faults
+
+    def _arm_space_faults(self) -> list[str]:
+        faults = []
         for arm, space in self.arm_spaces.items():
             if arm not in CONTROLS:
                 faults.append(unknown("an arm of arm_spaces", arm, CONTROLS))
             else:
                 faults += self._grid_faults(f"arm_spaces[{arm!r}]", space, arm)
-        faults += [
+        return faults
+
+    def _tuning_faults(self) -> list[str]:
+        return [
             f"arm_trials is {self.arm_trials!r}, but arm_spaces has no grid for {arm!r}: add one, or set "
             "arm_trials to 0 to run it at settings tuned for another arm."
             for arm in self.tuned_arms()
             if not self.arm_spaces.get(arm)
         ]
-        return faults
 
 
 def _readers(name: str) -> str:

@@ -157,9 +157,9 @@ def reopen_searched(config: StudyConfig, ledger: Ledger) -> None:
 
 
 def reopen_owed(owed: Owed, ledger: Ledger) -> None:
-    """Start failed trials that are the only ones of their kind again.
+    """Restart the failed trials on which others depend: the reference, its tuning, and the controls.
 
-    A candidate of the reference's tuning is one of several, and comes too late where the reference is known.
+    Once the reference is known, a failed candidate of its tuning is left alone: it could change nothing any more.
     """
     for phase in ("reference_tuning", "reference", "control"):
         for planned in owed.of_phase(phase):

@@ -240,7 +240,7 @@ def gpu_share(config: StudyConfig, gpu: Gpu, cpus_per_gpu: float) -> tuple[float
 
 
 def _gpu(config: StudyConfig) -> Gpu:
-    """Return a GPU: of this machine, else of any node of the cluster, whose GPUs are taken for alike."""
+    """Return a GPU: of this machine, else of any node of the cluster, all of whose GPUs are assumed to be alike."""
     encoder = gpu_encoder(config)
     if _torch_has_gpu():
         return _own_gpu(encoder)

@@ -11,7 +11,7 @@ from study.record.folder import StudyFolder
 def resume_faults(
     folder: StudyFolder, config: StudyConfig, corpus_digest: str, numerics: Mapping[str, str]
 ) -> list[str]:
-    """Return in what an existing study differs from the one that is asked for now."""
+    """Return how an existing study differs from the one that is asked for now; empty where it can be resumed."""
     known = folder.read_facts()
     if known is None:
         return []

@@ -56,10 +56,11 @@ SUBSTANCES = word_set(
 )
 STATISTICS = word_set("""mean means median average averages maximum minimum max min range ranges""")
 PROTECTED = NEGATIONS | NUMBER_WORDS | UNITS | STATISTICS | SUBSTANCES
-COARSE = (
-    word_set("""pee piss pissed crap crappy shit shitty bullshit fuck fucked fucking damn damned bitch
-    bastard ass asshole dick cock cunt whore slut tits piddle wee weewee turd poop dump dung""")
-)  # in the packaged encoder, and in WordNet, one is nearest to "urine"
+# In the packaged encoder, and in WordNet, one of these is nearest to "urine".
+COARSE = word_set(
+    """pee piss pissed crap crappy shit shitty bullshit fuck fucked fucking damn damned bitch
+    bastard ass asshole dick cock cunt whore slut tits piddle wee weewee turd poop dump dung"""
+)
 LATIN = word_set("vitro vivo situ")  # with the word before them they are one
 _COLLOQUIAL = word_set(
     """gonna wanna gotta govt dept inc ltd llc corp nyc usa irs wwii olds combo mom dad kid kids oriental grownup

@@ -7,11 +7,8 @@ import random
 from trainables.augment.operators.noise import WordNoise
 from trainables.settings import EncoderSettings
 
-_ROWS = (
-    ("qwertyuiop", 0.0),
-    ("asdfghjkl", 0.25),
-    ("zxcvbnm", 0.75),
-)  # letters, and how far a row is indented
+# Letters, and how far a row is indented.
+_ROWS = (("qwertyuiop", 0.0), ("asdfghjkl", 0.25), ("zxcvbnm", 0.75))
 
 
 def _adjacent() -> dict[str, str]:

@@ -185,9 +185,9 @@ def _marked_heading(
 
     A string is the label of a marked word that is a heading's but stands in a sentence; None is no heading.
     """
-    n_marked = next(
-        (i for i, run in enumerate(runs) if run.text.strip() and not run.style), len(runs)
-    )  # runs of white space in between count as marked
+    # Runs of white space in between count as marked.
+    unmarked = (i for i, run in enumerate(runs) if run.text.strip() and not run.style)
+    n_marked = next(unmarked, len(runs))
     doubt = None
     for n in (n_marked, *_ends_of_looks(runs[:n_marked])):
         lead, rest = "".join(run.text for run in runs[:n]), runs[n:]

@@ -231,9 +231,8 @@ def _enter(state: _State, parent: Topic, start: _Start) -> None:
         if parent.label == "other" and not parent.introduction:
             state.topic = parent
     elif state.topic != parent and not state.bare:
-        state.topic = Topic(
-            None, UNCLEAR
-        )  # does it go on with the section before, or with the one around both?
+        # Does it go on with the section before, or with the one around both?
+        state.topic = Topic(None, UNCLEAR)
     state.after_table = False
 
 

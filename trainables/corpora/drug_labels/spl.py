@@ -30,9 +30,8 @@ from trainables.errors import ConfigurationError
 SUFFIXES = (".xml", ".zip")
 # LOINC codes of the sections, in the order in which they are looked for.
 PHARMACOKINETICS, CLINICAL_PHARMACOLOGY = "43682-4", "34090-1"
-_ACTIVE = frozenset(
-    ("ACTIB", "ACTIM", "ACTIR")
-)  # classCode of an active ingredient, by the basis of its strength
+# classCode of an active ingredient, by the basis of its strength.
+_ACTIVE = frozenset(("ACTIB", "ACTIM", "ACTIR"))
 _MAX_FAULTS = 20
 
 
