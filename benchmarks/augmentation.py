@@ -39,7 +39,7 @@ from transformers.utils import logging
 
 from benchmarks.contextual_reference import OneAtATime
 from study.command.cli import run_command
-from trainables.augment.operators.back_translation import split_sentences
+from trainables.augment.english.sentences import split_sentences
 from trainables.augment.registry import OPERATORS, make_operator, why_unavailable
 from trainables.corpora.drug_labels.sample import generate_sample
 from trainables.errors import ConfigurationError

@@ -74,6 +74,7 @@ def _module(name: str, path: Path, known: frozenset[str]) -> Module:
     return Module(name, source.count("\n"), imports, max(signatures), max(lengths))
 
 
+@cache
 def packages() -> list[str]:
     """Return the dotted names of all packages."""
     return [name for name in modules() if (ROOT / name.replace(".", "/")).is_dir()]
@@ -103,6 +104,7 @@ def room_of(module: str) -> str:
     return room if room in packages() else house
 
 
+@cache
 def arrows() -> Counter[tuple[str, str]]:
     """Return how many modules of one room import from another one."""
     found: Counter[tuple[str, str]] = Counter()

@@ -41,8 +41,8 @@ def run_command(
     try:
         return main(args)
     except ConfigurationError as error:
-        several = f"{len(error.faults)} faults" if len(error.faults) > 1 else "fault"
-        console.print(f"{parser.prog}: configuration {several}, nothing was started", style="bold red")
+        several = f"{len(error.faults)} faults" if len(error.faults) > 1 else "a fault"
+        console.print(f"{parser.prog}: {several} in the configuration, nothing was started", style="bold red")
         for fault in error.faults:
             console.print(f"\n{fault}")
         return BAD_CONFIGURATION

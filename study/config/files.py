@@ -6,9 +6,10 @@ differs from the file's ``STUDY``. Adding a study is adding a file here.
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import search_spaces
@@ -58,11 +59,7 @@ def read_study_file(name: str, preset: str, overrides: Mapping[str, Any]) -> tup
         )
         preset = next(iter(module.PRESETS))
     known = StudyConfig.__dataclass_fields__.keys() - {"name", "preset"}
-    faults += [
-        f"{key!r} is no value of a study. The values are: {', '.join(sorted(known))}."
-        for key in overrides
-        if key not in known
-    ]
+    faults += [_unknown_value(key, sorted(known)) for key in overrides if key not in known]
     levels = (module.STUDY, module.PRESETS[preset], {k: v for k, v in overrides.items() if k in known})
     values: dict[str, Any] = {key: value for level in levels for key, value in level.items()}
     # Of the corpus, one option given on the command line leaves the study's others as they are; so do the spaces of
@@ -76,3 +73,9 @@ def read_study_file(name: str, preset: str, overrides: Mapping[str, Any]) -> tup
     if isinstance(space, Mapping) and "first" not in overrides:
         values["first"] = {n: v for n, v in values.get("first", {}).items() if v in space.get(n, ())}
     return StudyConfig(name=name, preset=preset, **values), faults
+
+
+def _unknown_value(name: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    return f"{name!r} is no value of a study.{hint} The values are: {', '.join(known)}."

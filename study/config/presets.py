@@ -129,7 +129,11 @@ def presets(
     laptop: Mapping[str, Any] | None = None,
     cluster: Mapping[str, Any] | None = None,
 ) -> dict[str, dict[str, Any]]:
-    """Return the three presets with a study's own values over the shared ones."""
+    """Return the three presets with a study's own values over the shared ones.
+
+    A value replaces the shared one as a whole: a ``space`` has to name every setting that it searches. Controls keep
+    the grids of :data:`PREFINETUNING` unless ``arm_spaces`` is given too.
+    """
     return {
         "smoke": {**SMOKE, **(smoke or {})},
         "laptop": {**LAPTOP, **(laptop or {})},

@@ -1,10 +1,13 @@
 """Augmentation operators by name.
 
 A new operator is one new module with ``build(strength, encoder, **options)``, which returns an
-:class:`trainables.augment.operator.Operator`, and one line in :data:`OPERATORS`. An operator that needs data or a
-model that may be missing also defines ``why_unavailable(**options)``, which says what is missing and how to get it,
-or returns None; where the operator uses the encoder, that is passed as ``encoder``. Modules are imported when they are
-used: nlpaug takes seconds.
+:class:`trainables.augment.operator.Operator`, one line in :data:`OPERATORS`, one in ``PAIRS`` of
+:mod:`benchmarks.augmentation` (what it is timed against), and a subclass of the contract in
+``tests/trainables/augment/contract.py``.
+
+An operator that needs data or a model that may be missing also defines ``why_unavailable(**options)``, which says what
+is missing and how to get it, or returns None; where the operator uses the encoder, that is passed as ``encoder``.
+Modules are imported when they are used: nlpaug takes seconds.
 """
 
 from __future__ import annotations

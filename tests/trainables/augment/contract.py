@@ -1,4 +1,8 @@
-"""What every word operator has to keep, whatever it does. A new operator subclasses ``OperatorContract``."""
+"""What every operator on words has to keep. A new one subclasses ``OperatorContract``.
+
+Operators that rewrite or move whole sentences (back_translation, paraphrase) keep other laws: they have tests of their
+own, and take from here what holds for them.
+"""
 
 import random
 import re

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from trainables.augment.english.words import ends_sentence, split
+from trainables.augment.english.sentences import split_sentences
 from trainables.augment.models.gumbel import hash_of
 from trainables.augment.models.model_source import model_digest, model_source, source_fault
 from trainables.augment.operators.whole_text import WholeTextOperator, is_rewriting
@@ -18,7 +17,6 @@ from trainables.settings import EncoderSettings
 
 _NAME = "back_translation"
 _TRIES = 3
-_STARTS_SENTENCE = re.compile(r"[\"'“(\[]*[A-Z0-9]")
 
 
 class Translates(Protocol):
@@ -120,27 +118,6 @@ def _where_there(
 
 def _is_translatable(sentence: str) -> bool:
     return sum(any(c.isalpha() for c in word) for word in sentence.split()) >= 2
-
-
-def split_sentences(text: str) -> list[str]:
-    """Return sentences and the white space between them; joined, they are the text again.
-
-    A sentence ends at a stop before a capital, a digit or a bracket, and at a line break.
-
-    Examples
-    --------
-    >>> split_sentences("Given e.g. daily. It left.")
-    ['Given e.g. daily.', ' ', 'It left.']
-    """
-    pieces = split(text)
-    parts = [pieces[0]]
-    for space, token in zip(pieces[1::2], pieces[2::2], strict=True):
-        last = parts[-1].rsplit(None, 1)[-1] if parts[-1].strip() else ""
-        if "\n" in space or (ends_sentence(last) and _STARTS_SENTENCE.match(token)) or not (last and token):
-            parts += [space, token]
-        else:
-            parts[-1] += space + token
-    return [part for part in parts if part]
 
 
 def why_unavailable(forward: object = None, backward: object = None, **_: object) -> str | None:

@@ -3,8 +3,9 @@ import pytest
 import torch
 
 from tests.trainables.augment.tiny_translator import WORDS, tiny_model, tiny_tokenizer, write_tiny_translator
+from trainables.augment.english.sentences import split_sentences
 from trainables.augment.models.translator import GumbelNoise, Translator
-from trainables.augment.operators.back_translation import BackTranslation, split_sentences
+from trainables.augment.operators.back_translation import BackTranslation
 from trainables.augment.registry import make_operator, operator_identity, why_unavailable
 from trainables.errors import ConfigurationError
 from trainables.settings import EncoderSettings
