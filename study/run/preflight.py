@@ -19,7 +19,8 @@ from study.run.cache_size import cache_sentence
 from study.run.cluster import TrialResources
 from study.run.paraphrase_cost import paraphrase_sentence
 from study.verdict.words import duration
-from trainables.method.arms import HEAD_ARMS, POSTHOC_ARM, TWO_STAGE_ARMS
+from trainables.method.arms import ARM_TABLE, ARMS, HEAD_ARMS, POSTHOC_ARM, TWO_STAGE_ARMS
+from trainables.method.texts import OVERSAMPLED
 from trainables.model.encoder import build_classifier, resolve_precision
 from trainables.model.forward import predict
 from trainables.model.memory_estimate import shape_of
@@ -31,7 +32,8 @@ from trainables.training.stage import train_stage
 from trainables.training.stage_settings import StageSettings
 
 _TIMED_STEPS = 6
-LONG_ARMS = (*TWO_STAGE_ARMS, "augment_single_stage")
+# As long as both stages of a pre-finetuning trial.
+LONG_ARMS = tuple(name for name in ARMS if name in TWO_STAGE_ARMS or ARM_TABLE[name].length == "both")
 # What racing leaves of the replicates of a search in which no trial is better than another.
 # Simulated: .70 of 4 trials x 3 replicates, .46 of 33 x 10. The larger one, so that no plan promises too short a time.
 _SHARE_NOT_RACED_OUT = 0.7
@@ -75,7 +77,7 @@ def estimate_cost(
         rows += vanilla * n_rows * vanilla_epochs + (searched + config.replicates) * both
         for arm, runs in _control_replicates(config, ratio).items():
             space = config.arm_spaces[arm] if arm in config.tuned_arms() else config.reference_space
-            one_stage = balanced if arm == "oversample" else n_rows
+            one_stage = balanced if ARM_TABLE[arm].stage2.texts is OVERSAMPLED else n_rows
             length = one_stage * _mid(config, "stage2_epochs", space)
             replicates += runs
             # Arms with a head trained anew take vanilla's weights from the cache.

@@ -150,7 +150,7 @@ class ArmContract:
 
 
 class CorrectionContract(ArmContract):
-    """Laws of an arm that does nothing but correct for class counts."""
+    """Laws of an arm that only corrects for class counts, and so is exactly vanilla where they are equal."""
 
     def test_equals_vanilla_bit_for_bit_where_classes_are_equal(self, encoder, toy):
         """Its weights are exactly 1, its offsets exactly 0, its rows the original ones in their order."""

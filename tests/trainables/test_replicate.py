@@ -67,7 +67,7 @@ def test_steps_and_rows_of_every_stage_are_recorded(replicate, arm):
         assert again.diagnostics[f"{stage}_steps"] == numbers[f"{stage}_steps"]
     assert 0 <= numbers["overhead_share"] < 1
     assert again.metrics == first.metrics
-    assert again.posthoc_metrics == first.posthoc_metrics
+    assert again.posthoc == first.posthoc
     for kind in ("stage1_mfu", "stage2_mfu"):
         assert 0 < numbers.get(kind, 0.5) < 1
 

@@ -1,9 +1,10 @@
 """Every arm in one table: what it is, which texts and which loss its stages have, and which settings it reads.
 
 Most arms are one stage with the length and rate of stage 2, and differ from vanilla in one thing: the texts, the
-loss, or what comes before or after. To add an arm, add an entry to :data:`ARM_TABLE`, and where its loss is new, that
-loss to :data:`trainables.training.losses.LOSSES`: names, search spaces, reports and MLflow's records follow from the
-entry.
+loss, or what comes before or after. To add an arm, add an entry to :data:`ARM_TABLE`: names, search spaces, reports and
+MLflow's records follow from it. Where its loss is new, add that to :data:`trainables.training.losses.LOSSES`; where its
+texts are, a choice to :mod:`trainables.method.texts`. Its laws are tested by a subclass of ``ArmContract`` in
+``tests/trainables/method/test_arms.py``.
 
 An epoch is a pass over a stage's own texts. So oversampling takes C·n_max / N times vanilla's steps and undersampling
 C·n_min / N times, as where imbalanced-learn's samplers go before a classifier; ``stage2_steps`` gives every arm the

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 
 from trainables.errors import TrialFailed
+from trainables.method.arms import arm_of
 from trainables.method.feature_smote import smote
 from trainables.method.resampling import class_balanced_draws
 from trainables.model.forward import PADDED_MULTIPLE, compute_logits, evaluation_tokens
@@ -92,7 +93,7 @@ def retrain_head(
     started = time.perf_counter()
     features, real, padded = pooled_outputs(model, texts.tokens, precision=precision, world=world)
     labels = texts.labels
-    if trial.arm == "feature_smote":
+    if _synthesises(trial.arm):
         features, labels = smote(features, labels, trial.smote_neighbours, derive_seed(seed, "smote"))
     settings = StageSettings(
         steps=steps_of(len(labels), trial.batch_size, trial.head_epochs),
@@ -153,9 +154,14 @@ def pooled_outputs(
     return features.cpu().numpy(), real, padded
 
 
+def _synthesises(arm: str) -> bool:
+    """Return whether an arm's new head sees SMOTE's features too, each once an epoch, or draws class by class."""
+    return "smote_neighbours" in (arm_of(arm).head or ())
+
+
 def _batches(arm: str, labels: npt.NDArray[np.int64], settings: StageSettings) -> Iterable[Rows]:
     """Return the batches of an arm's new head: class by class, or every row once an epoch."""
-    if arm == "feature_smote":
+    if _synthesises(arm):
         lengths = np.ones(len(labels), np.int64)
         return training_batches(lengths, settings.batch_size, settings.steps, settings.seed, window=1)
     n = settings.steps * settings.batch_size

@@ -1,4 +1,7 @@
-"""Which texts of a replicate a stage trains on: one choice for each kind of arm."""
+"""Which texts of a replicate a stage trains on: one choice for each kind of arm.
+
+A choice is made once a stage: every epoch goes over the same texts.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +28,17 @@ class ReplicateTexts(NamedTuple):
 
 
 class TextsChoice(NamedTuple):
-    """Texts that a stage trains on, and the settings that decide them."""
+    """Texts that a stage trains on.
 
-    select: Callable[[ReplicateTexts, TrialSettings, int], LabelledTexts]  # the last argument is a seed
+    Attributes
+    ----------
+    select
+        Makes them from the replicate's texts, the trial's settings and a seed, which is the same for every arm.
+    reads
+        Settings that decide them.
+    """
+
+    select: Callable[[ReplicateTexts, TrialSettings, int], LabelledTexts]
     reads: tuple[str, ...] = ()
 
 
@@ -50,6 +61,8 @@ def _original_and_stage1_set(texts: ReplicateTexts, settings: TrialSettings, see
 def _resampled(
     how: Callable[[Labels, np.random.Generator], npt.NDArray[np.int64]], purpose: str
 ) -> Callable[[ReplicateTexts, TrialSettings, int], LabelledTexts]:
+    """Return a choice of rows by their labels; ``purpose`` tells its random numbers from those of other choices."""
+
     def select(texts: ReplicateTexts, settings: TrialSettings, seed: int) -> LabelledTexts:
         labels = texts.original.labels
         chosen = how(labels, generator(seed, purpose))
