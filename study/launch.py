@@ -14,12 +14,13 @@ from rich.markup import escape
 
 from study.command.cli import run_command
 from study.command.launch_arguments import build_parser, read_overrides
-from study.config.files import known_studies, read_study_file
+from study.config.files import read_study_file
 from study.record.folder import StudyFolder
 from study.run import cluster, place
 from study.run.first_checks import first_checks
 from trainables.corpora.corpus import Corpus
 from trainables.errors import ConfigurationError, collect
+from trainables.rules import field_faults, rules_of
 
 if TYPE_CHECKING:
     from study.config.study import StudyConfig
@@ -28,24 +29,24 @@ if TYPE_CHECKING:
 def launch(args: argparse.Namespace) -> int:
     """Run the command; see the module."""
     console = Console(stderr=True)
-    overrides, unknown = read_overrides(args)
-    preset, connection = chosen_preset(args)
-    found = collect(unknown, lambda: read_study_file(args.name, preset, overrides))
+    overrides, faults = read_overrides(args)
+    found = collect(faults, lambda: read_study_file(args.name, args.preset or "laptop", overrides))
     if found is None:
-        raise ConfigurationError(unknown)
-    config, unknown_values = found
-    corpus = first_checks(config, args.storage, [*unknown, *unknown_values])
+        raise ConfigurationError(faults)
+    config, unknown = found
+    faults += unknown
+    connection = None
+    if args.preset is None and (place.cluster_is_named() or place.may_have_gpus()):
+        # To look for GPUs takes seconds. What is wrong at any size is told before that.
+        faults += field_faults(config, overrides.keys() & rules_of(config).keys()).values()
+        if faults:
+            raise ConfigurationError(faults)
+        cluster.quieten()
+        connection = cluster.join_running_cluster()
+        if cluster.has_gpus(connection):
+            config, _ = read_study_file(args.name, "cluster", overrides)
+    corpus = first_checks(config, args.storage, args.tracking_uri, faults)
     return run(config, corpus, connection, args, console)
-
-
-def chosen_preset(args: argparse.Namespace) -> tuple[str, cluster.Connection | None]:
-    """Return the preset that was asked for, else the one that fits; and the cluster that had to be joined to tell."""
-    can_be_large = place.cluster_is_named() or place.may_have_gpus()
-    if args.preset is not None or not can_be_large or args.name not in known_studies():
-        return args.preset or "laptop", None
-    cluster.quieten()
-    connection = cluster.join_running_cluster()
-    return "cluster" if cluster.has_gpus(connection) else "laptop", connection
 
 
 def run(

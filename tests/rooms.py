@@ -1,4 +1,4 @@
-"""The plan of the house as the code has it. ``python -m tests.rooms`` prints who imports whom, and how long all is.
+"""The plan of the house as the code has it. ``python -m tests.rooms`` prints who imports whom, and what is longest.
 
 A room is a package. Its docstring says what may not be imported there (``Not allowed here: …``), and the docstring of
 the package around it lists its rooms from the top to the ground floor (``- name: …``).
@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
@@ -30,15 +31,14 @@ class Module:
         Lines of its file.
     imports
         Dotted names of the modules that it imports, anywhere in it, beside the line of the first import.
-    longest_signature, longest_function
-        Parameters of the function that has most, and lines of the longest one, each with that function's name.
+    functions
+        Name, number of parameters and lines of each of its functions.
     """
 
     name: str
     lines: int
     imports: dict[str, int] = field(compare=False)
-    longest_signature: tuple[int, str] = (0, "")
-    longest_function: tuple[int, str] = (0, "")
+    functions: tuple[tuple[str, int, int], ...] = ()
 
 
 @cache
@@ -55,23 +55,36 @@ def _dotted(path: Path) -> str:
 
 
 def _module(name: str, path: Path, known: frozenset[str]) -> Module:
-    source = path.read_text(encoding="utf-8")
+    return read_module(name, path.read_text(encoding="utf-8"), known, path.name == "__init__.py")
+
+
+def read_module(name: str, source: str, known: frozenset[str], is_package: bool = False) -> Module:
+    """Return what a module's source says; ``known`` are the modules of the project by their dotted names."""
     imports: dict[str, int] = {}
-    signatures, lengths = [(0, "")], [(0, "")]
+    functions = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 imports.setdefault(alias.name, node.lineno)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+        elif isinstance(node, ast.ImportFrom):
+            above = name.split(".") if is_package else name.split(".")[:-1]
+            base = [*above[: len(above) - node.level + 1]] if node.level else []
+            package = ".".join([*base, *filter(None, [node.module])])
             for alias in node.names:
-                deeper = f"{node.module}.{alias.name}"
-                imports.setdefault(deeper if deeper in known else node.module, node.lineno)
-        elif isinstance(node, ast.FunctionDef):
-            arguments = node.args
-            own = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
-            signatures.append((sum(a.arg not in ("self", "cls") for a in own), f"{name}.{node.name}"))
-            lengths.append(((node.end_lineno or node.lineno) - node.lineno + 1, f"{name}.{node.name}"))
-    return Module(name, source.count("\n"), imports, max(signatures), max(lengths))
+                deeper = f"{package}.{alias.name}"
+                imports.setdefault(deeper if deeper in known else package, node.lineno)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            given = node.args
+            own = [
+                *given.posonlyargs,
+                *given.args,
+                *given.kwonlyargs,
+                *filter(None, [given.vararg, given.kwarg]),
+            ]
+            parameters = sum(a.arg not in ("self", "cls") for a in own)
+            lines = (node.end_lineno or node.lineno) - node.lineno + 1
+            functions.append((f"{name}.{node.name}", parameters, lines))
+    return Module(name, source.count("\n"), imports, tuple(functions))
 
 
 @cache
@@ -97,21 +110,60 @@ def floors(package: str) -> list[str]:
     return [f"{package}.{room}" for room in re.findall(r"^- (\w+): ", docstring(package), re.MULTILINE)]
 
 
-def room_of(module: str) -> str:
-    """Return the room on the house's own floors that a module stands in; the house, where it stands in none."""
-    house, *rest = module.split(".")
-    room = f"{house}.{rest[0]}" if rest else house
+def room_of(module: str, house: str | None = None) -> str:
+    """Return the room on a package's own floors that a module stands in; the package, where it stands in none."""
+    house = house or module.split(".")[0]
+    room = ".".join(module.split(".")[: house.count(".") + 2])
     return room if room in packages() else house
 
 
 @cache
-def arrows() -> Counter[tuple[str, str]]:
-    """Return how many modules of one room import from another one."""
+def arrows(house: str | None = None) -> Counter[tuple[str, str]]:
+    """Return how many modules of one room import from another one: of both houses, or within one package."""
+    inside = HOUSES if house is None else (house,)
     found: Counter[tuple[str, str]] = Counter()
     for module in modules().values():
-        mine = room_of(module.name)
-        found.update({(mine, room_of(name)) for name in module.imports if name.split(".")[0] in HOUSES})
+        if _is_in(module.name, inside):
+            mine = room_of(module.name, house)
+            found.update({(mine, room_of(name, house)) for name in module.imports if _is_in(name, inside)})
     return Counter({pair: n for pair, n in found.items() if pair[0] != pair[1]})
+
+
+def _is_in(name: str, packages: tuple[str, ...]) -> bool:
+    return any(f"{name}.".startswith(f"{package}.") for package in packages)
+
+
+def upward(house: str) -> list[str]:
+    """Return the arrows of a package that point up its floors."""
+    place = {room: i for i, room in enumerate(floors(house))}
+    return [
+        f"{mine} -> {other}"
+        for mine, other in arrows(house)
+        if mine in place and other in place and place[other] < place[mine]
+    ]
+
+
+def entered(package: str, of: Iterable[Module]) -> list[str]:
+    """Return the imports among some modules that a package's docstring keeps out of it."""
+    kept_out = tuple(not_allowed(package))
+    return [
+        f"{module.name}:{line} imports {name}"
+        for module in of
+        if _is_in(module.name, (package,))
+        for name, line in module.imports.items()
+        if _is_in(name, kept_out)
+    ]
+
+
+def lean_on_study(of: Iterable[Module]) -> list[str]:
+    """Return the modules of the data plane that import from the control plane."""
+    return [
+        f"{module.name} imports {name}"
+        for module in of
+        if _is_in(module.name, ("trainables",))
+        for name in module.imports
+        if _is_in(name, ("study", "search_spaces", "benchmarks"))
+    ]
 
 
 def circle() -> list[str] | None:
@@ -138,14 +190,14 @@ def _print() -> None:
         for room in (house, *floors(house)):
             below = ", ".join(f"{other} {n}" for (mine, other), n in sorted(arrows().items()) if mine == room)
             print(f"{room:<24}{counts[room]:>8}{sizes[room]:>8}  {below}")
-    everything = modules().values()
     print(f"circle: {' -> '.join(circle() or ['none'])}")
+    functions = [function for module in modules().values() for function in module.functions]
     for what, longest in (
-        ("parameters", sorted((m.longest_signature for m in everything), reverse=True)),
-        ("lines of a function", sorted((m.longest_function for m in everything), reverse=True)),
-        ("lines of a module", sorted(((m.lines, m.name) for m in everything), reverse=True)),
+        ("parameters", sorted(((n, name) for name, n, _ in functions), reverse=True)),
+        ("lines of a function", sorted(((n, name) for name, _, n in functions), reverse=True)),
+        ("lines of a module", sorted(((m.lines, m.name) for m in modules().values()), reverse=True)),
     ):
-        print(f"most {what}: " + ", ".join(f"{name} {n}" for n, name in longest[:5]))
+        print(f"most {what}: " + ", ".join(f"{name} {n}" for n, name in longest[:6]))
 
 
 if __name__ == "__main__":

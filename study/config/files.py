@@ -71,7 +71,8 @@ def read_study_file(name: str, preset: str, overrides: Mapping[str, Any]) -> tup
     # The study's own first trial is kept as far as it still fits another space.
     space = overrides.get("space")
     if isinstance(space, Mapping) and "first" not in overrides:
-        values["first"] = {n: v for n, v in values.get("first", {}).items() if v in space.get(n, ())}
+        grids = {name: grid for name, grid in space.items() if isinstance(grid, (tuple, list))}
+        values["first"] = {n: v for n, v in values.get("first", {}).items() if v in grids.get(n, ())}
     return StudyConfig(name=name, preset=preset, **values), faults
 
 

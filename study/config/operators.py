@@ -54,7 +54,7 @@ def without_unavailable(
             *(_operators(controls.get(arm, {})) for arm in config.tuned_arms())
         )
         faults = [
-            f"The study {config.name!r} found there searches the operator {name!r}, which cannot run here: {reason} "
+            f"The study {config.name!r} in --storage searches the operator {name!r}, which cannot run here: {reason} "
             "Provide it, or give --fresh to set that study aside and start over without it."
             for name, reason in reasons.items()
             if name in in_use

@@ -214,7 +214,8 @@ class StudyConfig:
             faults.append("imbalance_ratios is empty: give at least one ratio in (0, 1], or 'natural'.")
         for ratio in self.imbalance_ratios:
             faults.extend(value_faults("imbalance_ratio", ratio))
-        if len({*map(repr, self.imbalance_ratios)}) < len(self.imbalance_ratios):
+        possible = [ratio for ratio in self.imbalance_ratios if not value_faults("imbalance_ratio", ratio)]
+        if len(set(possible)) < len(possible):
             faults.append(
                 f"imbalance_ratios {list(self.imbalance_ratios)} names a ratio twice: name each once."
             )

@@ -8,6 +8,8 @@ from __future__ import annotations
 import logging
 import math
 import os
+import re
+import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,6 +24,7 @@ from trainables.settings import EncoderSettings, TrialSettings
 if TYPE_CHECKING:
     import torch
 
+_CONNECT_S = 10.0
 _QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_TRAIN_V2_ENABLED": "1",
@@ -120,6 +123,8 @@ def join_running_cluster() -> Connection | None:
     address = os.environ.get("RAY_ADDRESS")
     if not cluster_is_named():
         return None
+    if address:
+        _check_that_it_listens(address)
     import ray
 
     try:
@@ -137,13 +142,26 @@ def join_running_cluster() -> Connection | None:
     )
 
 
+def _check_that_it_listens(address: str) -> None:
+    """Refuse an address where nothing listens: Ray would try for minutes."""
+    found = re.fullmatch(r"(?:ray://)?\[?([^/]+?)\]?:(\d+)", address)
+    if found is None:  # "auto", or a form that Ray will judge
+        return
+    try:
+        socket.create_connection((found[1], int(found[2])), timeout=_CONNECT_S).close()
+    except OSError as error:
+        raise ConfigurationError(
+            f"RAY_ADDRESS is {address}, but no Ray cluster answers there ({error.strerror or error}). Start the "
+            "cluster, or unset RAY_ADDRESS to run on this machine."
+        ) from error
+
+
 def start_here(config: StudyConfig) -> Connection:
     """Start Ray on this machine."""
     import ray
 
     ray.init(
         address="local",
-        num_cpus=cpus_here(),
         # The dashboard serves the State API that Tune-over-Train needs to clean up a worker group.
         include_dashboard=config.workers_per_trial > 1,
         logging_level=logging.ERROR,

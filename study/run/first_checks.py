@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import importlib.metadata
+from pathlib import Path
 
 from study.config.encoders import trial_encoder
 from study.config.study import StudyConfig
 from study.record.folder import storage_faults
+from study.tracking.uri import address_faults, tracking_uri
 from trainables.corpora.corpus import Corpus
-from trainables.corpora.registry import read_corpus
+from trainables.corpora.registry import option_faults, read_corpus
 from trainables.errors import ConfigurationError, collect
 from trainables.model.source import source_faults
 
 MINIMUM_VERSIONS = {"ray": (2, 60), "optuna": (5, 0), "mlflow": (3, 17), "transformers": (5, 0)}
 
 
-def first_checks(config: StudyConfig, storage: str, unknown: list[str]) -> Corpus:
-    """Check values, installed versions, storage, the encoder's files and the corpus, and return the corpus.
+def first_checks(config: StudyConfig, storage: str, tracking: str | None, unknown: list[str]) -> Corpus:
+    """Check values, installed versions, addresses, the encoder's files and the corpus, and return the corpus.
 
     Parameters
     ----------
@@ -24,6 +26,8 @@ def first_checks(config: StudyConfig, storage: str, unknown: list[str]) -> Corpu
         The study as far as it is known.
     storage
         Folder for results and caches; created where it is missing.
+    tracking
+        MLflow's address, where one was given.
     unknown
         What the command line asks for and nobody knows: told with the rest.
 
@@ -33,13 +37,16 @@ def first_checks(config: StudyConfig, storage: str, unknown: list[str]) -> Corpu
         With all faults that were found.
     """
     faults = [*unknown, *version_faults(), *config.faults(), *storage_faults(storage)]
+    faults += address_faults(tracking_uri(Path(storage), tracking))
     wrong = config.wrong_fields()
     if not wrong & {"encoder", "encoder_revision", "encoder_layers", "max_length", "gpus_per_trial"}:
         faults += source_faults(trial_encoder(config))
     corpus = None
-    # With other faults about, nothing is downloaded.
-    if not wrong & {"data", "corpus_options"} and (config.data is not None or not faults):
-        corpus = collect(faults, lambda: read_corpus(config.corpus, config.data, **config.corpus_options))
+    if not wrong & {"data", "corpus_options"}:
+        if config.data is not None or not faults:
+            corpus = collect(faults, lambda: read_corpus(config.corpus, config.data, **config.corpus_options))
+        else:  # nothing is downloaded for a launch that is refused anyway
+            faults += option_faults(config.corpus, config.corpus_options)
     if faults or corpus is None:
         raise ConfigurationError(faults)
     return corpus

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 from pathlib import Path
 
 # Written by `ray start` (and so by `ray up`), not by a driver that starts Ray for itself.
 CLUSTER_FILE = Path("/tmp/ray/ray_current_cluster")
-# What the drivers of NVIDIA (on Linux, and inside Windows) and of AMD make.
-_GPU_DEVICES = ("nvidia[0-9]*", "dxg", "kfd")
-_CGROUP_LIMIT = Path("/sys/fs/cgroup/cpu.max")
+# What the drivers of NVIDIA (on Linux, inside Windows, on its small boards) and of AMD make.
+_GPU_DEVICES = ("nvidia[0-9]*", "dxg", "nvhost*", "nvgpu", "nvmap", "kfd")
+_CGROUP = Path("/sys/fs/cgroup")
 
 
 def cluster_is_named() -> bool:
@@ -20,18 +19,45 @@ def cluster_is_named() -> bool:
 
 
 def may_have_gpus() -> bool:
-    """Return whether this machine may have GPUs that torch computes on; False only where it has none."""
+    """Return whether this machine may have GPUs that torch computes on: whether a driver of theirs is loaded."""
     if sys.platform != "linux":
         return True
     return any(next(Path("/dev").glob(pattern), None) for pattern in _GPU_DEVICES)
 
 
 def cpus_here() -> int:
-    """Return the processors that this process may use: its affinity, and a container's limit in whole ones."""
-    own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return the processors that Ray would find on this machine: all, or as many as a container may use.
+
+    The rule is Ray's own, of ``ray._private.utils.get_num_cpus``.
+    """
+    cpus = os.cpu_count() or 1
+    if os.environ.get("RAY_USE_MULTIPROCESSING_CPU_COUNT"):
+        return cpus
+    limits = [limit for limit in (_quota(), _cpuset()) if limit]
+    return int(min(limits)) if limits else cpus
+
+
+def _quota() -> float | None:
+    """Return the processors' worth of time that a container may use, of either version of control groups."""
     try:
-        limit, period = _CGROUP_LIMIT.read_text(encoding="ascii").split()
-        allowed = own if limit == "max" else math.ceil(int(limit) / int(period))
+        v1 = _CGROUP / "cpu"
+        if (v1 / "cpu.cfs_quota_us").exists():
+            quota = float((v1 / "cpu.cfs_quota_us").read_text()) / float(
+                (v1 / "cpu.cfs_period_us").read_text()
+            )
+        else:
+            limit, period = (_CGROUP / "cpu.max").read_text().split()
+            quota = float(limit) / float(period)
+    except (OSError, ValueError):  # no such file, or "max"
+        return None
+    return None if quota < 0 else quota or 1.0
+
+
+def _cpuset() -> int | None:
+    """Return how many processors a container is bound to."""
+    try:
+        ranges = (_CGROUP / "cpuset" / "cpuset.cpus").read_text().strip().split(",")
+        ends = [[int(end) for end in part.split("-")] for part in ranges]
     except (OSError, ValueError):
-        allowed = own
-    return max(1, min(own, allowed))
+        return None
+    return sum(end[-1] - end[0] + 1 for end in ends)

@@ -83,6 +83,17 @@ def open_client(uri: str) -> Any:
     return MlflowClient(uri)
 
 
+def address_faults(uri: str) -> list[str]:
+    """Return why a tracking URI cannot be one, told from its beginning alone."""
+    if _scheme(uri) in (*_SERVERS, *_DATABASES):
+        return []
+    return [
+        f"MLflow tracking URI {uri!r}: an address that starts with {', '.join((*_SERVERS, *_DATABASES))} was "
+        f"expected, such as sqlite:////data/mlflow.db (MLflow no longer writes to folders). Correct "
+        f"{URI_VARIABLE} or unset it: then a SQLite file beside the study is used."
+    ]
+
+
 def tracking_faults(uri: str) -> list[str]:
     """Return why an MLflow store cannot be used; creates nothing.
 
@@ -91,18 +102,18 @@ def tracking_faults(uri: str) -> list[str]:
     uri
         Tracking URI.
     """
-    scheme = uri.partition("://")[0].partition("+")[0]
+    scheme = _scheme(uri)
     if scheme in _SERVERS:
         return _client_faults(uri, "Start the server, correct the address")
     if scheme == "sqlite":
         return _sqlite_faults(uri)
     if scheme in _DATABASES:
         return _database_faults(uri) or _client_faults(uri, "Correct the address")
-    return [
-        f"MLflow tracking URI {uri!r}: an address that starts with {', '.join((*_SERVERS, *_DATABASES))} was "
-        f"expected, such as sqlite:////data/mlflow.db (MLflow no longer writes to folders). Correct "
-        f"{URI_VARIABLE} or unset it: then a SQLite file beside the study is used."
-    ]
+    return address_faults(uri)
+
+
+def _scheme(uri: str) -> str:
+    return uri.partition("://")[0].partition("+")[0]
 
 
 def _sqlite_faults(uri: str) -> list[str]:

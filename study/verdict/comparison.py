@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from study.record.gains import LOWER_IS_BETTER, leading_trial
-from study.record.ledger import SEARCH_PHASES, Ledger, TrialRecord
+from study.record.ledger import SEARCH_PHASES, Ledger, TrialRecord, stored_config
 from study.verdict.budget import Budget, budget_of
 from study.verdict.statistics import paired_gain
-from trainables.corpora.drug_labels.sample import NOTICE as SAMPLE_NOTICE
+from trainables.corpora.notices import notice_of
 from trainables.errors import ConfigurationError
 from trainables.interval import Interval, mean_interval
 
@@ -140,7 +140,7 @@ class Comparison:
             "tuned": result.budget.is_tuned,
             "settings_from": result.budget.settings_from,
             "budget": result.budget.to_json(),
-            "config": record.config,
+            "config": stored_config(record.config, record.matched_to),
             "matched_to": record.matched_to,
             "state": record.state,
             "replicates": result.replicates,
@@ -207,7 +207,8 @@ def load_study(storage: Path, name: str) -> tuple[dict[str, Any], Ledger]:
     if missing:
         raise ConfigurationError(f"{path}: lacks {', '.join(missing)}; launch the study again to rewrite it")
     # An earlier version wrote no notice.
-    facts["corpus"].setdefault("notice", SAMPLE_NOTICE if facts["corpus"]["is_sample"] else "")
+    corpus = facts["config"].get("corpus", "")
+    facts["corpus"].setdefault("notice", notice_of(corpus, facts["corpus"]["is_sample"]))
     return facts, Ledger(folder / "ledger.jsonl")
 
 

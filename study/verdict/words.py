@@ -62,11 +62,11 @@ def duration(seconds: float) -> str:
 
     Examples
     --------
-    >>> duration(42.0), duration(210.0), duration(2700.0), duration(7600.0)
-    ('42 s', '3.5 min', '45 min', '2.1 h')
+    >>> [duration(seconds) for seconds in (0.42, 42.0, 210.0, 2700.0, 7600.0)]
+    ['0.4 s', '42 s', '3.5 min', '45 min', '2.1 h']
     """
     if seconds < 90:
-        return f"{seconds:.0f} s"
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     minutes = seconds / 60
     if minutes < 90:
         return f"{minutes:.1f} min" if minutes < 10 else f"{minutes:.0f} min"

@@ -6,7 +6,7 @@ A reader is called as ``reader(data, **options)``: ``data`` is a path or None, o
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from trainables.corpora.corpus import Corpus
@@ -48,17 +48,21 @@ def read_corpus(name: str, data: str | None, **options: Any) -> Corpus:
     >>> read_corpus("adme", "sample").source
     'generated sample'
     """
+    faults = option_faults(name, options)
+    if faults:
+        raise ConfigurationError(faults)
+    return CORPORA[name](data, **options)
+
+
+def option_faults(name: str, options: Mapping[str, Any]) -> list[str]:
+    """Return why a corpus cannot be read by this name with these options; nothing is read."""
     if name not in CORPORA:
-        raise ConfigurationError(
-            f"corpus {name!r} is not known; expected one of {', '.join(sorted(CORPORA))}."
-        )
-    reader = CORPORA[name]
-    known = [
-        key for key, value in inspect.signature(reader).parameters.items() if value.kind is value.KEYWORD_ONLY
-    ]
+        return [f"corpus {name!r} is not known; expected one of {', '.join(sorted(CORPORA))}."]
+    parameters = inspect.signature(CORPORA[name]).parameters
+    known = [key for key, value in parameters.items() if value.kind is value.KEYWORD_ONLY]
     unknown = sorted(set(options) - set(known))
-    if unknown:
-        raise ConfigurationError(
-            f"corpus {name!r} has no option {', '.join(unknown)}; expected {', '.join(known) or 'no options'}."
-        )
-    return reader(data, **options)
+    if not unknown:
+        return []
+    return [
+        f"corpus {name!r} has no option {', '.join(unknown)}; expected {', '.join(known) or 'no options'}."
+    ]

@@ -1,4 +1,5 @@
-"""One stage: batches to gradients to weights, under one loss. It knows nothing of arms, and stores nothing.
+"""One stage: batches to gradients to weights, under one loss. Which arm has which loss is decided elsewhere, and nothing
+is stored here.
 
 Not allowed here: mlflow, optuna, ray, transformers.
 """

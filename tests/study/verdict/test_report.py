@@ -1,4 +1,5 @@
 import dataclasses
+import json
 import re
 from html.parser import HTMLParser
 
@@ -6,7 +7,7 @@ import pytest
 
 from study.verdict.comparison import build_comparison, load_study
 from study.verdict.report import costs, recall_changes, render_report, write_report
-from trainables.corpora.drug_labels.sample import NOTICE
+from trainables.corpora.notices import NOTICES, SAMPLE
 
 VOID = {"meta", "link", "br", "circle", "line"}
 HOSTILE = '<script>alert("x")</script> & "friends" $\\frac{'
@@ -97,7 +98,7 @@ def test_answer_leads_and_says_that_it_is_no_verdict(tmp_path, make_study):
 def test_only_the_sample_corpus_carries_banner_and_watermark(tmp_path, make_study, is_sample):
     make_study(is_sample=is_sample)
     html, page = render(tmp_path)
-    assert (NOTICE in page.text) is is_sample
+    assert (SAMPLE in page.text) is is_sample
     assert ('class="watermark"' in html) is is_sample
     in_figure = html[html.index('class="figure"') : html.index("<figcaption>")]
     assert ("SAMPLE CORPUS" in in_figure) is is_sample
@@ -105,10 +106,22 @@ def test_only_the_sample_corpus_carries_banner_and_watermark(tmp_path, make_stud
 
 def test_what_a_corpus_says_of_its_labels_stands_in_the_report(tmp_path, make_study):
     make_study("adme", notice="Silver labels: nobody looked.")
-    text = render(tmp_path, "adme")[1].text
-    assert "Silver labels: nobody looked." in text and "silver labels" in text
-    make_study("older")
-    assert "silver" not in render(tmp_path, "older")[1].text
+    assert "Silver labels: nobody looked." in render(tmp_path, "adme")[1].text
+
+
+@pytest.mark.parametrize(("corpus", "is_sample"), [("adme", False), ("adme", True), ("trec", False)])
+def test_a_study_of_an_earlier_version_has_its_corpus_notice_all_the_same(
+    tmp_path, make_study, corpus, is_sample
+):
+    make_study("older", is_sample=is_sample)
+    path = tmp_path / "older" / "study.json"
+    facts = json.loads(path.read_text())
+    assert "notice" not in facts["corpus"]
+    facts["config"]["corpus"] = corpus
+    path.write_text(json.dumps(facts))
+    text = render(tmp_path, "older")[1].text
+    assert (NOTICES["adme"] in text) is (corpus == "adme" and not is_sample)
+    assert (SAMPLE in text) is is_sample
 
 
 def test_figure_has_words_and_follows_the_page_colours(tmp_path, make_study):

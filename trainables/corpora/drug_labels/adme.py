@@ -16,13 +16,10 @@ from trainables.corpora.drug_labels.records import SUFFIXES as RECORD_SUFFIXES
 from trainables.corpora.drug_labels.sample import generate_sample
 from trainables.corpora.drug_labels.spl import SUFFIXES as SPL_SUFFIXES
 from trainables.corpora.drug_labels.spl import read_spl
+from trainables.corpora.notices import NOTICES
 from trainables.errors import ConfigurationError
 
 OPENFDA, SAMPLE = "openfda", "sample"  # in place of a path
-SILVER_LABELS = (
-    "Silver labels: no expert labelled these texts. Each paragraph carries the label of the heading above it "
-    "in the FDA label, and the heading was removed from the text. A wrong or loose heading is a wrong label."
-)
 
 
 def read_adme(data: str | None, *, food_effect: str = "absorption", keep_mixed: bool = False) -> Corpus:
@@ -54,11 +51,11 @@ def read_adme(data: str | None, *, food_effect: str = "absorption", keep_mixed: 
             return generate_sample()
         corpus = read_openfda(download.path, food_effect=food_effect, keep_mixed=keep_mixed)
         source = f"openFDA drug labels of {download.last_updated} ({download.labels} labels)"
-        return dataclasses.replace(corpus, source=source, notice=SILVER_LABELS)
+        return dataclasses.replace(corpus, source=source, notice=NOTICES["adme"])
     path = Path(data)
     reader = read_spl if _is_spl(path) else read_openfda
     corpus = reader(data, food_effect=food_effect, keep_mixed=keep_mixed)
-    return dataclasses.replace(corpus, notice=SILVER_LABELS)
+    return dataclasses.replace(corpus, notice=NOTICES["adme"])
 
 
 def _downloaded(*, required: bool) -> Download | None:

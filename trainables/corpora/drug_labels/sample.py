@@ -15,6 +15,7 @@ from typing import TypeVar
 from trainables.corpora.corpus import Corpus
 from trainables.corpora.drug_labels.headings import CLASSES
 from trainables.corpora.drug_labels.sample_sentences import ENZYMES, LEADING, SHARED, SYLLABLES, TRANSPORTERS
+from trainables.corpora.notices import SAMPLE
 from trainables.corpora.rows import Row, build_corpus
 from trainables.errors import ConfigurationError
 from trainables.seeds import derive_seed
@@ -54,12 +55,6 @@ class _Dice:
         return name
 
 
-NOTICE = (
-    "Generated sample corpus: its texts are invented, and results on it mean nothing about FDA labels or any other "
-    "real text. They only show that the platform runs."
-)
-
-
 def generate_sample(n_paragraphs: int = 1500, seed: int = 0) -> Corpus:
     """Generate the sample corpus; the same arguments give the same texts everywhere.
 
@@ -94,7 +89,7 @@ def generate_sample(n_paragraphs: int = 1500, seed: int = 0) -> Corpus:
         seen.add(text.lower())
         rows.append(Row(text, label, drug, f"generated sample seed={seed} #{number}"))
     corpus = build_corpus(rows, CLASSES, source="generated sample", is_sample=True)
-    return dataclasses.replace(corpus, notice=NOTICE)
+    return dataclasses.replace(corpus, notice=SAMPLE)
 
 
 def _drug_names(dice: _Dice, n: int) -> list[str]:
