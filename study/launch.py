@@ -1,4 +1,4 @@
-"""``python -m study.launch NAME``: baselines, search, controls, comparison, report. Run again, it resumes."""
+"""``python -m study.launch NAME``: baselines, search, controls, comparison, report. Run again to resume."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def launch(args: argparse.Namespace) -> int:
-    """Run the command; see the module."""
+    """Run the launch command."""
     console = Console(stderr=True)
     overrides, unknown = read_overrides(args)
     preset, connection = chosen_preset(args)
@@ -39,7 +39,7 @@ def launch(args: argparse.Namespace) -> int:
 
 
 def chosen_preset(args: argparse.Namespace) -> tuple[str, cluster.Connection | None]:
-    """Return the preset that was asked for, else the one that fits; and the cluster that had to be joined to tell."""
+    """Return the preset asked for, else the one that fits, and the cluster if it had to be joined to find that out."""
     can_be_large = place.cluster_is_named() or place.may_have_gpus()
     if args.preset is not None or not can_be_large or args.name not in known_studies():
         return args.preset or "laptop", None
@@ -55,20 +55,20 @@ def run(
     args: argparse.Namespace,
     console: Console,
 ) -> int:
-    """Check what needs a model, show the plan, and run it.
+    """Make the checks that need a model, show the plan, and run it.
 
     Parameters
     ----------
     given
-        The study as it was asked for.
+        The study as requested.
     corpus
         Its texts.
     connection
-        The cluster, where it was joined already.
+        The cluster, if it was already joined.
     args, console
         The command line, and where to write.
     """
-    # Loading these takes seconds, in which a fault of the first checks is long told.
+    # Loading these takes seconds. They are imported here so that faults of the first checks are reported sooner.
     from study.config.operators import FACT, announce_left_out, without_unavailable
     from study.run import preflight
     from study.run.checks import checked
@@ -118,7 +118,7 @@ def run(
 
 
 def print_corpus(corpus: Corpus, console: Console) -> None:
-    """Say which corpus is studied, and what has to be known of it: loudly if it is only the sample."""
+    """Say which corpus is studied, with its notice; loudly if it is only the generated sample."""
     counts = ", ".join(f"{name} {n}" for name, n in corpus.class_counts().items())
     console.print(
         f"Corpus: {corpus.source}: {len(corpus)} rows in {len(set(corpus.groups))} groups ({counts}).",
