@@ -1,4 +1,4 @@
-"""What can be wrong with a launch and takes no model to find: told within a second or two, all at once."""
+"""The checks of a launch that need no model; their faults are reported within a second or two, all at once."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def first_checks(config: StudyConfig, storage: str, unknown: list[str]) -> Corpu
     Parameters
     ----------
     config
-        The study as far as it is known.
+        The study, as far as its values are known.
     storage
         Folder for results and caches; created where it is missing.
     unknown
-        What the command line asks for and nobody knows: told with the rest.
+        Faults about unknown names on the command line; reported with the others.
 
     Raises
     ------
@@ -37,7 +37,7 @@ def first_checks(config: StudyConfig, storage: str, unknown: list[str]) -> Corpu
     if not wrong & {"encoder", "encoder_revision", "encoder_layers", "max_length", "gpus_per_trial"}:
         faults += source_faults(trial_encoder(config))
     corpus = None
-    # With other faults about, nothing is downloaded.
+    # A corpus is not downloaded if there are faults already.
     if not wrong & {"data", "corpus_options"} and (config.data is not None or not faults):
         corpus = collect(faults, lambda: read_corpus(config.corpus, config.data, **config.corpus_options))
     if faults or corpus is None:

@@ -1,4 +1,4 @@
-"""Where a study can run, as far as that can be told without Ray or torch, which take seconds to load."""
+"""Where a study can run, as far as one can tell without Ray and torch, which take seconds to load."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import os
 import sys
 from pathlib import Path
 
-# Written by `ray start` (and so by `ray up`), not by a driver that starts Ray for itself.
+# `ray start` (and so `ray up`) writes it; a driver that starts Ray for itself does not.
 CLUSTER_FILE = Path("/tmp/ray/ray_current_cluster")
-# What the drivers of NVIDIA (on Linux, and inside Windows) and of AMD make.
+# Device files that GPU drivers create: NVIDIA's on Linux, NVIDIA's in Linux under Windows, and AMD's.
 _GPU_DEVICES = ("nvidia[0-9]*", "dxg", "kfd")
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/cpu.max")
 
@@ -20,14 +20,14 @@ def cluster_is_named() -> bool:
 
 
 def may_have_gpus() -> bool:
-    """Return whether this machine may have GPUs that torch computes on; False only where it has none."""
+    """Return whether this machine may have GPUs that torch can use; False means that it certainly has none."""
     if sys.platform != "linux":
         return True
     return any(next(Path("/dev").glob(pattern), None) for pattern in _GPU_DEVICES)
 
 
 def cpus_here() -> int:
-    """Return the processors that this process may use: its affinity, and a container's limit in whole ones."""
+    """Return how many processors this process may use: its affinity, and a container's limit in whole processors."""
     own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         limit, period = _CGROUP_LIMIT.read_text(encoding="ascii").split()
