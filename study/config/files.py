@@ -1,7 +1,7 @@
-"""One file a study: its corpus, search space, budget and expected result.
+"""Read the study files of ``search_spaces/``: one file per study.
 
-A study file defines ``PRESETS``: preset name to the values of :class:`study.config.study.StudyConfig` in which it
-differs from the file's ``STUDY``. Adding a study is adding a file here.
+A study file defines ``STUDY``, the values of :class:`study.config.study.StudyConfig`, and ``PRESETS``, which gives for
+each preset the values that differ from ``STUDY``.
 """
 
 from __future__ import annotations
