@@ -22,7 +22,7 @@ class Launch:
     Attributes
     ----------
     study, study_id
-        Name of the experiment, and an identity that stays the same when a study is resumed and changes with ``--fresh``.
+        Name of the experiment, and an identity that stays when a study is resumed and changes with ``--fresh``.
     preset, encoder, objective
         From the study's configuration.
     corpus
