@@ -94,7 +94,7 @@ def start(threads: int) -> None:
 
 
 def train_and_score(program: str, run: Run, rows: Rows, seed: int, *, again: bool = True) -> dict[str, float]:
-    """Train once with one program and return its speed and score; ``again`` makes ``best`` train twice for its score."""
+    """Train once with one program and return speed and score; with ``again``, ``best`` trains twice for its score."""
     model = build_classifier(run.encoder, len(rows.classes), seed)
     found: dict[str, float] = {}
     if program == "ours":
