@@ -17,10 +17,7 @@ _TABULAR = {
     "validation_data": ("FILE", "file of the validation rows; --data then holds the training rows"),
     "test_data": ("FILE", "file of the test rows; --data then holds the training rows"),
     "delimiter": ("CHARACTER", "comma, tab, semicolon, pipe or another character (default: detected)"),
-    "quoting": (
-        "HOW",
-        "double: fields may stand in double quotes; none: quotes are text (default: detected)",
-    ),
+    "quoting": ("HOW", "double: fields may be in double quotes; none: quotes are text (default: detected)"),
     "encoding": ("NAME", "e.g. utf-8, cp1252, utf-16 (default: detected)"),
     "header": ("yes|no", "whether the first row names the columns (default: no if all are given by number)"),
 }

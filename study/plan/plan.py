@@ -21,9 +21,8 @@ from trainables.method.arms import POSTHOC_ARM
 from trainables.settings import TrialSettings, digest_of
 from trainables.trial import ReplicateRecord, TrialJob
 
-LOSSES_THAT_FAIL = (
-    2  # a trial's process may die this many times; at the next death the trial counts as failed
-)
+# A trial's process may die this many times; at the next death the trial counts as failed.
+LOSSES_THAT_FAIL = 2
 # When this many trials fail before the first one succeeds, pre-finetuning's stop the study, a control's its search.
 FAILURES_THAT_STOP = 3
 

@@ -86,9 +86,8 @@ def trial_settings(
     else:
         base = over_reference(track.arm, reference)
         for stage in ("stage1", "stage2"):
-            if (
-                f"{stage}_epochs" in values
-            ):  # steps taken from the reference would replace the searched epochs
+            # Steps taken from the reference would replace the searched epochs.
+            if f"{stage}_epochs" in values:
                 base[f"{stage}_steps"] = None
     return TrialSettings.from_config({**base, **values})
 
