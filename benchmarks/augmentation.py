@@ -4,18 +4,18 @@ Command::
 
     python -m benchmarks.augmentation
 
-Ours and the reference take turns in one process on one thread, on rows of the generated sample (a "sentence" is a
-row, as an augmenter takes it; ``--unit sentence`` cuts rows into sentences). Each round has rows of its own; the
-figures are medians over rounds. Both change the same share of the words (nlpaug's bound of ten words is lifted).
+Ours and the reference take turns in one process on one thread, on rows of the generated sample. A "sentence" here is a
+whole row, the unit that an augmenter takes; ``--unit sentence`` cuts rows into sentences. Each round has its own rows;
+the figures are medians over rounds. Both change the same share of the words (nlpaug's limit of ten words is lifted).
 
 The contextual operators run on a masked language model with random weights, BERT-base's vocabulary of 30,522 and
 MiniLM's six layers of 384; their reference is nlpaug's one-at-a-time algorithm on the same weights
-(:mod:`benchmarks.contextual_reference`), in float32 as nlpaug has it. Ours computes in bfloat16 where the hardware
-multiplies it; ``--precision float32`` compares the algorithms alone.
+(:mod:`benchmarks.contextual_reference`), in float32 as in nlpaug. Ours computes in bfloat16 where the hardware can
+multiply it; ``--precision float32`` compares the algorithms alone.
 
-Without a reference are: ``embedding_neighbours`` (nlpaug's needs gensim and a file of vectors; words a second are given
-instead), ``eda`` and ``aeda`` (nlpaug has none). Left out, with the reason in ``left_out``, is what needs a network or
-data that are not there.
+These operators have no reference: ``embedding_neighbours`` (nlpaug's needs gensim and a file of vectors; words a second
+are given instead), ``eda`` and ``aeda`` (nlpaug has none). Operators that need a network or missing data are left out,
+with the reason in ``left_out``.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ from trainables.model.encoder import load_tokenizer
 from trainables.settings import PRECISIONS, EncoderSettings
 
 Augment = Callable[[str], object]
-# Rows of the contextual reference per row of ours: it is some fifty times slower.
+# Rows of the contextual reference per row of ours; so few because it is some fifty times slower.
 _REFERENCE_SHARE = 0.03
-_LEAST_SAMPLE = 100  # rows that the sample can be asked for
+_LEAST_SAMPLE = 100  # the smallest number of rows that the sample can be asked for
 
 
 def _random_word(action: str, strength: float) -> Augment:
@@ -102,9 +102,9 @@ class Pair:
     Attributes
     ----------
     reference
-        Makes nlpaug's augmenter of a strength; None where there is none.
+        Makes nlpaug's augmenter of a given strength; None if nlpaug has none.
     is_contextual
-        Whether both need the masked language model's folder.
+        Whether both need the folder of the masked language model.
     """
 
     reference: Callable[..., Augment] | None = None
@@ -161,7 +161,7 @@ def write_masked_lm(folder: Path, size: int) -> None:
 def compare(
     name: str, rows: Sequence[Sequence[str]], strength: float, encoder: EncoderSettings, folder: Path
 ) -> dict[str, float | None]:
-    """Return sentences a second of an operator and its reference, which take turns.
+    """Return sentences a second of an operator and of its reference, which take turns.
 
     Parameters
     ----------
@@ -172,9 +172,9 @@ def compare(
     strength
         Share of the words that both change.
     encoder
-        Names the precision of ours.
+        Encoder settings, which name the precision of ours.
     folder
-        The masked language model.
+        Folder of the masked language model.
     """
     pair = PAIRS[name]
     ours = make_operator(name, strength, encoder, {"model": str(folder)} if pair.is_contextual else None)
@@ -208,7 +208,7 @@ def compare(
 
 
 def sample_rows(n: int, rounds: int, unit: str) -> list[list[str]]:
-    """Return texts of a warm-up and of each round, n each, no row twice."""
+    """Return n texts for the warm-up and n for each round; no row is used twice."""
     texts = list(generate_sample(max(_LEAST_SAMPLE, n * (rounds + 1))).texts)
     if unit == "sentence":
         texts = [part for text in texts for part in split_sentences(text) if part.strip()]
@@ -250,7 +250,7 @@ def measure(args: argparse.Namespace) -> int:
                 continue
             try:
                 found = compare(name, rows, args.strength, encoder, folder)
-            except LookupError:  # NLTK's way to say so
+            except LookupError:  # NLTK raises it when data are missing
                 reason = (
                     f"operator {name}: the data of nlpaug's augmenter (NLTK's wordnet and tagger) are missing"
                 )
@@ -278,7 +278,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         default=0.3,
         help="share of the words that are changed (default: %(default)s)",
     )
-    parser.add_argument("--operators", nargs="+", metavar="NAME", help="these alone (default: all)")
+    parser.add_argument("--operators", nargs="+", metavar="NAME", help="only these operators (default: all)")
     parser.add_argument(
         "--unit", choices=("row", "sentence"), default="row", help="what a text is (default: %(default)s)"
     )
@@ -286,7 +286,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--precision",
         choices=PRECISIONS,
         default="auto",
-        help="of our contextual operators (default: %(default)s)",
+        help="precision of our contextual operators (default: %(default)s)",
     )
     parser.add_argument(
         "--hidden-size",

@@ -1,4 +1,4 @@
-"""Where the time of training steps goes, by PyTorch's profiler."""
+"""Where the time of training steps goes, measured with PyTorch's profiler."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch.profiler import ProfilerActivity, profile, record_function
 
 from trainables.cpu.dropout import MaskGenerator
 
-# The first pattern that fits an operation names its part of the step.
+# The first pattern that matches an operation names its part of the step.
 PARTS = {
     # Our compiled kernels run inside these functions, outside of any operation of PyTorch's.
     "fused": r"_FeedForward|_AttentionBlock",
@@ -30,12 +30,12 @@ PARTS = {
 
 
 def breakdown(train: Callable[[Callable[[], None]], Any]) -> dict[str, float]:
-    """Return the share of wall time of each part, the rest being ``python``: whatever lies outside of operations.
+    """Return each part's share of the wall time; ``python`` is the rest, spent outside of operations.
 
     Parameters
     ----------
     train
-        Trains, and calls what it is given after each step: the first one, with the set-up before it, is left out.
+        Trains, and calls its argument after each step. The first step and the set-up before it are left out.
     """
     profiler = profile(activities=[ProfilerActivity.CPU])
     started = None
@@ -64,7 +64,7 @@ def breakdown(train: Callable[[Callable[[], None]], Any]) -> dict[str, float]:
 
 @contextmanager
 def _named_masks() -> Iterator[None]:
-    """Let the profiler see the drawing of dropout masks, which PyTorch has no part in."""
+    """Make the drawing of dropout masks visible to the profiler: it happens outside of PyTorch."""
     draw = MaskGenerator.mask
 
     def named(self: MaskGenerator, *args: Any, **kwargs: Any) -> torch.Tensor:

@@ -1,14 +1,19 @@
-"""nlpaug's contextual augmenter, re-stated: ``ContextualWordEmbsAug`` 1.1.11 itself does not run on transformers 5.
+"""nlpaug's contextual augmenter, re-implemented: ``ContextualWordEmbsAug`` 1.1.11 does not run on transformers 5.
 
-What it does, step by step as in its ``substitute``, ``insert`` and ``Bert.predict`` with their defaults: the text is
-cut into word pieces; places are drawn among the pieces that start a word and are no punctuation; for one place after
-the other, from the last to the first, the piece is replaced by the mask (its continuations are dropped) or the mask is
-inserted, the pieces are decoded to a string, the string is encoded again, the model runs on that one sequence with the
-logits of all positions and of the whole vocabulary, without gradients and in float32; the ``top_k`` (100) of the masked
-position's logits are kept, up to 100 of them are drawn without replacement, the first ten that are whole words, no
-punctuation and not the word itself are candidates, and one of these is taken at random. At the end the pieces are
-decoded. Only the bookkeeping of change logs is left out, and the number of places is that of our operators, a share of
-the words instead of the pieces, which spares it some passes.
+It follows ``substitute``, ``insert`` and ``Bert.predict`` with their defaults. The text is cut into word pieces, and
+places are drawn among the pieces that start a word and are not punctuation. Then for each place, from the last to the
+first:
+
+- the piece is replaced by the mask (its continuations are dropped), or the mask is inserted;
+- the pieces are decoded to a string, and the string is encoded again;
+- the model runs on that one sequence, without gradients and in float32, with the logits of all positions and of the
+  whole vocabulary;
+- of the masked position's logits the ``top_k`` (100) are kept, and up to 100 of them drawn without replacement;
+- the first ten of these that are whole words, not punctuation and not the word itself are candidates, of which one is
+  taken at random.
+
+At the end the pieces are decoded. Two things differ from nlpaug: it keeps no change log, and the number of places is
+that of our operators (a share of the words, not of the pieces), which saves it some passes.
 """
 
 from __future__ import annotations
@@ -35,11 +40,11 @@ class OneAtATime:
     tokenizer
         Its tokenizer.
     strength
-        Share of the words of a text that is changed.
+        Share of a text's words to change.
     inserts
         Whether words are inserted instead of substituted.
     top_k
-        Likeliest pieces that are drawn from.
+        Number of most likely pieces to draw from.
     """
 
     def __init__(

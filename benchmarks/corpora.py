@@ -4,10 +4,10 @@ Command::
 
     python -m benchmarks.corpora
 
-The paragraphs are generated: random words, a twentieth of them near-copies of the one before, groups of ten. Reading
-and splitting run in a process of their own, so that the peak is theirs alone; the reference is ``pandas.read_csv`` of
-the same file in another one, which neither checks nor splits anything. ``ratio`` is the peak of the whole process, the
-interpreter included, over the size of the texts.
+The paragraphs are generated from random words, in groups of ten; one in twenty is a near-copy of the one before.
+Reading and splitting run in their own process, so that the peak is theirs alone. The reference is ``pandas.read_csv``
+of the same file in another process, which neither checks nor splits anything. ``ratio`` is the peak memory of the whole
+process, interpreter included, over the size of the texts.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def write_paragraphs(path: Path, n: int, seed: int = 0) -> None:
 
 
 def read_and_split(path: Path) -> dict[str, Any]:
-    """Return what it took to read and split a table in this process."""
+    """Return the time and memory that reading and splitting a table took in this process."""
     from trainables.corpora.leakage import split_corpus
     from trainables.corpora.registry import read_corpus
 
@@ -74,7 +74,7 @@ def read_and_split(path: Path) -> dict[str, Any]:
 
 
 def read_with_pandas(path: Path) -> dict[str, Any]:
-    """Return what it took pandas to read the same table in this process."""
+    """Return the time and memory that pandas took to read the same table in this process."""
     import pandas
 
     start = time.perf_counter()

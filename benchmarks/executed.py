@@ -1,4 +1,4 @@
-"""What our own forward and backward pass computes of what a model asks for."""
+"""The share of a model's arithmetic that our own forward and backward pass computes."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from trainables.model.flops import model_flops
 
 
 def executed_share(model: Any, lengths: npt.NDArray[np.int64]) -> float:
-    """Return what the CPU pass of a BERT computes, over what the model asks for.
+    """Return the arithmetic that our CPU pass of a BERT computes, over the arithmetic of the model as defined.
 
-    Of the last layer it computes keys and values for all tokens, and everything else for the first one alone. What
-    attention computes on padding is not counted.
+    In the last layer our pass computes keys and values for all tokens, but everything else only for the first one.
+    Attention on padding is not counted.
     """
     if not has_fast_forward(model):
         return 1.0

@@ -1,4 +1,4 @@
-"""How far the gradients of low precision lie from float32's: ours beside bfloat16 autocast, which Trainer uses."""
+"""How far low-precision gradients lie from float32's, for ours and for the bfloat16 autocast that Trainer uses."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _BATCHES, _BATCH_SIZE = 4, 16
 
 
 def gradient_error(encoder: EncoderSettings, rows: Rows) -> dict[str, float]:
-    """Return the norm of each program's gradient minus float32's, over the norm of float32's; mean over batches.
+    """Return the relative error of each program's gradient, |gradient - float32's| / |float32's|; mean over batches.
 
-    The model is the pretrained one with a fresh head and without dropout, so that nothing but rounding differs.
+    The model is the pretrained one with a fresh head and without dropout, so that only rounding differs.
     """
     model = build_classifier(encoder, len(rows.classes), seed=0)
     set_dropout(model, 0.0)
@@ -57,6 +57,6 @@ def _transformers(model: Any, rows: Rows, batch: RowNumbers, precision: torch.dt
 
 
 def _gradient(model: Any, logits: torch.Tensor, rows: Rows, batch: RowNumbers) -> torch.Tensor:
-    """Return the gradient of the mean loss of a batch on all parameters, flat and in float32."""
+    """Return the gradient of a batch's mean loss with respect to all parameters, flat and in float32."""
     F.cross_entropy(logits, torch.from_numpy(rows.labels[batch])).backward()  # type: ignore[no-untyped-call]
     return torch.cat([p.grad.float().flatten() for p in model.parameters() if p.grad is not None])

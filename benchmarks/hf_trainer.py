@@ -21,7 +21,7 @@ from transformers.trainer_pt_utils import get_length_grouped_indices
 
 from trainables.texts.tokens import TokenisedTexts
 
-# What the two programs set. Neither evaluates, logs or saves in the timed part.
+# The settings of the two programs. Neither evaluates, logs or saves in the timed part.
 SETTINGS: dict[str, dict[str, Any]] = {
     "example": {"padding": "max_length", "bf16": False, "train_sampling_strategy": "random"},
     "best": {"padding": "longest", "bf16": True, "train_sampling_strategy": "group_by_length"},
@@ -66,7 +66,7 @@ class _Clock(TrainerCallback):  # type: ignore[misc]
 def trainers_batches(
     lengths: npt.NDArray[np.int64], batch_size: int, steps: int, seed: int, window: int
 ) -> Iterator[npt.NDArray[np.int64]]:
-    """Yield ``steps`` batches as Trainer groups them by length, whatever window our own order would have."""
+    """Yield ``steps`` batches as Trainer groups them by length, ignoring the window of our own order."""
     randomness = torch.Generator().manual_seed(seed % 2**31)
     while steps > 0:
         order = np.array(get_length_grouped_indices(lengths.tolist(), batch_size, generator=randomness))
@@ -89,13 +89,13 @@ def train(
     seed: int,
     after_step: Callable[[], None] = lambda: None,
 ) -> float:
-    """Train a classifier in place and return rows a second, the first step left out.
+    """Train a classifier in place and return rows a second, without the first step.
 
     Parameters
     ----------
     program
-        ``example``: as the text classification example of transformers does it; ``best``: with dynamic padding, groups
-        of like length and bfloat16 autocast.
+        ``example``: as in the text classification example of transformers; ``best``: with dynamic padding, batches of
+        similar length and bfloat16 autocast.
     after_step
         Called after each step.
     """

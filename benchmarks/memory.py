@@ -4,10 +4,10 @@ Command::
 
     python -m benchmarks.memory
 
-The trials go through everything that a real one goes through (plan, Tune, a warm process, Ray Train's local mode,
-augmentation, both stages, scoring) with the packaged encoder and few rows. They differ as the search's do, so that
-batches of many shapes are seen. The process says what it holds, as Linux counts it, after each trial's last
-replicate; all trials share one process, or the benchmark fails. ``ratio`` is the later figure over the earlier one.
+The trials go through everything that a real trial does (plan, Tune, a warm process, Ray Train's local mode,
+augmentation, both stages, scoring) with the packaged encoder and few rows. They differ as those of a search do, so that
+batches of many shapes occur. After each trial's last replicate the process reports its resident memory as Linux counts
+it; if the trials do not all share one process, the benchmark fails. ``ratio`` is the later figure over the earlier one.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def resident_mb() -> float:
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except OSError as error:
-        raise StudyStopped("Resident memory is read from /proc, which is there on Linux only.") from error
+        raise StudyStopped("Resident memory is read from /proc, which exists on Linux only.") from error
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 

@@ -1,11 +1,11 @@
-"""The naive program: what Ray Tune, Ray Train and Hugging Face Trainer give without a platform around them.
+"""The naive program: Ray Tune, Ray Train and Hugging Face Trainer without a platform around them.
 
-Every configuration is a Tune trial that starts a ``TorchTrainer`` with one worker. That worker loads the encoder
-anew for every run, makes the augmentations anew, and trains stage 1, stage 2 and a vanilla of its own with
-``transformers.Trainer`` as its text-classification example does: padded to the greatest length, in float32. Rows,
-lengths, batch and the learning rate of every step are the platform's, as are the operators and the metrics; the seeds
-of the head, the batches and dropout are its own. It gets the corpus tokenised and never writes a checkpoint, which a
-user's program would do.
+Every configuration is a Tune trial that starts a ``TorchTrainer`` with one worker. For every run that worker loads the
+encoder anew, makes the augmentations anew, and trains stage 1, stage 2 and its own vanilla with
+``transformers.Trainer`` as in transformers' text-classification example: padded to the maximum length, in float32.
+Rows, lengths, batch size and the learning rate of every step are the platform's, as are the operators and the metrics;
+the seeds of the head, the batches and dropout are its own. Two things favour it over a user's program: it is given the
+corpus tokenised, and it never writes a checkpoint.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ from trainables.texts.tokens import TokenisedTexts, tokenise
 from trainables.training.stage_settings import learning_rate_at
 
 METRIC = "macro_f1"
-# Settings that it leaves as they are by default.
+# Settings that it does not know, so they must keep their defaults.
 _UNKNOWN = ("stage1_trainable", "head", "layer_decay", "dropout")
 
 
 @dataclass(frozen=True)
 class Machine:
-    """How the naive program shares the machine: the fastest way is its user's to choose.
+    """How the naive program shares the machine; its user would choose what is fastest.
 
     Attributes
     ----------
     at_a_time
-        Configurations that run side by side.
+        Number of configurations that run side by side.
     threads
-        Processor threads of each.
+        Number of processor threads of each.
     """
 
     at_a_time: int
@@ -51,7 +51,7 @@ class Machine:
 class NaiveScores:
     """Validation macro-F1 of one configuration and of its own vanilla, per replicate.
 
-    ``working_s`` are the seconds that augmentation, training and scoring took: all but the start of its worker.
+    ``working_s`` is the seconds that augmentation, training and scoring took, without the start of its worker.
     """
 
     prefinetune: tuple[float, ...]
@@ -68,7 +68,7 @@ def run_naive(
     machine: Machine,
     folder: Path,
 ) -> tuple[float, list[NaiveScores]]:
-    """Run every configuration on its own, in a Ray session that is there.
+    """Run every configuration on its own, in a Ray session that is already running.
 
     Parameters
     ----------
@@ -77,17 +77,17 @@ def run_naive(
     vanilla
         Settings of vanilla at each imbalance ratio.
     prepared, run
-        The corpus, and what all configurations have in common.
+        The corpus, and the settings that all configurations share.
     replicates
-        Of each configuration.
+        Number of replicates of each configuration.
     machine
-        How many at a time.
+        How many configurations run at a time, and with how many threads.
     folder
         For Ray's files.
 
     Returns
     -------
-    The time, on the clock of ``time.perf_counter``, at which the last one reported, and what they scored.
+    The time, on the clock of ``time.perf_counter``, at which the last configuration reported, and all scores.
 
     Raises
     ------
@@ -116,7 +116,7 @@ def run_naive(
         folder=str(folder),
     )
     tune.Tuner(
-        # The trial itself only waits: a share of a CPU would keep the last worker from starting.
+        # The trial itself only waits; if it held a share of a CPU, the last worker could not start.
         tune.with_resources(trial, {"memory": 2.0**20}),
         param_space={"index": tune.grid_search(list(range(len(configurations))))},
         tune_config=tune.TuneConfig(max_concurrent_trials=machine.at_a_time),
@@ -266,7 +266,7 @@ def _train(model: Any, rows: list[dict[str, Any]], settings: TrialSettings, stag
     warmup_steps = round(settings.warmup * risen_over)
 
     class PlatformsRates(Trainer):  # type: ignore[misc]
-        """Trainer's own schedules would spend the first step of a warm-up at a rate of 0."""
+        """The platform's schedule: Trainer's own would spend the first step of a warm-up at a rate of 0."""
 
         def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
             self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(
@@ -275,7 +275,7 @@ def _train(model: Any, rows: list[dict[str, Any]], settings: TrialSettings, stag
             )
             return self.lr_scheduler
 
-    with TemporaryDirectory() as folder:  # where Trainer would write checkpoints
+    with TemporaryDirectory() as folder:  # Trainer wants a folder for checkpoints
         arguments = TrainingArguments(
             output_dir=folder,
             max_steps=steps,

@@ -7,5 +7,5 @@ import sys
 
 
 def leave_stdout_to_the_json() -> None:
-    """Send what this process, one of a benchmark's helpers, writes to standard output to standard error."""
+    """Redirect this helper process's standard output to standard error."""
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

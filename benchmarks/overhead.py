@@ -1,13 +1,13 @@
-"""Seconds a trial costs whose work is nothing: ours against Tune -> ``TorchTrainer(num_workers=1)``.
+"""Seconds that an empty trial costs: ours against Tune -> ``TorchTrainer(num_workers=1)``.
 
 Command::
 
     python -m benchmarks.overhead
 
 Both run empty trials on this machine in one Ray session, ours first. Ours go through everything that a real trial
-goes through (plan, ledger, Optuna, MLflow, Tune, a warm process, Ray Train's local mode) but for the training itself;
+does (plan, ledger, Optuna, MLflow, Tune, a warm process, Ray Train's local mode) except the training itself;
 ``untracked_s`` is the same without MLflow. The reference writes to no tracker. Both run ``--at-a-time`` trials side by
-side. Start-up is left out on both sides: the clock runs from the end of the first trials, which a study pays once.
+side. Start-up, which a study pays once, is left out on both sides: the clock starts at the end of the first trials.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ from study.tracking.tracker import Tracker
 from trainables.trial import TrialJob
 from trainables.worker import Report, run_locally
 
-# As many as a trial on five classes reports.
+# As many metrics as a trial on five classes reports.
 _METRICS = {"val/macro_f1": 0.5, **{f"val/metric_{number}": 0.5 for number in range(22)}}
 
 
 def report_nothing(job: TrialJob, report: Report) -> None:
-    """Report a job's replicates as a trial does that has nothing to compute."""
+    """Report a job's replicates without computing anything."""
     for done, replicate in enumerate(job.replicates, start=1):
         record = {
             "replicate": replicate,
@@ -60,7 +60,7 @@ def _empty_trial(config: dict[str, Any], *, storage: str) -> None:
 
 
 def ours(trials: int, at_a_time: int, folder: Path, tracked: bool) -> float:
-    """Return seconds a trial of an empty study, the first trial of each process left out."""
+    """Return the seconds per trial of an empty study, without the first trial of each process."""
     config = StudyConfig(
         name="overhead",
         preset="smoke",
@@ -105,7 +105,7 @@ def _reference_trial(config: dict[str, Any], *, storage: str) -> None:
 
 
 def reference(trials: int, at_a_time: int, folder: Path) -> float:
-    """Return seconds a trial of empty trials with a worker group each, the first ones left out."""
+    """Return the seconds per empty trial with its own worker group, without the first trials."""
     marks: list[float] = []
 
     class Marks(tune.Callback):  # type: ignore[misc]
@@ -113,7 +113,7 @@ def reference(trials: int, at_a_time: int, folder: Path) -> float:
             marks.append(time.perf_counter())
 
     tuner = tune.Tuner(
-        # The trial itself only waits: a share of a CPU would keep the last worker from starting.
+        # The trial itself only waits; if it held a share of a CPU, the last worker could not start.
         tune.with_resources(tune.with_parameters(_reference_trial, storage=str(folder)), {"memory": 2.0**20}),
         tune_config=tune.TuneConfig(num_samples=trials + at_a_time, max_concurrent_trials=at_a_time),
         run_config=tune.RunConfig(name="reference", storage_path=str(folder), verbose=0, callbacks=[Marks()]),

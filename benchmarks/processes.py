@@ -1,4 +1,4 @@
-"""Processes of a benchmark, which end with it."""
+"""Helper processes of a benchmark, which end when it does."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ def process_pool(
 ) -> ProcessPoolExecutor:
     """Return a pool of fresh interpreters that end when this process does, however it ends.
 
-    By itself a worker of a pool whose parent was killed waits for work for ever.
+    Without this, a pool's worker whose parent was killed would wait for work for ever.
 
     Parameters
     ----------
     processes
-        How many.
+        Number of processes.
     start, args
-        What each process calls first, and with what.
+        Function that each process calls first, and its arguments.
     """
     context = multiprocessing.get_context("spawn")
     return ProcessPoolExecutor(processes, context, initializer=partial(_begin, start, *args))
@@ -37,5 +37,5 @@ def _begin(start: Callable[..., None] | None, *args: object) -> None:
 def _end_with_the_parent() -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
-    parent.join()  # waits for the end of a pipe that the parent alone holds open: no signal is missed
+    parent.join()  # waits until a pipe closes that only the parent holds open, so its end cannot be missed
     os._exit(1)

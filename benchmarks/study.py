@@ -6,23 +6,24 @@ Command::
 
 Both train the same configurations, without feedback, on the same rows and replicates; racing is off, so that both
 do all of the work. The platform runs as a launch does (plan, ledger, Optuna, MLflow, Tune, warm processes, stage
-tree, one vanilla for all) and is timed from the start of Ray to the end of the last search trial, the preparation of
-the corpus included. The naive program (:mod:`benchmarks.naive`) gets the corpus prepared, and two configurations at
-a time with one thread each: on two cores two configurations took 85 s so, and more than 108 s one after the other
-with two threads, because the start of a worker keeps one core busy.
+tree, one vanilla for all) and is timed from the start of Ray to the end of the last search trial, including the
+preparation of the corpus. The naive program (:mod:`benchmarks.naive`) is given the prepared corpus and runs two
+configurations at a time with one thread each. That is its faster way: two configurations on two cores took 85 s so, but
+more than 108 s one after the other with two threads, because the start of a worker keeps one core busy.
 
-By default texts keep 128 tokens, as in the text-classification example, and few rows let it end within an hour on
-two cores. Scores of so few rows mean nothing: those of the timed runs are printed, and whether both programs score the
-same is measured apart, untimed, at the size of the laptop preset (:mod:`benchmarks.study_scores`).
+By default texts keep 128 tokens, as in the text-classification example, and there are few rows, so that the benchmark
+ends within an hour on two cores. Scores of so few rows mean nothing. Those of the timed runs are printed, but whether
+both programs score the same is measured separately, untimed, at the size of the laptop preset
+(:mod:`benchmarks.study_scores`).
 
-``ratio`` is naive over platform in wall-clock, each from the start of Ray to the last result. ``working_s`` are the
-seconds in which trials made augmentations, trained and scored, summed over processes: the rest is the start of workers
-and idle time. For ``savings`` the platform runs again with one thing switched off at a time; a saving's share is what
-that adds to its wall-clock, over all that the platform saves against the naive program. Shares need not add up to one:
-savings overlap, and starting worker groups is saved too. One run each: a second or two is noise. Without ``precision``
-the compiled kernels are off as well, which compute in bfloat16 alone. Without ``stage_tree`` every trial has a cache of
-its own, so its augmentations are made anew too; ``cache_hits`` says how many first stages and augmentations of the
-search's replicates came from the cache, which random proposals rarely share.
+``ratio`` is naive over platform in wall-clock time, each from the start of Ray to the last result. ``working_s`` is the
+seconds in which trials made augmentations, trained and scored, summed over processes; the rest is the start of workers
+and idle time. For ``savings`` the platform runs again with one thing switched off at a time. A saving's share is the
+wall-clock time that this adds, over all the time that the platform saves against the naive program. Shares need not add
+up to one: savings overlap, and not starting worker groups saves time too. Each is run once, so a second or two is
+noise. Without ``precision`` the compiled kernels are off as well, because they only compute in bfloat16. Without
+``stage_tree`` every trial has its own cache, so its augmentations are made anew too. ``cache_hits`` says how many first
+stages and augmentations of the search's replicates came from the cache; random proposals rarely share them.
 """
 
 from __future__ import annotations
@@ -121,7 +122,7 @@ def padded_corpus(prepared: PreparedCorpus, run: RunSettings) -> PreparedCorpus:
 def padded(tokens: TokenisedTexts, length: int, pad_id: int) -> TokenisedTexts:
     """Return texts filled up to ``length`` tokens, so that batches cost what fixed padding costs.
 
-    The padding counts as text, which takes as long as masking it. Scores mean nothing after it.
+    The padding is treated as text, which takes as long as masking it; the scores then mean nothing.
     """
     ids = np.full((len(tokens), length), pad_id, np.int32)
     ids[np.arange(length) < tokens.lengths[:, None]] = tokens.ids
@@ -159,7 +160,7 @@ def timed_scores(
     """
     ours = {TrialSettings.from_config(trial.config): trial.values(_OBJECTIVE) for trial in trials}
     if set(ours) != set(configurations):
-        raise RuntimeError("the platform and the naive program ran other configurations")
+        raise RuntimeError("the platform and the naive program ran different configurations")
     return {
         "ours": float(np.mean([list(ours[settings].values()) for settings in configurations])),
         "naive": float(np.mean([scores.prefinetune for scores in naive])),
@@ -179,7 +180,7 @@ def cache_hits(trials: Sequence[TrialRecord]) -> dict[str, int]:
 
 def measure(args: argparse.Namespace) -> int:
     """Print the figures as one JSON object."""
-    with redirect_stdout(sys.stderr):  # where Ray's own warnings go
+    with redirect_stdout(sys.stderr):  # so that Ray's own warnings go there
         figures = measured(args)
     print(json.dumps(figures))
     return 0
@@ -258,7 +259,7 @@ def build_parser() -> argparse.ArgumentParser:
         type=int,
         metavar="N",
         default=2,
-        help="naive configurations at a time (default: %(default)s)",
+        help="configurations that the naive program runs at a time (default: %(default)s)",
     )
     parser.add_argument(
         "--without", nargs="*", choices=SAVINGS, default=SAVINGS, help="savings to measure (default: all)"

@@ -1,8 +1,8 @@
-"""Whether the platform and the naive program score the same, at a size at which scores mean something.
+"""Whether the platform and the naive program score the same, at a size at which scores mean something. Not timed.
 
-The n-th pair trains the n-th configuration that the ``adme`` search proposes, and vanilla, on the n-th replicate, once
-by each program: the same rows, other seeds. So pairs are independent of each other. The size is the laptop
-preset's. Not timed.
+In the n-th pair each program trains the n-th configuration that the ``adme`` search proposes, and vanilla, on the n-th
+replicate: on the same rows, but with different seeds. Pairs are therefore independent of each other. The size is that
+of the laptop preset.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ ROWS, VALIDATION_ROWS, MAX_LENGTH = 320, 300, 64
 
 
 def compare(pairs: int, args: argparse.Namespace) -> dict[str, Any]:
-    """Return the macro-F1 of both programs on so many pairs of runs, and the mean differences with their intervals.
+    """Return the macro-F1 of both programs on pairs of runs, and the mean differences with their intervals.
 
     Parameters
     ----------
     pairs
-        How many.
+        Number of pairs.
     args
         The command line, for the corpus and the encoder.
     """
@@ -81,7 +81,7 @@ def _pair(
     run: RunSettings,
     replicate: int,
 ) -> dict[str, tuple[float, ...]]:
-    """Return the score of the platform and of the naive program, of pre-finetuning and of vanilla."""
+    """Return the scores of the platform and of the naive program, for pre-finetuning and for vanilla."""
     ours = [
         run_replicate(prepared, run, asked, replicate, World.single()).metrics[f"val/{METRIC}"]
         for asked in (settings, vanilla)

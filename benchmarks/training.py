@@ -9,23 +9,23 @@ decay without warm-up, clipping at 1.0, the same learning rate and epochs.
 
 - ``ours``: :func:`trainables.training.stage.train_stage`;
 - ``example``: Trainer as in transformers' text classification example, padded to 128, float32;
-- ``best``: Trainer with dynamic padding (multiples of 8), groups of like length and bfloat16 autocast.
+- ``best``: Trainer with dynamic padding (multiples of 8), batches of similar length and bfloat16 autocast.
 
-They alternate, seed by seed, each in a process of its own with as many threads, and with our setting of the C
-library's allocator, which speeds all of them up. Trainer's own evaluation, logging and saving are off. Its first step
-is not timed, and neither is its set-up; of ours the whole stage is timed, after a warm-up of two steps. Ratios are
-medians over seeds. ``mfu`` counts the arithmetic that the model asks for; ``share_of_gemm_peak`` what ours computes,
-which leaves out what of the last layer no head reads.
+They alternate, seed by seed, each in its own process with the same number of threads, and with our setting of the C
+library's allocator, which speeds up all three. Trainer's own evaluation, logging and saving are off, and neither its
+set-up nor its first step is timed; of ours the whole stage is timed, after a warm-up of two steps. Ratios are medians
+over seeds. ``mfu`` counts the arithmetic of the whole model; ``share_of_gemm_peak`` counts what ours computes, which
+leaves out the parts of the last layer that no head reads.
 
-Scores are compared by paired differences; ours and ``best`` get further seeds for that, since five tell too little.
-Their measure is what the same program scores with another seed of its own:
-``best`` runs a second time on the same rows, with other batches and dropout. A program is ``within_seed_noise`` of
-ours where the 95 % interval of the mean difference lies inside the range that holds 95 % of the differences between
-``best`` and itself. ``best`` goes through the lengths of its rows, longest first, several times an epoch; ours mixes:
-``best_on_its_batches`` compares with ours on batches in Trainer's order, untimed. ``gradient_error`` needs no seeds:
-how far the gradients of ours and of bfloat16 autocast lie from float32's, on the same batches without dropout.
+Scores are compared by paired differences; for that ours and ``best`` get further seeds, since five tell too little.
+The yardstick is how much one program's score changes with its seed: ``best`` runs a second time on the same rows, with
+other batches and dropout. A program is ``within_seed_noise`` of ours if the 95 % interval of the mean difference lies
+inside the range that holds 95 % of the differences between two such runs of ``best``. ``best`` goes through its rows by
+length, longest first, several times an epoch, while ours mixes lengths; so ``best_on_its_batches`` compares it with
+ours on batches in Trainer's order, untimed. ``gradient_error`` needs no seeds: it is how far the gradients of ours and
+of bfloat16 autocast lie from float32's, on the same batches without dropout.
 
-On a machine with a GPU, ``--gpu`` measures that.
+With ``--gpu`` it measures this machine's GPU instead.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ from trainables.training.stage import StageReport, train_stage
 from trainables.training.stage_settings import StageSettings
 
 PROGRAMS = ("ours", *SETTINGS)
-Runs = dict[str, list[dict[str, float]]]  # program to what it found on each seed
+Runs = dict[str, list[dict[str, float]]]  # each program's figures on each seed
 BATCH_SIZE = 16
 _PROFILED_STEPS = 12
 _OTHER_SEED = 1000
@@ -77,7 +77,7 @@ _OTHER_SEED = 1000
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """What all programs share."""
+    """Settings that all programs share."""
 
     encoder: EncoderSettings
     epochs: float
@@ -94,7 +94,7 @@ def start(threads: int) -> None:
 
 
 def train_and_score(program: str, run: Run, rows: Rows, seed: int, *, again: bool = True) -> dict[str, float]:
-    """Train once with one program and return its speed and score; ``best`` does it ``again`` for its score alone."""
+    """Train once with one program and return speed and score; with ``again``, ``best`` trains twice for its score."""
     model = build_classifier(run.encoder, len(rows.classes), seed)
     found: dict[str, float] = {}
     if program == "ours":
@@ -124,7 +124,7 @@ def _macro_f1(model: Any, rows: Rows) -> float:
 
 
 def _score_on_trainers_batches(run: Run, rows: Rows, seed: int) -> float:
-    """Return ours' macro-F1 with the batches that Trainer groups by length, longest first: their order left aside."""
+    """Return the macro-F1 of ours on Trainer's batches, grouped by length with the longest first."""
     model = build_classifier(run.encoder, len(rows.classes), seed)
     with mock.patch("trainables.training.stage.training_batches", trainers_batches):
         _ours(model, run, rows, seed)
@@ -141,7 +141,7 @@ def parts(program: str, run: Run, rows: Rows) -> dict[str, float]:
 
 
 def peak(encoder: EncoderSettings) -> float | None:
-    """Return the measured peak of matrix products in ours' precision."""
+    """Return the measured peak speed of matrix products in the precision of ours."""
     return peak_flops(torch.device("cpu"), resolve_precision(encoder))
 
 
@@ -191,7 +191,7 @@ def compare(
 ) -> dict[str, Any]:
     """Run all programs on all seeds, alternating, and return ratios, scores and breakdowns.
 
-    On the rows of ``further`` seeds ours and ``best`` run for their scores alone.
+    On the rows of the ``further`` seeds only ours and ``best`` run, untimed, for their scores.
     """
     pools = {program: process_pool(1, start, threads) for program in PROGRAMS}
     try:
@@ -204,7 +204,7 @@ def compare(
         more: Runs = {"ours": [], "best": []}
         for seed, rows in enumerate(further, start=len(rows_of_seed)):
             for program, found in more.items():
-                # One after the other: side by side their threads would wait for each other.
+                # One after the other, because side by side their threads would wait for each other.
                 running = pools[program].submit(train_and_score, program, shared, rows, seed, again=False)
                 found.append(running.result())
                 print(f"seed {seed}, {program}: {found[-1]}", file=sys.stderr)
@@ -217,7 +217,7 @@ def compare(
     finally:
         for pool in pools.values():
             pool.shutdown()
-    assert peak_found is not None  # a CPU's is measured
+    assert peak_found is not None  # a CPU's peak can always be measured
     ours = runs["ours"]
     return {
         **{f"ratio_{program}": _ratio(ours, runs[program]) for program in SETTINGS},
@@ -244,7 +244,7 @@ def _ratio(ours: list[dict[str, float]], reference: list[dict[str, float]]) -> f
 
 
 def compare_scores(timed: Runs, more: Runs) -> dict[str, Any]:
-    """Return ours minus each reference over the seeds that both have, and the seed noise that it is measured by.
+    """Return ours minus each reference over the seeds that both have, and the seed noise to compare that with.
 
     ``seed_noise`` is 1.96 times the root mean square of the differences between two seeds of ``best``.
     """
@@ -323,18 +323,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     add = parser.add_argument
     add("--data", help="openFDA label records or SPL XML to train on, in place of generated text")
     add("--encoder", default=PACKAGED, help="encoder, packaged or a folder (default: %(default)s)")
-    add("--seeds", type=int, default=5, help="timed and scored (default: %(default)s)")
+    add("--seeds", type=int, default=5, help="seeds that are timed and scored (default: %(default)s)")
     add(
         "--scored-seeds",
         type=int,
         default=5,
-        help="further seeds of ours and 'best' that are scored alone (default: %(default)s)",
+        help="further seeds of ours and 'best' that are only scored (default: %(default)s)",
     )
     add("--rows", type=int, default=512, help="training rows (default: %(default)s)")
     add("--validation-rows", type=int, default=400, help="(default: %(default)s)")
     add("--epochs", type=float, default=2.0, help="(default: %(default)s)")
     add("--learning-rate", type=float, default=3e-4, help="(default: %(default)s)")
-    add("--threads", type=int, default=os.cpu_count(), help="of each program (default: all processors)")
+    add(
+        "--threads",
+        type=int,
+        default=os.cpu_count(),
+        help="threads of each program (default: all processors)",
+    )
     add("--quick", action="store_true", help="few rows and two seeds, to see that it runs")
     add("--gpu", action="store_true", help="measure this machine's GPU instead")
     return run_command(measure, parser, argv)

@@ -1,6 +1,6 @@
 """The training core on a GPU: BERT-base's shape at 128 real tokens, and small trials that share the GPU.
 
-Needs torch and transformers alone; weights are random, so that nothing is downloaded. Reached by
+It needs only torch and transformers; weights are random, so that nothing is downloaded. Run it with
 ``python -m benchmarks.training --gpu``.
 """
 
@@ -47,7 +47,7 @@ TRIAL_STEPS, TRIALS_EACH = 200, 2
 
 
 def write_encoder(folder: Path, shape: dict[str, int]) -> EncoderSettings:
-    """Write an encoder of a shape with random weights, and return its settings."""
+    """Write an encoder of the given shape with random weights, and return its settings."""
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{i}" for i in range(VOCABULARY - 5))]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "vocab.txt").write_text("\n".join(words))
@@ -67,7 +67,7 @@ def texts(n: int, shortest: int = LENGTH) -> tuple[TokenisedTexts, Any]:
 
 
 def train(encoder: EncoderSettings, batch_size: int, steps: int, shortest: int = LENGTH) -> StageReport:
-    """Train a classifier for so many steps."""
+    """Train a classifier for the given number of steps."""
     tokens, labels = texts(16 * batch_size, shortest)
     model = build_classifier(encoder, CLASSES, seed=0)
     return train_stage(
@@ -94,9 +94,9 @@ def speed(encoder: EncoderSettings, batch_size: int, steps: int = STEPS) -> dict
 
 
 def trials_per_hour(encoder: EncoderSettings, together: int, steps: int = TRIAL_STEPS) -> float:
-    """Return trials an hour with so many processes on the GPU; texts of 10 to 128 tokens, batches of 16."""
+    """Return trials an hour with ``together`` processes on the GPU; texts of 10 to 128 tokens, batches of 16."""
     with ExitStack() as stack:
-        # A pool of its own for each process, so that each one warms up.
+        # Each process has its own pool, so that each one warms up.
         pools = [stack.enter_context(process_pool(1)) for _ in range(together)]
 
         def run(trials_each: int, steps: int) -> None:

@@ -14,8 +14,8 @@ from trainables.prepared import prepare
 from trainables.settings import EncoderSettings
 from trainables.texts.tokens import TokenisedTexts, tokenise
 
-# Tokens of a paragraph of the ADME corpus of openFDA labels: log-normal, fitted to 7,564 paragraphs (MiniLM's
-# tokenizer, before the cut at 128 tokens, which a third of them reach). Mean after the cut: 85.
+# Tokens per paragraph of the ADME corpus of openFDA labels: log-normal, fitted to 7,564 paragraphs (MiniLM's tokenizer,
+# before the cut at 128 tokens, which a third of them reach). Mean after the cut: 85.
 LOG_MEAN, LOG_DEVIATION = 4.453, 0.752
 SHORTEST = 10
 _POOL = 1500
@@ -34,7 +34,7 @@ class Rows:
 
 
 def generated_rows(encoder: EncoderSettings, n: int, n_validation: int, seed: int) -> Rows:
-    """Return rows of generated paragraphs, joined within a class and cut to lengths of the ADME corpus."""
+    """Return rows of generated paragraphs, joined within a class and cut to lengths drawn as in the ADME corpus."""
     rng = np.random.default_rng(seed)
     tokens, labels, classes = _of_length(encoder, n, rng, pool_seed=2 * seed)
     validation_tokens, validation_labels, _ = _of_length(encoder, n_validation, rng, pool_seed=2 * seed + 1)

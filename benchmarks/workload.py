@@ -1,4 +1,4 @@
-"""A search of the ``adme`` study cut to a size that ends soon, and how the benchmarks run it."""
+"""A search of the ``adme`` study, small enough to end soon, and how the benchmarks run it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _REFERENCE = {"stage2_learning_rate": (1e-4,), "stage2_epochs": (3.0,)}
 
 @dataclass(frozen=True)
 class Work:
-    """What both programs are to do.
+    """The work that both programs do.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class Work:
     prepared
         Its corpus.
     run
-        What all trials have in common; ``cache_dir`` is set for each run.
+        Settings that all trials share; ``cache_dir`` is set for each run.
     preparing_s
         Seconds that reading and preparing the corpus took.
     """
@@ -52,7 +52,7 @@ class Work:
     preparing_s: float
 
     def configurations(self) -> list[TrialSettings]:
-        """Return what the search proposes, in order, where it is never told a result."""
+        """Return what the search proposes, in order, if it is never told a result."""
         search = GainSearch(self.config)
         tracks, vanilla = tracks_of(self.config), self.vanilla()
         proposed = []
@@ -121,7 +121,7 @@ def prepare_work(args: argparse.Namespace) -> Work:
 
 
 def launch_of(config: StudyConfig) -> Launch:
-    """Return what MLflow's parent run says of a benchmark."""
+    """Return what MLflow's parent run says about a benchmark."""
     corpus = {"source": "benchmark", "digest": "none", "rows": 0, "groups": 0}
     return Launch(
         study=config.name,
@@ -136,7 +136,7 @@ def launch_of(config: StudyConfig) -> Launch:
 def run_search(
     work: Work, folder: Path, trainable: Callable[..., None], reuse_processes: bool = True
 ) -> tuple[float, Ledger]:
-    """Run reference vanilla and search as a launch does, in a Ray session of their own.
+    """Run the reference vanilla and the search as a launch does, in their own Ray session.
 
     Returns
     -------
@@ -159,9 +159,9 @@ def run_search(
         def notify(trial: TrialRecord) -> None:
             tracker.update(trial)
             done = sum(t.state != "running" for t in ledger.of_phase("search"))
-            if done == config.trials and plan.stopped is None:  # what follows is no part of the work
+            if done == config.trials and plan.stopped is None:  # the benchmark's work is done
                 ends.append(time.perf_counter())
-                plan.stopped = StudyStopped("The benchmark has what it measures.")
+                plan.stopped = StudyStopped("The benchmark has measured what it needs.")
 
         plan = Plan(config, ledger, GainSearch(config, folder / "optuna.db"), notify)
         run_trials(plan, trainable, resources, folder / "ray", reuse_processes=reuse_processes)
@@ -181,7 +181,7 @@ def add_sizes(parser: argparse.ArgumentParser, **defaults: int | None) -> None:
     parser.add_argument("--encoder", default="minilm", help="name or folder (default: %(default)s)")
     for name, meaning in (
         ("configurations", "trials of the search"),
-        ("replicates", "of each configuration"),
+        ("replicates", "replicates of each configuration"),
         ("rows", "training rows of a replicate"),
         ("validation_rows", "validation rows"),
         ("max_length", "tokens that a text is cut to"),

@@ -4,7 +4,7 @@ Command::
 
     python -m study.launch adme --data labels.jsonl.gz
 
-Every control with a tuning of its own, at the budget of pre-finetuning (what the preset ``cluster`` does)::
+Every control tuned on its own with the budget of pre-finetuning, as in the preset ``cluster``::
 
     python -m study.launch adme --data labels.jsonl.gz --arms all --arm-trials same
 

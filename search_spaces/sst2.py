@@ -4,9 +4,9 @@ Command::
 
     python -m study.launch sst2 --data FOLDER --counts 20:1000 50:1000 100:1000 --validation-per-class 10
 
-Whole sentences: 20, 50 or 100 negative ones against 1,000 positive, a balanced validation of 10 a class and the test
-set of 1,821. ``--option units=phrases`` takes GLUE's 67,349 phrases instead. Without ``--data`` the published files
-are downloaded.
+Whole sentences: 20, 50 or 100 negative ones against 1,000 positive, a balanced validation set of 10 per class and the
+test set of 1,821. ``--option units=phrases`` takes GLUE's 67,349 phrases instead. Without ``--data`` the published
+files are downloaded.
 
 Expected result: to be stated with mean and range over repeats once a confirmation has been run; until then the
 study makes no claim.

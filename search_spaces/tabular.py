@@ -1,4 +1,4 @@
-"""A table of your own, at its natural imbalance unless ratios are given.
+"""Your own table, at its natural imbalance unless ratios are given.
 
 Command::
 
@@ -7,7 +7,7 @@ Command::
 CSV, TSV, JSON Lines or Parquet, plain or gzip, or ``hf:NAME`` for a Hugging Face data set. Columns go by name, or by
 number from 0 (``--text 1 --label 0`` for a table without a header).
 
-Expected result: none is stated, the corpus is the user's own.
+Expected result: none is stated, because the corpus is the user's own.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""TREC questions by the kind of answer, six classes of which one is naturally rare (86 of 5,452).
+"""TREC questions by the kind of answer: six classes, one of them naturally rare (86 of 5,452).
 
 Command::
 

@@ -32,7 +32,7 @@ from trainables.rules import field_faults
 from trainables.seeds import derive_seed
 
 STRENGTHS = (0.05, 0.1, 0.3, 0.5)
-# Of a launch's options that have no meaning here.
+# Options of the launch command that have no meaning here.
 _NOT_ASKED = (
     "trials",
     "replicates",
@@ -132,7 +132,7 @@ def augment(args: argparse.Namespace) -> int:
 def _checked(
     config: StudyConfig, args: argparse.Namespace
 ) -> tuple[Corpus, list[str], list[float], dict[str, str]]:
-    """Return corpus, operators, strengths, and what cannot run here with the reason.
+    """Return corpus, operators, strengths, and the operators that cannot run here, each with the reason.
 
     Raises
     ------

@@ -76,7 +76,7 @@ def compare(arguments: argparse.Namespace) -> int:
 
 
 def print_table(comparison: Comparison, top: int | None = None) -> None:
-    """Print the answer, the baselines and the trials, of each ratio the ``top`` best, on standard output."""
+    """Print the answer, the baselines and the ``top`` best trials of each ratio on standard output."""
     # Piped output has no width of its own, and rich would cut it to 80 columns.
     console = Console(width=shutil.get_terminal_size((160, 24)).columns, highlight=False)
     if comparison.study["corpus"]["is_sample"]:

@@ -45,11 +45,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def describe(corpus: Corpus) -> dict[str, Any]:
-    """Return what a corpus holds, as a mapping that JSON can hold.
+    """Return what a corpus holds, as a mapping that can be written as JSON.
 
-    ``rows``, ``groups`` and ``classes`` (rows per class) are what a study gets; ``found`` is rows per class before any
-    was left out, ``left_out`` rows by reason, ``duplicates`` what is repeated, and ``split``, where the source gives
-    one, rows per part and class after what leaks was taken out of train.
+    ``rows``, ``groups`` and ``classes`` (rows per class) are what a study gets. ``found`` counts rows per class before
+    any was left out, ``left_out`` the rows left out by reason, and ``duplicates`` what is repeated. Where the source
+    gives a split, ``split`` counts rows per part and class after leaking rows were taken out of train.
     """
     clusters = near_duplicate_clusters(corpus.texts)
     duplicates = duplicate_counts(corpus, clusters)
@@ -78,7 +78,7 @@ def _class_counts(corpus: Corpus, chosen: npt.NDArray[np.bool_]) -> dict[str, in
 
 
 def write_rows(corpus: Corpus, path: Path) -> None:
-    """Write one JSON object a row (text, label, group, origin); the file appears whole or not at all.
+    """Write one JSON object per row (text, label, group, origin); the file appears whole or not at all.
 
     Raises
     ------
@@ -152,7 +152,7 @@ def print_description(corpus: Corpus, console: Console) -> None:
 
 
 def _corpus_of(args: argparse.Namespace) -> Corpus:
-    """Read the corpus of a study, or the corpus of that name where no study has it."""
+    """Read the corpus of the study with that name, or, where there is no such study, the corpus with that name."""
     options = corpus_options(args)
     if args.name not in known_studies():
         return read_corpus(args.name, args.data, **options)

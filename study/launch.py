@@ -1,4 +1,4 @@
-"""``python -m study.launch NAME``: baselines, search, controls, comparison, report. Run again, it resumes."""
+"""``python -m study.launch NAME``: baselines, search, controls, comparison, report. Run again to resume."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def launch(args: argparse.Namespace) -> int:
-    """Run the command; see the module."""
+    """Run the launch command."""
     console = Console(stderr=True)
     overrides, faults = read_overrides(args)
     found = collect(faults, lambda: read_study_file(args.name, args.preset or "laptop", overrides))
@@ -56,20 +56,20 @@ def run(
     args: argparse.Namespace,
     console: Console,
 ) -> int:
-    """Check what needs a model, show the plan, and run it.
+    """Make the checks that need a model, show the plan, and run it.
 
     Parameters
     ----------
     given
-        The study as it was asked for.
+        The study as requested.
     corpus
         Its texts.
     connection
-        The cluster, where it was joined already.
+        The cluster, if it was already joined.
     args, console
         The command line, and where to write.
     """
-    # Loading these takes seconds, in which a fault of the first checks is long told.
+    # Loading these takes seconds. They are imported here so that faults of the first checks are reported sooner.
     from study.config.operators import FACT, announce_left_out, without_unavailable
     from study.run import preflight
     from study.run.checks import checked
@@ -119,7 +119,7 @@ def run(
 
 
 def print_corpus(corpus: Corpus, console: Console) -> None:
-    """Say which corpus is studied, and what has to be known of it: loudly if it is only the sample."""
+    """Say which corpus is studied, with its notice; loudly if it is only the generated sample."""
     counts = ", ".join(f"{name} {n}" for name, n in corpus.class_counts().items())
     console.print(
         f"Corpus: {corpus.source}: {len(corpus)} rows in {len(set(corpus.groups))} groups ({counts}).",

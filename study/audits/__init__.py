@@ -1,4 +1,4 @@
-"""Audits of augmentations as they lie in a study's folder, and how they are shown. Making one is not done here.
+"""Audits of augmentations as stored in a study's folder, and how they are shown. They are not made here.
 
 Not allowed here: mlflow, optuna, ray, torch, transformers.
 """

@@ -1,4 +1,4 @@
-"""Read the audits that lie in a study's folder: report and MLflow need neither the corpus nor torch for it."""
+"""Read the audits in a study's folder, so that the report and MLflow need neither the corpus nor torch."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from study.audits.view import MEANINGS
 
 
 def audit_folder(study: Path, trial_id: str) -> Path:
-    """Return where the audit of a trial's augmentation lies below a study's folder."""
+    """Return the folder, inside a study's folder, of the audit of a trial's augmentation."""
     return study / "audits" / trial_id
 
 
 def load_audit(study: Path, trial_id: str) -> dict[str, Any] | None:
-    """Return a trial's stored audit with its examples, or None where there is none that can be read."""
+    """Return a trial's stored audit with its examples, or None if it is missing or cannot be read."""
     try:
         stored = json.loads((audit_folder(study, trial_id) / "audit.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -30,7 +30,7 @@ _SIGNED = frozenset({"agreement_change"})
 
 
 def heading(name: str) -> str:
-    """Return a measure's name for people."""
+    """Return a measure's name as people read it."""
     return name.replace("_", " ")
 
 
@@ -65,7 +65,7 @@ def audit_table(audits: Iterable[Mapping[str, Any]]) -> Table:
 
 
 def marked(before: str, after: str) -> tuple[Pieces, Pieces]:
-    """Return two versions of a text, word by word, with the fewest words marked that were taken out and brought in.
+    """Return two versions of a text, word by word, marking the fewest words whose removal and insertion explain both.
 
     Examples
     --------
@@ -85,7 +85,7 @@ def marked(before: str, after: str) -> tuple[Pieces, Pieces]:
 
 
 def example_table(examples: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> Table:
-    """Return examples side by side, what was taken out in red and what came in in green."""
+    """Return examples side by side: removed words in red, inserted words in green."""
     table = Table("", "source", "augmentation", show_lines=True, expand=True, header_style="dim")
     table.columns[0].no_wrap = True
     table.columns[1].ratio = table.columns[2].ratio = 1
@@ -104,7 +104,7 @@ def _coloured(pieces: Pieces, colour: str) -> Text:
 def examples_page(
     audit: Mapping[str, Any], examples: Sequence[Mapping[str, Any]], classes: Sequence[str]
 ) -> str:
-    """Return a page with the figures of an audit and its examples, for MLflow's viewer of artifacts."""
+    """Return a page with the figures of an audit and its examples, for MLflow's artifact viewer."""
     rows = Markup("").join(
         Markup("<tr><th scope='row'>{}</th><td>{}</td><td>{}</td></tr>\n").format(
             classes[example["label"]], *(_html(pieces, tag) for pieces, tag in zip(

@@ -1,4 +1,4 @@
-"""What the commands share: options, exit codes, progress. It decides nothing about a study.
+"""What the commands share: options, exit codes, progress. Nothing about a study is decided here.
 
 Not allowed here: mlflow, optuna, ray, torch.
 """

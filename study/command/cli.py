@@ -1,4 +1,4 @@
-"""What every command does alike: parse, run, and turn the project's errors into messages and exit codes."""
+"""What every command does: parse, run, and turn the project's errors into messages and exit codes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def run_command(
     parser
         Its options.
     argv
-        The command line without the program; None takes the process's own.
+        The command line without the program's name; None takes that of this process.
 
     Returns
     -------

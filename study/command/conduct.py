@@ -1,4 +1,4 @@
-"""A launch from its first trial to its report: the plan runs, everything is recorded, and the end is told."""
+"""A launch from its first trial to its report: run the plan, record everything, report the result."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ class CheckedStudy:
     Attributes
     ----------
     config, folder, facts
-        What it is, where it lies, and what ``study.json`` says of it.
+        Its configuration, its folder, and what ``study.json`` says of it.
     corpus, prepared
-        Its texts, as they were read and as trials take them.
+        Its texts, as they were read and as trials use them.
     execution
         How its trials are run.
     replicates
-        Estimate of the replicates that it trains.
+        Estimated number of replicates that it trains.
     """
 
     config: StudyConfig
@@ -56,14 +56,14 @@ class CheckedStudy:
 
 @dataclass(frozen=True)
 class StudyEnd:
-    """What a launch leaves.
+    """What a launch leaves behind.
 
     Attributes
     ----------
     comparison, report
-        What was found, and the file that tells it.
+        What was found, and the file that presents it.
     page
-        Where a browser shows the trials beside vanilla; None where MLflow has not been told of all of them.
+        Where a browser shows the trials beside vanilla; None if MLflow lacks some of them.
     """
 
     comparison: Comparison
@@ -79,7 +79,7 @@ def conduct(study: CheckedStudy, console: Console) -> StudyEnd:
     study
         The study; the caller holds the lock on its folder.
     console
-        Where to tell what happens.
+        Where progress and messages are shown.
 
     Raises
     ------
@@ -134,7 +134,7 @@ def _log_audit(tracker: Tracker, study: Path, trial_id: str) -> None:
 
 
 def _launch_of(study: CheckedStudy) -> Launch:
-    """Return what MLflow's parent run says of the study."""
+    """Return what MLflow's parent run says about the study."""
     config, facts = study.config, study.facts
     return Launch(
         study=config.name,

@@ -12,13 +12,13 @@ from trainables.errors import ConfigurationError
 _TABULAR = {
     "text": ("COLUMN", "column of the texts, by name or by number from 0"),
     "label": ("COLUMN", "column of the labels, by name or by number from 0"),
-    "group": ("COLUMN", "column of the groups that must not be split (default: every text on its own)"),
+    "group": ("COLUMN", "column of the groups that must not be split (default: every text is its own group)"),
     "split": ("COLUMN", "column that says train, validation or test"),
-    "validation_data": ("FILE", "file of the validation rows; --data is train then"),
-    "test_data": ("FILE", "file of the test rows; --data is train then"),
-    "delimiter": ("CHARACTER", "comma, tab, semicolon, pipe or another character (default: found)"),
-    "quoting": ("HOW", "double: fields may stand in double quotes; none: quotes are text (default: found)"),
-    "encoding": ("NAME", "e.g. utf-8, cp1252, utf-16 (default: found)"),
+    "validation_data": ("FILE", "file of the validation rows; --data then holds the training rows"),
+    "test_data": ("FILE", "file of the test rows; --data then holds the training rows"),
+    "delimiter": ("CHARACTER", "comma, tab, semicolon, pipe or another character (default: detected)"),
+    "quoting": ("HOW", "double: fields may be in double quotes; none: quotes are text (default: detected)"),
+    "encoding": ("NAME", "e.g. utf-8, cp1252, utf-16 (default: detected)"),
     "header": ("yes|no", "whether the first row names the columns (default: no if all are given by number)"),
 }
 

@@ -1,4 +1,4 @@
-"""The launch command's options, and what of a study's values they override."""
+"""The launch command's options, and which values of a study they override."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m study.launch",
         description="Run a study: does pre-finetuning with data augmentation beat vanilla finetuning on this "
-        "corpus? The same command again goes on where it stopped.",
+        "corpus? The same command, given again, goes on where it stopped.",
     )
     parser.add_argument(
         "name", metavar="NAME", help=f"the study: {', '.join(known_studies())}, or a file of your own"
@@ -45,8 +45,8 @@ def build_parser() -> argparse.ArgumentParser:
         type=_count_or_same,
         metavar="N",
         help="tune each of these controls with N configurations per ratio, 'same' for as many as pre-finetuning "
-        "gets; 0 runs them at vanilla's settings, or, where they say what a part of the leading trial contributes, at "
-        "that trial's (default: the preset's)",
+        "gets; 0 runs them untuned: at vanilla's settings, or at the leading trial's where a control measures what "
+        "one part of that trial contributes (default: the preset's)",
     )
     parser.add_argument(
         "--imbalance-ratio",
@@ -105,7 +105,7 @@ def overrides_of(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def read_overrides(args: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
-    """Return the values that the command line overrides as far as they can be read, and what cannot."""
+    """Return the values that the command line overrides, and a fault for each that cannot be read."""
     faults: list[str] = []
     direct = (
         "data",
@@ -140,7 +140,7 @@ def read_overrides(args: argparse.Namespace) -> tuple[dict[str, Any], list[str]]
 
 
 def _arms(names: list[str]) -> tuple[str, ...]:
-    """Return the chosen arms, each once, with ``all`` and ``none`` spelt out; commas part them as spaces do."""
+    """Return the chosen arms, each once, with ``all`` and ``none`` expanded; commas separate them as spaces do."""
     names = [name for text in names for name in text.split(",") if name]
     if names == ["none"]:
         return ()

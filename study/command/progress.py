@@ -40,7 +40,7 @@ class ProgressView:
     console
         Where to show it.
     replicates_owed
-        Estimate of the replicates that the whole study trains.
+        Estimated number of replicates that the whole study trains.
     """
 
     def __init__(self, config: StudyConfig, ledger: Ledger, console: Console, replicates_owed: int) -> None:
@@ -75,7 +75,7 @@ class ProgressView:
         self._live = None
 
     def on_change(self, trial: TrialRecord) -> None:
-        """Show that a trial changed; elsewhere than on a terminal its end is one line."""
+        """Show that a trial changed; without a terminal, print one line when it ends."""
         if self._live is not None:
             self._live.update(self._render())
         elif trial.state != "running" and not self._console.is_terminal:
@@ -83,7 +83,7 @@ class ProgressView:
             self._last_line = time.monotonic()
 
     def tick(self) -> None:
-        """Show a sign of life where nothing has changed for a while."""
+        """Show a sign of life when nothing has changed for a while."""
         if self._live is not None:
             self._live.update(self._render())
         elif time.monotonic() - self._last_line > _LINE_EVERY_S:

@@ -1,12 +1,12 @@
-"""The arms as a study runs them: which run always, which by name, and where each gets its settings from.
+"""The arms as a study runs them: which always run, which are chosen by name, and where each gets its settings.
 
 Four arms run in every study: the reference ``vanilla``, post-hoc logit adjustment of its logits (free),
 ``vanilla_matched``, and the searched ``prefinetune``. :data:`CONTROLS` are the others, chosen by name.
 
 A control is tuned by a search of its own, or it runs once at settings that were tuned for another arm:
 
-- :data:`MATCHED` arms say what a part of the leading pre-finetuning trial contributes, so they take that trial's
-  settings or its steps.
+- :data:`MATCHED` arms measure what one part of the leading pre-finetuning trial contributes, so they take that
+  trial's settings or its number of steps.
 - Every other arm takes the settings of the reference vanilla.
 
 All of it follows from :data:`trainables.method.arms.ARM_TABLE`.
@@ -26,21 +26,21 @@ Grid = tuple[Any, ...]
 ALWAYS = tuple(name for name, arm in ARM_TABLE.items() if arm.in_every_study)
 CONTROLS = tuple(arm for arm in ARMS if not ARM_TABLE[arm].in_every_study)
 MATCHED = tuple(arm for arm in ARMS if ARM_TABLE[arm].takes_from_leading_trial)
-# Lengths and rates of a head that is trained anew. Vanilla is not trained again for these arms: they take the
-# reference's encoder, so the head alone is searched.
+# Lengths and learning rates of a head that is trained anew. Vanilla is not trained again for these arms: they take
+# the reference's encoder, so only the head's settings are searched.
 _HEAD_GRID: Mapping[str, Grid] = {
     "head_epochs": (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0),
     "head_learning_rate": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2),
 }
-# Settings that an arm with augmented rows or a first stage shares with pre-finetuning, and so its grids too.
+# Settings, with their grids, that an arm with augmented rows or a first stage shares with pre-finetuning.
 _SHARED_WITH_PREFINETUNING = ("operator", "strength", "copies", "stage1_learning_rate", "stage1_epochs")
 
 
 def defining_settings(arm: str, taken_over: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what makes an arm what it is beside the configuration that it takes over from another one.
+    """Return the settings that define an arm, to be laid over the configuration that it takes over from another arm.
 
-    Duplicates have the rows of that configuration's own recipe, so that they differ from it in the augmentation alone.
-    A search of the arm's own may try other rates.
+    Duplicates follow the row recipe of that configuration, so that they differ from it only in the augmentation.
+    A search of the arm's own may try other learning rates.
     """
     entry = arm_of(arm)
     if _is_duplicated(arm):
@@ -49,7 +49,7 @@ def defining_settings(arm: str, taken_over: Mapping[str, Any]) -> dict[str, Any]
 
 
 def arm_space(arm: str, prefinetuning: Mapping[str, Grid], *, rates: Grid, epochs: Grid) -> dict[str, Grid]:
-    """Return a small search space for a control: its own settings beside vanilla's.
+    """Return a small search space for a control: vanilla's settings and its own.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def arm_space(arm: str, prefinetuning: Mapping[str, Grid], *, rates: Grid, epoch
     prefinetuning
         Pre-finetuning's space. Arms with augmented rows or with a first stage take these grids from it.
     rates, epochs
-        Learning rates and lengths of stage 2, which is all that a single-stage arm has.
+        Learning rates and lengths of stage 2, the only stage of a single-stage arm.
     """
     entry = arm_of(arm)
     if entry.head is not None:

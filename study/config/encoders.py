@@ -1,4 +1,4 @@
-"""The encoder of a study, as those who load it want it."""
+"""The encoder of a study, in the form that loading it takes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def encoder_settings(config: StudyConfig) -> EncoderSettings:
 
 
 def trial_encoder(config: StudyConfig) -> EncoderSettings:
-    """Return the encoder as a study's trials compute with it: on no GPU that Ray has not given them.
+    """Return the encoder as a study's trials compute with it: only on a GPU that Ray has given them.
 
     Ray does not hide the machine's GPUs from trials that asked for none, so ``auto`` would take one.
     """

@@ -1,7 +1,7 @@
-"""One file a study: its corpus, search space, budget and expected result.
+"""Read the study files of ``search_spaces/``: one file per study.
 
-A study file defines ``PRESETS``: preset name to the values of :class:`study.config.study.StudyConfig` in which it
-differs from the file's ``STUDY``. Adding a study is adding a file here.
+A study file defines ``STUDY``, the values of :class:`study.config.study.StudyConfig`, and ``PRESETS``, which gives for
+each preset the values that differ from ``STUDY``.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ def load_study_file(name: str, preset: str, overrides: Mapping[str, Any]) -> Stu
 
 
 def read_study_file(name: str, preset: str, overrides: Mapping[str, Any]) -> tuple[StudyConfig, list[str]]:
-    """Return a study's values as far as they are known, and what is unknown in what was asked for.
+    """Return a study's values as far as they are known, and a fault for every name asked for that is unknown.
 
-    Where the preset is unknown, the values are those of the study's first one.
+    Where the preset is unknown, the values are those of the study's first preset.
 
     Raises
     ------
     ConfigurationError
-        The study is unknown: there are no values of which more could be told.
+        The study is unknown, so there are no values to check further.
     """
     if name not in known_studies():
         raise ConfigurationError(
@@ -62,13 +62,13 @@ def read_study_file(name: str, preset: str, overrides: Mapping[str, Any]) -> tup
     faults += [_unknown_value(key, sorted(known)) for key in overrides if key not in known]
     levels = (module.STUDY, module.PRESETS[preset], {k: v for k, v in overrides.items() if k in known})
     values: dict[str, Any] = {key: value for level in levels for key, value in level.items()}
-    # Of the corpus, one option given on the command line leaves the study's others as they are; so do the spaces of
-    # single arms.
+    # A corpus option given on the command line leaves the study's other corpus options as they are; likewise, the
+    # space of one arm leaves those of the others.
     for merged in ("corpus_options", "arm_spaces"):
         given = [level[merged] for level in levels if merged in level]
         if all(isinstance(value, Mapping) for value in given):
             values[merged] = {key: value for level in given for key, value in level.items()}
-    # The study's own first trial is kept as far as it still fits another space.
+    # Where another space is given, the study's own first trial keeps the values that still fit.
     space = overrides.get("space")
     if isinstance(space, Mapping) and "first" not in overrides:
         grids = {name: grid for name, grid in space.items() if isinstance(grid, (tuple, list))}

@@ -1,4 +1,4 @@
-"""Operators that a search space names but that cannot run on this machine: they are left out, with a notice."""
+"""Operators of a search space that cannot run on this machine: they are left out, with a notice."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ FACT = "operators_left_out"  # in study.json
 def without_unavailable(
     config: StudyConfig, facts: Mapping[str, Any] | None = None
 ) -> tuple[StudyConfig, dict[str, str]]:
-    """Leave out of the search spaces what cannot run here.
+    """Leave the operators that cannot run here out of the search spaces.
 
-    A first trial that would use such an operator uses the first one that is left. A control's own search space
-    that has none left takes those of the study's space. Where none is left there either, a space stays as it is,
-    and :func:`unavailable_faults` says so.
+    A first trial that would use such an operator uses the first one that is left. Where a control's own search space
+    has none left, it takes those of the study's space. Where none is left there either, the space stays as it is,
+    and :func:`unavailable_faults` reports it.
 
     Parameters
     ----------
     config
         The study.
     facts
-        What ``study.json`` says of the study that may be resumed. What it left out stays left out, so that its search
-        space stays as it was; what it searches has to run here.
+        What ``study.json`` says of a study that may be resumed. The operators that it left out stay left out, so that
+        its search space stays the same; those that it searches have to run here.
 
     Returns
     -------
     StudyConfig
         The study without them.
     dict
-        Operator to the reason.
+        Each operator left out, with the reason.
 
     Raises
     ------
     ConfigurationError
-        A study that is resumed searches an operator that cannot run here.
+        The study to be resumed searches an operator that cannot run here.
     """
     reasons = _reasons(config, tuple(_searched(config)))
     if facts is not None:
@@ -61,7 +61,7 @@ def without_unavailable(
         ]
         if faults:
             raise ConfigurationError(faults)
-    # Controls come and go between launches, and their spaces have to stay as they were all the same.
+    # Controls come and go between launches, but their spaces have to stay as they were.
     named = {name for space in (config.space, *config.arm_spaces.values()) for name in _operators(space)}
     for name, reason in (facts or {}).get(FACT, {}).items():
         if name in named and name not in reasons:
@@ -89,13 +89,13 @@ def unavailable_faults(config: StudyConfig) -> list[str]:
 
 
 def announce_left_out(left_out: Mapping[str, str], console: Console) -> None:
-    """Say which operators the search does without."""
+    """Say which operators the search leaves out."""
     for name, reason in left_out.items():
         console.print(Text(f"The search leaves out the operator {name}: {reason}"), soft_wrap=True)
 
 
 def _searched(config: StudyConfig) -> dict[str, str]:
-    """Return the operators that a study searches, each with the first search space that names it."""
+    """Return each operator that a study searches, with the first search space that names it."""
     if config.wrong_fields():
         return {}
     spaces = {"the search space": config.space}
@@ -108,7 +108,7 @@ def _searched(config: StudyConfig) -> dict[str, str]:
 
 
 def _operators(space: object) -> tuple[str, ...]:
-    """Return the operators of a search space; what is none is a fault of the configuration."""
+    """Return the operators of a search space; malformed values are reported elsewhere, as faults."""
     values = space.get("operator") if isinstance(space, Mapping) else None
     return tuple(v for v in values if isinstance(v, str)) if isinstance(values, (tuple, list)) else ()
 
@@ -116,13 +116,13 @@ def _operators(space: object) -> tuple[str, ...]:
 def _without(
     space: Mapping[str, Any], reasons: Mapping[str, str], else_left: tuple[str, ...] = ()
 ) -> Mapping[str, Any]:
-    """Return a search space without some operators; as it is where it would be left with none."""
+    """Return a search space without some operators, or unchanged if it would be left with none."""
     left = tuple(name for name in _operators(space) if name not in reasons) or else_left
     return {**space, "operator": left} if _operators(space) and left else space
 
 
 def _reasons(config: StudyConfig, names: tuple[str, ...]) -> dict[str, str]:
-    """Return why operators cannot run here; unknown ones and wrong options are faults of the configuration."""
+    """Return why operators cannot run here; unknown ones and wrong options are reported elsewhere, as faults."""
     if config.wrong_fields() or option_faults(config.operator_options):
         return {}
     found = {

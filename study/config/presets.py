@@ -1,7 +1,7 @@
 """Values that studies of short texts share; a study file states where it differs.
 
-The search spaces are grids, not continua: configurations that share stage-1 values share its augmentations and
-its training.
+The search spaces are grids, not continuous ranges, so that configurations with the same stage-1 values share the
+augmentations and the training of stage 1.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from study.config.arms import CONTROLS, Grid, arm_space
 
 
 def arm_spaces(space: Mapping[str, Grid], *, rates: Grid, epochs: Grid) -> dict[str, dict[str, Grid]]:
-    """Return a small space for every control: :func:`study.config.arms.arm_space`.
+    """Return a small space for every control, see :func:`study.config.arms.arm_space`.
 
     Each grid holds 40 configurations or more: as many as the cluster preset's pre-finetuning tries at one of five
     ratios.
@@ -22,7 +22,8 @@ def arm_spaces(space: Mapping[str, Grid], *, rates: Grid, epochs: Grid) -> dict[
 
 
 # Chosen by reading augmentations of drug labels: these keep values with their words. Deletions drop what a value
-# refers to, and WordNet picks wrong senses. Safe neighbours run out at about .1 there; above .2 swaps garble.
+# refers to, and WordNet picks wrong senses. In these texts safe neighbours run out at a strength of about .1, and
+# swaps garble the text above .2.
 OPERATORS: Grid = ("embedding_neighbours", "aeda", "random_swap")
 STRENGTHS: Grid = (0.05, 0.1, 0.2)
 
@@ -54,7 +55,7 @@ PREFINETUNING["arm_spaces"] = arm_spaces(
     epochs=(1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0),
 )
 
-# Does everything once: a test of the installation, not of the method.
+# Runs every step once: a test of the installation, not of the method.
 SMOKE: dict[str, Any] = {
     "encoder_layers": 2,
     "max_length": 48,
@@ -63,7 +64,7 @@ SMOKE: dict[str, Any] = {
     "max_validation_rows": 200,
     "trials": 4,
     "replicates": 2,
-    # One recipe, not tuned: see the report, which says so.
+    # One recipe, not tuned; the report says so.
     "reference_space": {"stage2_learning_rate": (2e-4,), "stage2_epochs": (6.0,)},
 }
 
@@ -75,7 +76,7 @@ LAPTOP: dict[str, Any] = {
     "max_validation_rows": 500,
     "trials": 8,
     "replicates": 3,
-    # Of all controls the one that costs little and is the hardest to beat.
+    # The control that is the hardest to beat for little cost.
     "arms": ("logit_adjustment",),
 }
 
@@ -88,7 +89,7 @@ CLUSTER: dict[str, Any] = {
     "replicates": 10,
     "grace_replicates": 2,
     "startup_trials": 10,
-    "gpus_per_trial": None,  # as many trials to a GPU as its memory holds
+    "gpus_per_trial": None,  # as many trials on a GPU as its memory holds
     "concurrency": 32,  # cluster.yaml may start 8 workers, each with a GPU and 4 CPUs
     # In use at once: 32 trials, each with a state of 1.31 GB and 3 lengths of 0.44 GB, are 84 GB. Checkpoints may
     # take another 42 GB of the disk.
@@ -113,7 +114,7 @@ CLUSTER: dict[str, Any] = {
     },
     "reference_space": {"stage2_learning_rate": (2e-5, 5e-5, 1e-4), "stage2_epochs": (2.0, 4.0, 8.0)},
     "reference_tuning_replicates": 3,
-    # Every control, with as many configurations and replicates as pre-finetuning gets, or with all of its grid.
+    # Every control, with as many configurations and replicates as pre-finetuning gets, or its whole grid if smaller.
     "arms": CONTROLS,
     "arm_trials": "same",
 }

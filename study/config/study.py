@@ -37,7 +37,7 @@ SAME = "same"
 _ARM_TRIALS = Rule(
     "a whole number of at least 0, 'same' or none", lambda v: v in (None, SAME) or (is_whole(v) and v >= 0)
 )
-# Metrics of which more is better, which is what the search, the races and the tuning of vanilla go by.
+# Metrics of which more is better: the search, the races and the tuning of vanilla all maximise.
 OBJECTIVES = tuple(
     f"val/{name}" for name in ("macro_f1", "balanced_accuracy", "minority_auprc", "mcc", "accuracy")
 )
@@ -47,7 +47,7 @@ OBJECTIVES = tuple(
 class StudyConfig:
     """All values of a study.
 
-    Values marked ``execution`` change neither its trials nor what they measure: a resumed launch may differ there.
+    Values marked ``execution`` change neither its trials nor what they measure: a resumed launch may change them.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class StudyConfig:
         Corpus reader, where its data lies (None: the reader's own default) and the reader's options.
     encoder, encoder_revision, encoder_layers, max_length
         Hub name or path (``minilm`` is packaged), pinned revision, number of encoder layers used (None: all)
-        and tokens a text is cut to.
+        and number of tokens that texts are cut to.
     imbalance_ratios, profile
         Ratios that the search covers evenly, and how counts fall between majority and minority.
     max_train_rows, max_validation_rows
@@ -72,30 +72,30 @@ class StudyConfig:
     separate_near_duplicates
         Whether near-duplicates are kept in one part of the split.
     space
-        Searched setting to its grid of values. ``imbalance_ratio`` is added from ``imbalance_ratios``.
+        Each searched setting with its grid of values. ``imbalance_ratio`` is added from ``imbalance_ratios``.
     fixed
         Settings that are not searched, where they differ from
         :class:`~trainables.settings.TrialSettings`' defaults.
     first
-        Values of the first trial at every ratio; the rest of it is sampled.
+        Values of the first trial at every ratio; its other values are sampled.
     trials
         Configurations of pre-finetuning that the search proposes, over all ratios.
     arms
-        Controls beside those that every study runs, of :data:`study.config.arms.CONTROLS`.
+        Controls from :data:`study.config.arms.CONTROLS` to run in addition to those of every study.
     arm_trials
-        Configurations that a search of its own proposes for each of these controls at each ratio; ``"same"`` for
+        Number of configurations that each of these controls' own search proposes at each ratio; ``"same"`` for
         as many as pre-finetuning gets there. None: they run at settings tuned for another arm, see
         :mod:`study.config.arms`.
     arm_spaces
-        Arm to the grids that its search covers, ``{arm: {setting: values}}``; used where ``arm_trials`` is given.
+        Grids that each arm's search covers, ``{arm: {setting: values}}``; used where ``arm_trials`` is given.
     replicates
         Replicates of a trial that is never raced out, and of the reference vanilla.
     grace_replicates, reduction_factor
-        Racing: replicates before a trial can be stopped, and the share 1/reduction_factor that goes on.
+        Racing: replicates before a trial can be stopped, and the factor of which the share 1/reduction_factor goes on.
     startup_trials
         Trials per ratio that are sampled at random before Optuna's model is used.
     reference_space
-        Grid of the reference vanilla's settings. A grid of one value each is a fixed recipe.
+        Grids of the reference vanilla's settings. With one value each they are a fixed recipe.
     reference_tuning_replicates
         Replicates on which the reference's grid is compared.
     operator_options
@@ -105,14 +105,14 @@ class StudyConfig:
     seed
         Seed of the study.
     workers_per_trial, cpus_per_trial, gpus_per_trial, concurrency
-        Resources; ``concurrency`` None: as many trials as fit; ``gpus_per_trial`` None: as many trials share a GPU
-        as its memory holds by an estimate, and every one of several workers gets a whole GPU, as does a trial on a
-        cluster that has no GPU yet.
+        Resources. ``concurrency`` None: as many trials as fit. ``gpus_per_trial`` None: as many trials share a GPU
+        as its memory is estimated to hold; but where a trial has several workers, each gets a whole GPU, and so does
+        a trial on a cluster that has no GPU yet.
     cache_gb
-        Size in GB that the cache of augmentations and stages is kept to. Checkpoints of unfinished stages and paid
+        Size limit, in GB, of the cache of augmentations and stages. Checkpoints of unfinished stages and paid
         answers come on top of it, see :class:`trainables.reuse.cache.ContentCache`.
     checkpoint_every_s
-        Seconds between two checkpoints within a stage; a stage shorter than that writes none.
+        Seconds between two checkpoints within a stage; shorter stages write none.
     """
 
     name: str
@@ -156,12 +156,12 @@ class StudyConfig:
     checkpoint_every_s: float = ruled(300.0, POSITIVE, execution=True)
 
     def row_bound(self, is_sample: bool) -> int | None:
-        """Return the bound on the rows of a draw, from real texts or from the generated sample."""
+        """Return the bound on the rows of a draw, which may be lower for the generated sample than for real texts."""
         bounds = [self.max_train_rows, self.max_sample_rows if is_sample else None]
         return min((bound for bound in bounds if bound is not None), default=None)
 
     def identity(self) -> dict[str, Any]:
-        """Return the values that a resumed launch must share, as JSON gives them back."""
+        """Return the values that a resumed launch must share, in the form in which they come back from JSON."""
         values = {k: v for k, v in dataclasses.asdict(self).items() if k not in marked(self, "execution")}
         return dict(json.loads(json.dumps(values)))
 
@@ -178,14 +178,14 @@ class StudyConfig:
         spaces = (self.space, *tuned)
         epochs = {float(length) for space in spaces for length in space.get("stage1_epochs", ())}
         steps = {length for space in spaces for length in space.get("stage1_steps", ())}
-        if None in steps:  # of the lengths in steps, none means the default in epochs
+        if None in steps:  # no length in steps means the default length in epochs
             epochs.add(TrialSettings.stage1_epochs)
         return StageLengths(tuple(sorted(epochs)), tuple(sorted(steps - {None})))
 
     def faults(self) -> list[str]:
         """Return every fault of these values; an empty list means that they can work.
 
-        What is asked of several values together is left out where one of them is wrong already.
+        A rule about several values is not checked where one of them is already wrong.
         """
         wrong = field_faults(self)
         together: tuple[tuple[Callable[[], list[str]], tuple[str, ...]], ...] = (
@@ -205,7 +205,7 @@ class StudyConfig:
         return [*wrong.values(), *faults]
 
     def wrong_fields(self) -> frozenset[str]:
-        """Return the names of the values that break their own rule: nothing may be made of them."""
+        """Return the names of the values that break their own rule and so must not be used."""
         return frozenset(field_faults(self))
 
     def _ratio_faults(self) -> list[str]:
@@ -277,7 +277,7 @@ class StudyConfig:
         return faults
 
     def _grid_faults(self, where: str, space: Mapping[str, Any], arm: str) -> list[str]:
-        """Return the faults of one search space, whose configurations the arm runs."""
+        """Return the faults of one search space, given the arm that runs its configurations."""
         if not isinstance(space, Mapping):
             return [f"{where} is {space!r}: an object of settings with their grids was expected."]
         taken_over = self.fixed if arm in ("prefinetune", "vanilla") else ()

@@ -1,4 +1,4 @@
-"""What is wrong with values of a trial's settings, as a search space or the command line gives them."""
+"""Checks of a trial's settings, as a search space or the command line gives them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ RULES = rules_of(TrialSettings)
 
 
 def value_faults(name: str, value: Any) -> list[str]:
-    """Return what is wrong with one value of a setting; an empty list where nothing is."""
+    """Return what is wrong with one value of a setting; an empty list if nothing is."""
     if name not in SEARCHABLE:
         return [unknown("a searched or fixed setting", name, SEARCHABLE)]
-    rule = one_of(*OPERATORS) if name == "operator" else RULES[name]  # which the registry alone knows
+    rule = one_of(*OPERATORS) if name == "operator" else RULES[name]  # only the registry knows operators
     if name == "imbalance_ratio":
         return [] if rule.holds(value) else [f"imbalance ratio {value!r}: {rule.expected}, was expected."]
     fault = rule.fault(name, value)
@@ -24,7 +24,7 @@ def value_faults(name: str, value: Any) -> list[str]:
 
 
 def length_faults(where: str, names: Sequence[str]) -> list[str]:
-    """Return for which stages a length is given in epochs and in steps: the steps would replace the epochs."""
+    """Return a fault for each stage whose length is given both in epochs and in steps: the steps would win."""
     return [
         f"{where} (with fixed) names both {stage}_epochs and {stage}_steps: steps replace epochs, so keep one."
         for stage in ("stage1", "stage2")

@@ -1,4 +1,4 @@
-"""What runs next, from the configuration and the ledger alone. It hands out jobs and does not know who runs them.
+"""What runs next, decided from the configuration and the ledger alone. Who runs the jobs is not known here.
 
 Not allowed here: mlflow, ray, torch, transformers.
 """

@@ -1,4 +1,4 @@
-"""Which trials a study owes beside its searches, from its configuration and its ledger."""
+"""Which trials a study owes apart from those of its searches, from its configuration and its ledger."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from trainables.settings import TrialSettings, digest_of
 
 @dataclass(frozen=True)
 class Planned:
-    """A trial that a phase owes: its settings, the replicates that it needs, and what it is matched to."""
+    """A trial that a phase owes: its settings, the replicates that it needs, and the trial that it is matched to."""
 
     phase: str
     settings: TrialSettings
@@ -26,15 +26,15 @@ class Planned:
 
     @property
     def trial_id(self) -> str:
-        """Identity that a restart reproduces."""
+        """Identity that is the same after a restart."""
         return f"{self.phase}-{digest_of(stored_config(self.settings.to_config(), self.matched_to), 10)}"
 
 
 class Owed:
-    """The trials that follow from a configuration and what its ledger holds.
+    """The trials that a study owes, given its configuration and what its ledger already holds.
 
-    The budgets differ by design, and :mod:`study.verdict.budget` counts them: the reference vanilla has a tuning of
-    its own; controls at its settings, and those that are matched to the leading pre-finetuning trial, have none.
+    The budgets differ by design, and :mod:`study.verdict.budget` counts them: the reference vanilla is tuned; controls
+    that take its settings, or are matched to the leading pre-finetuning trial, are not.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class Owed:
         self._matched = ["vanilla_matched", *(arm for arm in untuned if arm in MATCHED)]
 
     def of_phase(self, phase: str) -> Iterator[Planned]:
-        """Return what is owed in one phase that is not a search."""
+        """Return what is owed in one phase; the phase must not be a search."""
         if phase == "control":
             yield from self.controls()
             yield from self.matched()
@@ -60,7 +60,7 @@ class Owed:
             yield from {"reference_tuning": self.tuning, "reference": self.reference}[phase]()
 
     def tuning(self) -> Iterator[Planned]:
-        """Return the candidates for the reference's settings; none where there is one recipe alone."""
+        """Return the candidates for the reference's settings; none where there is only one recipe."""
         grid = list(self._reference_grid())
         if len(grid) == 1:
             return
@@ -102,7 +102,7 @@ class Owed:
                 yield Planned("control", settings, len(best.replicates), matched_to=best.trial_id)
 
     def is_settled(self, planned: Planned) -> bool:
-        """Return whether a trial has an end."""
+        """Return whether a trial has ended."""
         trial = self._ledger.trials.get(planned.trial_id)
         return trial is not None and trial.state != "running"
 
@@ -132,11 +132,11 @@ class Owed:
 
 
 def _matched_config(arm: str, best: TrialRecord, reference: TrialRecord) -> dict[str, Any]:
-    """Return the configuration of an arm that says what a part of the leading trial contributes.
+    """Return the configuration of an arm that measures what one part of the leading trial contributes.
 
-    ``prefinetune_duplicated`` is the leading trial with copies for augmentations, whatever its recipe: as many rows of
-    each class, and so as many steps. ``augment_single_stage`` has the leading trial's rows, and by itself as many steps
-    as its two stages; ``vanilla_matched`` is the reference vanilla with as many.
+    ``prefinetune_duplicated`` is the leading trial with duplicates in place of augmentations, whatever its recipe: it
+    has as many rows of each class, and so as many steps. ``augment_single_stage`` has the leading trial's rows, and by
+    its own rule as many steps as that trial's two stages; ``vanilla_matched`` is the reference vanilla with as many.
     """
     if arm != "vanilla_matched":
         return {**best.config, **defining_settings(arm, best.config), "arm": arm}
@@ -146,9 +146,9 @@ def _matched_config(arm: str, best: TrialRecord, reference: TrialRecord) -> dict
 
 
 def reopen_searched(config: StudyConfig, ledger: Ledger) -> None:
-    """Start those failed trials of an earlier launch's searches again whose cause can pass.
+    """Restart the failed search trials of an earlier launch, where the cause of the failure can pass.
 
-    A diverged trial is an answer, and stays. For the search's replay this has to be done before it.
+    A diverged trial is an answer, and stays. This has to happen before the search is replayed.
     """
     tracks = {track.key for track in tracks_of(config)}
     for trial in ledger.of_phase(*SEARCH_PHASES):
@@ -159,7 +159,7 @@ def reopen_searched(config: StudyConfig, ledger: Ledger) -> None:
 def reopen_owed(owed: Owed, ledger: Ledger) -> None:
     """Restart the failed trials on which others depend: the reference, its tuning, and the controls.
 
-    Once the reference is known, a failed candidate of its tuning is left alone: it could change nothing any more.
+    Once the reference is known, a failed candidate of its tuning is left alone: it can no longer change anything.
     """
     for phase in ("reference_tuning", "reference", "control"):
         for planned in owed.of_phase(phase):

@@ -1,6 +1,6 @@
 """What runs next, from the ledger alone: reference tuning, reference, searches, controls.
 
-The plan knows neither Ray nor MLflow. It hands out jobs, takes in what they report, and writes the ledger.
+The plan knows neither Ray nor MLflow. It hands out jobs, receives their reports, and writes the ledger.
 Everything it decides follows from the ledger, so a launch that was killed goes on where it stopped.
 """
 
@@ -21,24 +21,25 @@ from trainables.method.arms import POSTHOC_ARM
 from trainables.settings import TrialSettings, digest_of
 from trainables.trial import ReplicateRecord, TrialJob
 
-LOSSES_THAT_FAIL = 2  # times that a trial's process may die before the trial counts as failed
-# Trials that fail before the first one succeeds: pre-finetuning's stop the study, a control's stop its own search.
+# A trial's process may die this many times; at the next death the trial counts as failed.
+LOSSES_THAT_FAIL = 2
+# When this many trials fail before the first one succeeds, pre-finetuning's stop the study, a control's its search.
 FAILURES_THAT_STOP = 3
 
 
 class Plan:
-    """Hand out jobs and take in their reports.
+    """Hand out jobs and receive their reports.
 
     Parameters
     ----------
     config
         The study.
     ledger
-        Its ledger; written by this object alone.
+        Its ledger; only this object writes it.
     search
         The search, already replayed from the ledger.
     notify
-        Called with a trial's record after every change of it.
+        Called with a trial's record after each of its changes.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class Plan:
             self._close_superseded()
 
     def _take_up_what_a_kill_left(self) -> None:
-        """Do what follows from recorded replicates, where a driver died between the one and the other."""
+        """Do what follows from recorded replicates where a driver died after recording them but before doing it."""
         for phase in ("reference_tuning", "reference", "control"):
             for planned in self._owed.of_phase(phase):
                 trial = self.ledger.trials.get(planned.trial_id)
@@ -84,7 +85,7 @@ class Plan:
     # ---- what runs next -------------------------------------------------------------------------------------
 
     def next_job(self) -> TrialJob | None:
-        """Return the next job, or None while it waits for running ones (or is :attr:`finished`)."""
+        """Return the next job; None while the plan waits for running jobs, or is :attr:`finished`."""
         if self.stopped is not None:
             return None
         for phase in ("reference_tuning", "reference"):
@@ -92,7 +93,7 @@ class Plan:
             if job is not None or not settled:
                 return job
         job, settled = self._search_job()
-        # Controls that need nothing of the search fill the places that wait for its last trials.
+        # Controls that do not depend on the search use the slots left free while its last trials run.
         if job is None:
             job, _ = self._replicate_job(self._owed.controls())
         if job is None and settled:
@@ -102,7 +103,7 @@ class Plan:
         return job
 
     def _close_superseded(self) -> None:
-        """End controls that an earlier launch began and nobody asks for any more."""
+        """End controls that an earlier launch began and that are no longer wanted."""
         owed = {planned.trial_id for planned in self._owed.of_phase("control")}
         for trial in self.ledger.of_phase("control"):
             if trial.state == "running" and trial.trial_id not in owed:
@@ -127,7 +128,7 @@ class Plan:
         )
 
     def _replicate_job(self, owed: Iterator[Planned]) -> tuple[TrialJob | None, bool]:
-        """Return a job of one replicate, and whether all that is owed is settled."""
+        """Return a job for the next missing replicate, and whether all that is owed is settled."""
         settled = True
         for planned in owed:
             trial = self._ensure_started(planned)
@@ -139,7 +140,7 @@ class Plan:
                 for replicate in range(planned.replicates)
                 if replicate not in trial.replicates and (trial.trial_id, replicate) not in self._running
             )
-            # A worker group is slow to start, so there one job takes them all.
+            # A worker group is slow to start, so it gets all missing replicates in one job.
             replicates = missing if self.config.workers_per_trial > 1 else missing[:1]
             if replicates:
                 self._running |= {(trial.trial_id, replicate) for replicate in replicates}
@@ -173,7 +174,7 @@ class Plan:
         known = self.ledger.trials[planned.trial_id].replicates
         for record in tuned.replicates.values() if tuned is not None else ():
             if record.replicate < planned.replicates and record.replicate not in known:
-                # Its seconds were spent, and are counted, in the tuning.
+                # Its seconds are already counted in the tuning.
                 self._add_replicate(planned.trial_id, replace(record, seconds=0.0))
 
     def _search_job(self) -> tuple[TrialJob | None, bool]:
@@ -188,7 +189,7 @@ class Plan:
         return None, self._search_is_settled()
 
     def _next_proposal(self) -> Planned | None:
-        """Return a new trial of the track that has had the fewest: arms and ratios are covered evenly."""
+        """Return a new trial of the track with the fewest so far, so that arms and ratios are covered evenly."""
         due = [track for track in self._tracks.values() if self._is_due(track)]
         if not due:
             return None
@@ -215,7 +216,7 @@ class Plan:
         ]
 
     def _all_failed(self, *tracks: Track) -> bool:
-        """Return whether some trials of these tracks have ended, all of them by failing."""
+        """Return whether enough trials of these tracks have ended, and all of them failed."""
         ends = {state: sum(self._ends[*track.key, state] for track in tracks) for state in FINISHED}
         return ends["failed"] == sum(ends.values()) >= FAILURES_THAT_STOP
 
@@ -256,11 +257,11 @@ class Plan:
     # ---- what comes back ------------------------------------------------------------------------------------
 
     def on_replicate(self, job: TrialJob, record: ReplicateRecord) -> None:
-        """Take in a finished replicate."""
+        """Record a finished replicate."""
         self._add_replicate(job.trial_id, record)
 
     def on_end(self, job: TrialJob, failure: TrialFailed | None) -> None:
-        """Take in the end of a job: done, stopped by its race, or failed."""
+        """Record the end of a job: done, stopped by its race, or failed."""
         self._running -= {(job.trial_id, replicate) for replicate in job.replicates}
         trial = self.ledger.trials[job.trial_id]
         if failure is not None:
@@ -276,11 +277,11 @@ class Plan:
             self._search.tell(trial, mean_of(gains))
 
     def on_lost(self, job: TrialJob, message: str) -> None:
-        """Take in that a job's process died: what it did not finish is handed out again, a few times."""
+        """Record that a job's process died; what it did not finish is handed out again, a limited number of times."""
         self._losses[job.trial_id] = self._losses.get(job.trial_id, 0) + 1
         if self._losses[job.trial_id] > LOSSES_THAT_FAIL:
             times = self._losses[job.trial_id]
-            lost = f"its process died {times} times, the last time with: {message}"
+            lost = f"its process died {times} times, most recently with: {message}"
             self.on_end(job, TrialFailed(lost, can_pass=True))
             return
         self._running -= {(job.trial_id, replicate) for replicate in job.replicates}
@@ -295,7 +296,7 @@ class Plan:
             self._add_posthoc(trial, record)
 
     def _posthoc_trial(self, vanilla: TrialRecord) -> TrialRecord:
-        """Return the trial of post-hoc logit adjustment beside a vanilla; started where it is not yet."""
+        """Return the post-hoc logit adjustment trial that belongs to a vanilla; start it if need be."""
         config = {**vanilla.config, "arm": POSTHOC_ARM}
         trial_id = f"reference-{digest_of(config, 10)}"
         if trial_id not in self.ledger.trials:
@@ -331,9 +332,9 @@ class Plan:
         if trial.phase == "search" and self._all_failed(*rivals):
             self.stopped = StudyStopped(
                 f"The first {FAILURES_THAT_STOP} trials of the search all failed, the last one with: {failure}. "
-                "Mend the cause and give the same command again, "
+                "Fix the cause and give the same command again, "
                 + (
-                    "which tries what failed anew."
+                    "which retries what failed."
                     if failure.can_pass
                     else "with a larger --trials, or with --fresh to start over."
                 )
@@ -343,7 +344,7 @@ class Plan:
         ):
             self.stopped = StudyStopped(
                 f"The reference vanilla at imbalance ratio {trial.imbalance_ratio} failed: {failure}. Without it "
-                "no gain can be told. Mend the cause and give the same command again: it tries what failed anew."
+                "no gain can be computed. Fix the cause and give the same command again: it retries what failed."
             )
 
     def _all_tuning_failed(self, trial: TrialRecord) -> bool:

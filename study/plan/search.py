@@ -1,13 +1,14 @@
-"""What the search tries next: Optuna, asked per arm and imbalance ratio, told only gains of that arm and ratio.
+"""What the search tries next: Optuna, with one sampler per arm and imbalance ratio that sees only its own gains.
 
 Ratios are covered evenly, because "at which imbalance" is part of the question, and each ratio's sampler
-learns from that ratio alone: gains at a severe ratio are larger whatever the settings. A control that is tuned has
-a space and samplers of its own.
+learns from that ratio alone: gains at a severe ratio are larger whatever the settings. A tuned control has its own
+space and samplers.
 
-The study's folder holds one Optuna storage, so that Optuna's own tools open it: the Optuna study with the name of
-the study records pre-finetuning, the one with ``-ARM`` added a tuned control. It is rebuilt from the ledger at
-every launch. The sampler of a track's n-th proposal is seeded by the track and n, so a resumed search proposes what
-an uninterrupted one would have proposed from the same results, and no track's proposals depend on another's.
+The study's folder holds one Optuna storage, which Optuna's own tools can open: the Optuna study with the name of
+the study records pre-finetuning, and one named with ``-ARM`` added records each tuned control. The storage is rebuilt
+from the ledger at every launch. The sampler of a track's n-th proposal is seeded by the track and n, so a resumed
+search proposes what an uninterrupted one would have proposed from the same results, and no track's proposals depend
+on another's.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from study.record.gains import gains_of, mean_of
 from study.record.ledger import SEARCH_PHASES, Ledger, TrialRecord
 from trainables.seeds import derive_seed, generator
 
-_ATTEMPTS = 20  # proposals that repeat a known configuration before an unseen one is drawn at random
+_ATTEMPTS = 20  # after this many proposals of known configurations an unseen one is drawn at random
 
 
 class GainSearch:
@@ -41,7 +42,7 @@ class GainSearch:
     config
         The study.
     storage
-        File of Optuna's SQLite storage; rebuilt from the ledger. None keeps it in memory.
+        File of Optuna's SQLite storage, which is rebuilt from the ledger. None keeps it in memory.
     """
 
     def __init__(self, config: StudyConfig, storage: Path | None = None) -> None:
@@ -64,11 +65,11 @@ class GainSearch:
         self._recorded: dict[str, optuna.Trial] = {}
 
     def replay(self, ledger: Ledger) -> None:
-        """Take in every trial of a search that the ledger knows; those without an end stay open.
+        """Learn every search trial that the ledger knows; those that have not ended stay open.
 
         Trials are opened in the order in which they started and told in the order in which they ended, as in the
-        launch that ran them: what is proposed next depends on both. Trials of a control that this launch no
-        longer tunes are left alone.
+        launch that ran them, because the next proposal depends on both orders. Trials of a control that this launch
+        no longer tunes are skipped.
         """
         known = [
             trial
@@ -89,7 +90,7 @@ class GainSearch:
         key
             The track.
         first
-            Values of its first trial; the rest of that is sampled.
+            Values of its first trial; that trial's other values are sampled.
         """
         return self._samplers[key].sample(first)
 
@@ -102,7 +103,7 @@ class GainSearch:
         return self._samplers[key].is_exhausted
 
     def opened(self, trial: TrialRecord) -> None:
-        """Take note that proposed values now run as a trial."""
+        """Record that proposed values now run as a trial."""
         if trial.trial_id in self._recorded:
             return
         sampler = self._samplers[trial.arm, trial.imbalance_ratio]
@@ -116,7 +117,7 @@ class GainSearch:
         sampler.open(values)
 
     def tell(self, trial: TrialRecord, gain: float | None) -> None:
-        """Take in the end of a trial.
+        """Learn the end of a trial.
 
         Parameters
         ----------
@@ -137,14 +138,14 @@ class GainSearch:
 
 
 class TrackSampler:
-    """Sample the values of one arm at one imbalance ratio, none of them twice.
+    """Sample the values of one arm at one imbalance ratio, never the same combination twice.
 
     Parameters
     ----------
     config
         The study.
     track
-        What is sampled for.
+        The arm and ratio to sample for.
     """
 
     def __init__(self, config: StudyConfig, track: Track) -> None:
@@ -164,12 +165,12 @@ class TrackSampler:
         return {name: settings[name] for name in self._grids}
 
     def open(self, values: Mapping[str, Any]) -> None:
-        """Take note that these values are being tried."""
+        """Record that these values are being tried."""
         self._seen.add(_key(values))
         self.opened += 1
 
     def learn(self, values: Mapping[str, Any], gain: float) -> None:
-        """Take in the gain of these values."""
+        """Learn the gain of these values."""
         params = {n: self._grids[n].index(v) if self._is_ordered(n) else v for n, v in values.items()}
         self._view.add_trial(create_trial(params=params, distributions=self._sampled, value=gain))
 
@@ -179,7 +180,7 @@ class TrackSampler:
         return len(self._seen) >= math.prod(map(len, self._grids.values()))
 
     def sample(self, first: Mapping[str, Any]) -> dict[str, Any]:
-        """Return unseen values, of which there must be some; ``first`` counts where none have been seen."""
+        """Return unseen values, of which there must be some; ``first`` applies where none have been seen yet."""
         for attempt in range(_ATTEMPTS):
             seed = derive_seed(self._config.seed, f"{self._purpose}/{attempt}", self.opened) % 2**32
             self._view.sampler = optuna.samplers.TPESampler(
@@ -192,7 +193,7 @@ class TrackSampler:
                     {n: self._grids[n].index(v) if self._is_ordered(n) else v for n, v in first.items()}
                 )
             trial = self._view.ask(self._sampled)
-            self._view.tell(trial, state=TrialState.FAIL)  # it is learnt from when its gain is known
+            self._view.tell(trial, state=TrialState.FAIL)  # its gain is learnt later, in ``learn``
             values = {n: self._grids[n][v] if self._is_ordered(n) else v for n, v in trial.params.items()}
             if _key(values) not in self._seen:
                 return values
@@ -224,7 +225,7 @@ def _key(params: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _sampled_distribution(values: Sequence[Any]) -> BaseDistribution:
-    """Return what the sampler sees: the place on a grid of numbers, so that it knows their order."""
+    """Return what the sampler draws: for numbers the position on their grid, so that it knows their order."""
     if all(isinstance(value, (int, float)) for value in values):
         return IntDistribution(0, len(values) - 1)
     return CategoricalDistribution(tuple(values))

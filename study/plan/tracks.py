@@ -1,8 +1,8 @@
-"""What is searched and raced on its own: one arm at one imbalance ratio.
+"""Tracks: a track is one arm at one imbalance ratio, which is searched and raced on its own.
 
 Trials of different ratios are never compared, because gains at a severe ratio are larger whatever the settings.
-Nor are those of different arms: each arm is to show its best at a budget that is stated, so no arm may push
-another out of a race.
+Nor are those of different arms: each arm should show its best at a stated budget, so no arm may push another out
+of a race.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ class Track:
     Attributes
     ----------
     arm, imbalance_ratio
-        What it is about.
+        The arm and the ratio.
     phase
-        Phase of its trials in the ledger.
+        The phase under which the ledger records its trials.
     space
-        Searched setting to its grid.
+        Each searched setting with its grid.
     trials
-        Configurations that are proposed for it.
+        Number of configurations that are proposed for it.
     """
 
     arm: str
@@ -42,7 +42,7 @@ class Track:
 
     @property
     def key(self) -> TrackKey:
-        """What the records of its trials have in common."""
+        """The arm and ratio that all records of its trials share."""
         return self.arm, self.imbalance_ratio
 
 
@@ -62,39 +62,41 @@ def tracks_of(config: StudyConfig) -> tuple[Track, ...]:
 
 
 def over_reference(arm: str, reference: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an arm's configuration at the settings of the reference vanilla."""
+    """Return an arm's configuration with the settings of the reference vanilla."""
     return {**reference, **defining_settings(arm, reference), "arm": arm}
 
 
 def trial_settings(
     config: StudyConfig, track: Track, reference: Mapping[str, Any], values: Mapping[str, Any]
 ) -> TrialSettings:
-    """Return the configuration that proposed values make.
+    """Return the whole configuration that belongs to proposed values.
 
     Parameters
     ----------
     config, track
-        The study, and whose proposal it is.
+        The study, and the track that the values were proposed for.
     reference
         Configuration of the ratio's reference vanilla. A control takes from it what its own space leaves out;
         pre-finetuning takes nothing.
     values
-        Searched setting to its value.
+        Each searched setting with its value.
     """
     if track.arm == "prefinetune":
         base: dict[str, Any] = {**config.fixed, "arm": track.arm, "imbalance_ratio": track.imbalance_ratio}
     else:
         base = over_reference(track.arm, reference)
         for stage in ("stage1", "stage2"):
-            if f"{stage}_epochs" in values:  # steps that were taken over would replace the searched epochs
+            # Steps taken from the reference would replace the searched epochs.
+            if f"{stage}_epochs" in values:
                 base[f"{stage}_steps"] = None
     return TrialSettings.from_config({**base, **values})
 
 
 def first_values(config: StudyConfig, track: Track, reference: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the first trial of a track has on its grid.
+    """Return the values that the first trial of a track starts from.
 
-    That is the study's choice, or for a control the values that it would run with if it were not tuned.
+    For pre-finetuning these are the study's choice; for a control, the values that it would have untuned, as far as
+    they are on its grids.
     """
     if track.arm == "prefinetune":
         return dict(config.first)

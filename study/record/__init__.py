@@ -1,4 +1,4 @@
-"""What happened: the ledger, which is the one truth about a study, and what follows from it by arithmetic alone.
+"""What happened: the ledger, which is the only source of truth about a study, and what arithmetic makes of it.
 
 Not allowed here: mlflow, optuna, ray, torch, transformers.
 """

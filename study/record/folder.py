@@ -83,7 +83,7 @@ class StudyFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the study for one driver; the system lets go of it however the driver ends.
+        """Lock the study for one driver; the operating system releases the lock however the driver ends.
 
         Raises
         ------
@@ -98,7 +98,7 @@ class StudyFolder:
                 file.seek(0)
                 raise StudyStopped(
                     f"Another launch of {self.name!r} is running on {self.storage} (process {file.read().strip()}). "
-                    "Wait for it or end it, or give another --storage."
+                    "Wait until it ends, or end it, or give another --storage."
                 ) from None
             file.truncate(0)
             file.write(str(os.getpid()))
@@ -115,7 +115,7 @@ class StudyFolder:
 
 
 def storage_faults(storage: str) -> list[str]:
-    """Return why a storage folder cannot be used; creates it where it is missing."""
+    """Return why a storage folder cannot be used; create it if it is missing."""
     if "://" in storage:
         return [
             f"--storage {storage}: an address was given, a folder was expected. On a cluster give a folder that "
@@ -141,7 +141,7 @@ def study_id(folder: StudyFolder) -> str:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a text file so that a reader sees the old content or the new one, never a part."""
+    """Write a text file so that a reader sees either the old content or the new, never a mixture."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.writing-{os.getpid()}")
     try:

@@ -11,7 +11,7 @@ LOWER_IS_BETTER = frozenset({"val/ece", "val/brier", "val/nll"})
 
 
 def gains_of(ledger: Ledger, trial: TrialRecord, metric: str) -> dict[int, float]:
-    """Return a trial's gain over the reference vanilla of its ratio, per common replicate."""
+    """Return a trial's gain over the reference vanilla of its ratio on each replicate that both have."""
     reference = ledger.reference(trial.imbalance_ratio)
     if reference is None:
         return {}
@@ -20,15 +20,15 @@ def gains_of(ledger: Ledger, trial: TrialRecord, metric: str) -> dict[int, float
 
 
 def leading_trial(ledger: Ledger, trials: Iterable[TrialRecord], metric: str) -> TrialRecord | None:
-    """Return the trial with the best mean gain among those that rest on the most evidence; None where none has a gain.
+    """Return the trial with the best mean gain among those with the most evidence; None if none has a gain.
 
-    Complete trials come first; where there is none yet, all that have not failed. Of these only the ones with the most
-    paired replicates count: the luckiest trial of one replicate would otherwise lead every search.
+    Only complete trials compete, or, while there are none, all that have not failed. Of these, only the ones with the
+    most paired replicates compete: otherwise every search would be led by the luckiest trial with one replicate.
 
     Parameters
     ----------
     ledger
-        Where the reference is.
+        The ledger that holds the reference.
     trials
         Trials of one arm at one imbalance ratio.
     metric
@@ -51,5 +51,5 @@ def leading_prefinetuning(ledger: Ledger, ratio: float | str, metric: str) -> Tr
 
 
 def mean_of(values: Mapping[int, float]) -> float:
-    """Return the mean over replicates; not a number where there is none."""
+    """Return the mean over replicates; NaN if there are none."""
     return sum(values.values()) / len(values) if values else math.nan

@@ -1,4 +1,4 @@
-"""The ledger: an append-only JSON Lines file in the study's folder, the one truth about what was done.
+"""The ledger: an append-only JSON Lines file in the study's folder, the only source of truth about what was done.
 
 One driver writes it. Everything else (MLflow, comparison, report, resuming) is read from it, so that a
 driver killed at any moment loses at most the line it was writing.
@@ -17,7 +17,7 @@ from typing import Any
 from trainables.trial import ReplicateRecord
 
 PHASES = ("reference_tuning", "reference", "search", "control_search", "control", "confirmation")
-# Phases whose trials race, and are proposed by a search: of pre-finetuning, and of the controls that are tuned.
+# Phases whose trials a search proposes and which race: pre-finetuning's search, and those of tuned controls.
 SEARCH_PHASES = ("search", "control_search")
 FINISHED = ("complete", "raced_out", "failed")
 MATCHED_TO = "matched_to"
@@ -38,13 +38,13 @@ class TrialRecord:
     config
         Its settings.
     matched_to
-        The trial whose settings or steps a control takes; None where it takes none.
+        The trial whose settings or number of steps a control takes; None if it takes neither.
     replicates
-        Replicate index to record.
+        Records by replicate index.
     error
         What went wrong, for a failed trial.
     can_pass
-        Whether that may be gone at a later launch.
+        Whether that cause may be gone at a later launch.
     """
 
     trial_id: str
@@ -71,7 +71,7 @@ class TrialRecord:
 
 
 def stored_config(config: Mapping[str, Any], matched_to: str | None) -> dict[str, Any]:
-    """Return settings as the ledger's lines and the identities of trials have them: with what they are matched to."""
+    """Return settings in the form used in ledger lines and trial identities: with the trial they are matched to."""
     return {**config, **({} if matched_to is None else {MATCHED_TO: matched_to})}
 
 
@@ -142,7 +142,7 @@ class Ledger:
                 if file.read(1) != b"\n":
                     file.write(b"\n")
             file.write(json.dumps(record, allow_nan=True).encode() + b"\n")
-            # What a killed driver wrote is safe anyway; waiting for the disk is for a lost machine.
+            # What a killed driver wrote is safe anyway; fsync protects against a machine that goes down.
             if event == "trial_finished":
                 file.flush()
                 os.fsync(file.fileno())

@@ -1,4 +1,4 @@
-"""Ray, and what is checked before it is started. Which trials there are is decided in the plan, not here.
+"""Ray, and the checks before it is started. Which trials to run is decided in the plan, not here.
 
 Not allowed here: mlflow, optuna.
 """

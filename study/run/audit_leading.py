@@ -1,6 +1,6 @@
-"""The augmentation behind each ratio's leading trial, audited once and kept in the study's folder.
+"""Audits of the augmentation behind each ratio's leading trial, made once and kept in the study's folder.
 
-Report and MLflow read what lies there, so that neither needs the corpus.
+The report and MLflow read the stored audits, so that neither needs the corpus.
 """
 
 from __future__ import annotations
@@ -36,25 +36,25 @@ def audit_leading(
     run: RunSettings,
     say: Callable[[str], None],
 ) -> list[str]:
-    """Audit the augmentation of every ratio's leading trial, where that is not stored yet.
+    """Audit the augmentation of every ratio's leading trial, unless the audit is already stored.
 
-    Audited are at most 200 rows of the first replicate's draw; the classifiers that judge the labels learn from
-    all training rows. Operators whose answers are paid for are left to the command that audits on demand. An audit
-    that fails is told of and left out: the trials that it looks at are done.
+    At most 200 rows of the first replicate's draw are audited; the classifiers that judge the labels learn from
+    all training rows. Operators whose answers cost money are left to ``study.augment``. An audit that fails is
+    reported and left out: the trials themselves are done.
 
     Parameters
     ----------
     comparison
-        The study so far; audits lie beside its report.
+        The study so far; audits are stored beside its report.
     corpus, prepared, run
         What the trials were run on.
     say
-        Takes a line before work that takes seconds, and for each trial that gets no audit.
+        Called with a line before work that takes seconds, and with one for each trial that gets no audit.
 
     Returns
     -------
     list of str
-        Trials that have an audit now.
+        Ids of the trials that now have an audit.
     """
     study = comparison.report.parent
     group_of_text = dict(zip(corpus.texts, corpus.groups, strict=True))

@@ -1,33 +1,33 @@
-"""What the cache of a study takes of the disk, and what its running trials need of it at once."""
+"""How much disk the cache of a study takes, and how much of it running trials need at once."""
 
 from __future__ import annotations
 
 from study.config.study import StudyConfig
 
-_WEIGHTS_BYTES = 4  # a parameter's, float32
-_STATE_BYTES = 12  # a parameter's: its weight and the optimizer's two moments
+_WEIGHTS_BYTES = 4  # per parameter, float32
+_STATE_BYTES = 12  # per parameter: its weight and the optimizer's two moments
 
 
 def needed_bytes(parameters: int, lengths: int, trials: int) -> int:
-    """Return what the cache must hold so that running trials do not push out one another's stages.
+    """Return the bytes that the cache must hold so that running trials do not evict one another's stages.
 
     Each trial goes on from the state of a shorter stage 1 and stores the weights of every length that it passes. This
-    is a bound: of the word embeddings an entry holds the rows alone that occur in the texts.
+    is an upper bound, because an entry holds only those rows of the word embeddings that occur in the texts.
 
     Parameters
     ----------
     parameters
-        Of the encoder with its head.
+        Number of parameters of the encoder with its head.
     lengths
-        Lengths of stage 1 in the search.
+        Number of stage-1 lengths in the search.
     trials
-        Trials at a time.
+        Number of trials at a time.
     """
     return trials * (_STATE_BYTES + max(1, lengths) * _WEIGHTS_BYTES) * parameters
 
 
 def cache_sentence(config: StudyConfig, parameters: int, trials: int) -> str:
-    """Say what the cache takes of the disk, and warn where it is too small for the trials that run at a time.
+    """Say how much disk the cache takes, and warn if it is too small for the trials that run at a time.
 
     Parameters
     ----------
@@ -47,5 +47,5 @@ def cache_sentence(config: StudyConfig, parameters: int, trials: int) -> str:
     return (
         f"{said} Warning: cache_gb is {config.cache_gb:g}, but with {trials} trial(s) at a time of an encoder of "
         f"{parameters / 1e6:.0f} million parameters up to {needed / 1e9:.1f} GB are in use at once: stages are "
-        "removed before other trials can take them, and trained again. Raise cache_gb, or lower concurrency."
+        "removed before other trials can reuse them, and trained again. Raise cache_gb, or lower concurrency."
     )

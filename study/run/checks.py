@@ -1,4 +1,4 @@
-"""What is checked of a study with its model at hand, before anything is spent."""
+"""The checks of a study that need its model, made before anything is spent."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ def checked(
     resumes: bool,
     store_faults: list[str],
 ) -> tuple[PreparedCorpus, RunSettings]:
-    """Make the corpus ready, and check whatever else needs the encoder.
+    """Prepare the corpus, and make all other checks that need the encoder.
 
     Parameters
     ----------
     config, folder, corpus
         The study, where it lies, and its texts.
     connection
-        The cluster that was joined, None where there is none.
+        The cluster that was joined, or None.
     resumes
-        Whether a study that lies there is gone on with.
+        Whether an existing study in the folder is to be resumed.
     store_faults
-        What is wrong with MLflow's store: told with the rest.
+        What is wrong with MLflow's store; reported with the other faults.
 
     Raises
     ------

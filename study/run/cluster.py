@@ -1,6 +1,6 @@
-"""Ray: join the cluster that is there, or start one on this machine; what a trial gets of it.
+"""Ray: join the running cluster, or start one on this machine; and what each trial gets of it.
 
-Ray and torch take seconds to load, so that they are imported where they are used: a dry run needs no Ray.
+Ray and torch take seconds to load, so they are imported where they are used: a dry run needs no Ray.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ class TrialResources:
     workers
         Data-parallel workers of a trial; 1 trains in the trial's own process.
     cpus, gpus
-        Of one worker.
+        Processors and GPUs of one worker.
     concurrency
-        Trials at a time.
+        Number of trials at a time.
     sharing
-        A sentence that says how trials share GPUs, or wait for them, where the study leaves it open.
+        A sentence on how trials share GPUs or wait for them; empty where the study settles that itself.
     """
 
     workers: int
@@ -65,8 +65,8 @@ class TrialResources:
     def of_trial_process(self) -> dict[str, float]:
         """Return the resources of the Tune trial itself.
 
-        With a worker group it only waits. Tune refuses a trial without any resource, and a share of a CPU would
-        keep the last worker of a machine from fitting, so it holds a little memory.
+        With a worker group this trial only waits. Tune refuses a trial without any resource, and a share of a CPU
+        would leave too little for a machine's last worker, so the trial asks for a little memory.
         """
         if self.workers > 1:
             return {"memory": 2.0**20}
@@ -86,9 +86,9 @@ class Connection:
     joined
         True where a running cluster was joined, which may grow when trials wait for it.
     sentence
-        Says which, for people.
+        A sentence for the user about it.
     counted
-        Resources by name where they were counted without Ray; None asks Ray.
+        Resources by name, if they were counted without Ray; if None, Ray is asked.
     """
 
     joined: bool
@@ -107,13 +107,13 @@ class Connection:
 
 
 def quieten() -> None:
-    """Set what Ray reads from the environment; before the first use of Ray."""
+    """Set the environment variables that keep Ray quiet; call it before the first use of Ray."""
     os.environ.update({name: value for name, value in _QUIET.items() if name not in os.environ})
     logging.getLogger("ray").setLevel(logging.ERROR)
 
 
 def join_running_cluster() -> Connection | None:
-    """Join the cluster that ``RAY_ADDRESS`` names or that ``ray start`` / ``ray up`` runs here, if any.
+    """Join the cluster that ``RAY_ADDRESS`` names or that ``ray start`` / ``ray up`` started here, if any.
 
     Raises
     ------
@@ -181,7 +181,7 @@ def count_here() -> Connection:
 
 
 def leave() -> None:
-    """Leave the cluster, or end the Ray that was started here; nothing where Ray was never loaded."""
+    """Leave the cluster, or end the Ray that was started here; do nothing if Ray was never loaded."""
     if "ray" in sys.modules:
         import ray
 
@@ -190,7 +190,7 @@ def leave() -> None:
 
 
 def has_gpus(connection: Connection | None) -> bool:
-    """Return whether there are GPUs: in the joined cluster, else on this machine."""
+    """Return whether there are GPUs in the joined cluster, or, without one, on this machine."""
     if connection is not None:
         return connection.total.get("GPU", 0) > 0
     return _torch_has_gpu()
@@ -205,9 +205,9 @@ def _torch_has_gpu() -> bool:
 
 
 def trains_on_gpus(config: StudyConfig, connection: Connection | None) -> bool:
-    """Return whether a study's trials train on GPUs: as it says, or where it does not say, if there may be any.
+    """Return whether a study's trials train on GPUs: as the study says, or else wherever there may be GPUs.
 
-    On a joined cluster the answer is yes even where no GPU node runs now: trials wait until one is started.
+    On a joined cluster that is true even while no GPU node is running: trials wait until one is started.
     """
     if config.gpus_per_trial is not None:
         return config.gpus_per_trial > 0
@@ -221,9 +221,9 @@ class Gpu:
     Attributes
     ----------
     memory
-        Its bytes.
+        Its memory in bytes.
     precision
-        What trials compute in on it.
+        The precision in which trials compute on it.
     """
 
     memory: int
@@ -231,16 +231,16 @@ class Gpu:
 
 
 def gpu_share(config: StudyConfig, gpu: Gpu, cpus_per_gpu: float) -> tuple[float, str]:
-    """Return the share of a GPU that one trial gets by its memory, and a sentence that says so.
+    """Return the share of a GPU that one trial gets, judged by memory, and a sentence that explains it.
 
     Parameters
     ----------
     config
-        The study; the greatest batch of any of its arms and its greatest length decide.
+        The study, of which the largest batch of any arm and the maximum length count.
     gpu
-        A GPU.
+        The GPU to share.
     cpus_per_gpu
-        CPUs beside each GPU: trials that have no CPU would only wait.
+        CPUs per GPU; they limit the number of trials, because trials without a CPU would only wait.
     """
     from trainables.model.memory_estimate import shape_of, trial_bytes, trials_per_gpu
 
@@ -252,13 +252,13 @@ def gpu_share(config: StudyConfig, gpu: Gpu, cpus_per_gpu: float) -> tuple[float
     n = max(1, min(by_memory, math.floor(cpus_per_gpu / config.cpus_per_trial + 1e-9)))
     sentence = (
         f"{n} trial(s) share a GPU of {gpu.memory / 1e9:.1f} GB: one takes about {needed / 1e9:.1f} GB with "
-        f"{tokens:,} tokens a step, so that {by_memory} fit, and there are {cpus_per_gpu:g} CPUs a GPU."
+        f"{tokens:,} tokens a step, so that {by_memory} fit, and there are {cpus_per_gpu:g} CPUs per GPU."
     )
     return math.floor(10_000 / n) / 10_000, sentence  # Ray counts in ten-thousandths
 
 
 def _gpu(config: StudyConfig) -> Gpu:
-    """Return a GPU: of this machine, else of any node of the cluster, all of whose GPUs are assumed to be alike."""
+    """Return a GPU of this machine, or else of any node of the cluster, whose GPUs are assumed to be all alike."""
     encoder = gpu_encoder(config)
     if _torch_has_gpu():
         return _own_gpu(encoder)
@@ -280,15 +280,15 @@ def _own_gpu(encoder: EncoderSettings) -> Gpu:
 def _gpus_of_a_worker(
     config: StudyConfig, total: Mapping[str, float], connection: Connection
 ) -> tuple[float, str]:
-    """Return the GPUs of one worker, and how that came about where the study leaves it open."""
+    """Return the GPUs of one worker, and a sentence that explains the number where the study does not set it."""
     if config.gpus_per_trial is not None:
         return config.gpus_per_trial, ""
     gpus = total.get("GPU", 0)
     if not gpus and connection.joined:
         return 1.0, (
             "The cluster has no GPU at this moment: every worker waits for one whole GPU, until the cluster starts "
-            "GPU nodes. Launched again once there is one, trials share it by its memory; --set gpus_per_trial=0 "
-            "trains on CPUs."
+            "GPU nodes. If you launch again once there is a GPU, trials share it as its memory allows. To train on "
+            "CPUs, give --set gpus_per_trial=0."
         )
     if not gpus:
         return 0.0, ""
@@ -305,7 +305,7 @@ def _inventory(resources: Mapping[str, float]) -> str:
 def trial_resources(config: StudyConfig, connection: Connection) -> TrialResources:
     """Return what a trial gets of the connected cluster.
 
-    A joined cluster may grow, so there a given ``concurrency`` is not cut down to what fits at this moment.
+    A joined cluster may grow, so a given ``concurrency`` is not reduced there to what fits at this moment.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What ``study.json`` says of a study: its configuration, its corpus, and the code and machine that run it."""
+"""The contents of ``study.json``: a study's configuration, its corpus, and the code and machine that run it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def facts_of(
     connection: Connection | None,
     tracking_uri: str,
 ) -> dict[str, Any]:
-    """Return what ``study.json`` says of a study."""
+    """Return the contents of ``study.json``."""
     return {
         "study": config.name,
         "study_id": study_id(folder),
@@ -58,7 +58,7 @@ def facts_of(
 
 
 def numerics_of(config: StudyConfig, connection: Connection | None) -> dict[str, str]:
-    """Return what else decides a trial's numbers: gains pair runs of one code on one kind of device alone."""
+    """Return what else decides a trial's numbers; gains may only pair runs of the same code on one kind of device."""
     encoder = trial_encoder(config)
     device = "cuda" if trains_on_gpus(config, connection) else "cpu"
     return {
@@ -69,7 +69,7 @@ def numerics_of(config: StudyConfig, connection: Connection | None) -> dict[str,
 
 
 def git_commit() -> str | None:
-    """Return the commit of this code, None outside a checkout."""
+    """Return the commit of this code; None outside a checkout."""
     try:
         found = subprocess.run(
             ["git", "rev-parse", "HEAD"],

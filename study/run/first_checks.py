@@ -1,4 +1,4 @@
-"""What can be wrong with a launch and takes no model to find: told within a second or two, all at once."""
+"""The checks of a launch that need no model; their faults are reported within a second or two, all at once."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def first_checks(config: StudyConfig, storage: str, tracking: str | None, unknow
     Parameters
     ----------
     config
-        The study as far as it is known.
+        The study, as far as its values are known.
     storage
         Folder for results and caches; created where it is missing.
     tracking
         MLflow's address, where one was given.
     unknown
-        What the command line asks for and nobody knows: told with the rest.
+        Faults about unknown names on the command line; reported with the others.
 
     Raises
     ------

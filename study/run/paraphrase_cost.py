@@ -1,4 +1,4 @@
-"""What paraphrases of a study will cost at most, said before anything is spent."""
+"""The most that a study's paraphrases can cost, said before anything is spent."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from study.config.study import StudyConfig
 from trainables.prepared import PreparedCorpus
 
-# Assumed: endpoints' tokenizers have larger vocabularies than the packaged encoder's, which takes 1.59 on the generated
-# sample.
+# An assumption. The packaged encoder's tokenizer takes 1.59 on the generated sample; endpoints' tokenizers have larger
+# vocabularies and so take fewer.
 _TOKENS_PER_WORD = 1.4
 _OPERATOR = "paraphrase"
 
@@ -17,11 +17,11 @@ _OPERATOR = "paraphrase"
 def paraphrase_sentence(
     config: StudyConfig, prepared: PreparedCorpus, stage1_rows: Iterable[int]
 ) -> str | None:
-    """Return how many calls a study's search makes and about how many tokens they are, None without paraphrases.
+    """Return a sentence with a search's number of paraphrase calls and tokens; None if it does not paraphrase.
 
-    Trials of one strength share their paraphrases in each replicate, and more copies contain fewer, so what counts is
-    strengths x copies x rows x replicates. What is not counted: texts that are asked for again because an answer was
-    rejected or nearly repeated another one, and further replicates of a confirmation.
+    In each replicate, trials of one strength share their paraphrases, and a larger number of copies includes a smaller
+    one, so the calls are strengths x copies x rows x replicates. Not counted are repeated requests for an answer that
+    was rejected or nearly repeats another one, and further replicates of a confirmation.
 
     Parameters
     ----------
@@ -30,14 +30,13 @@ def paraphrase_sentence(
     prepared
         Its corpus.
     stage1_rows
-        Rows of a stage-1 set of one copy, of each imbalance ratio.
+        Rows of a stage-1 set with one copy, for each imbalance ratio.
     """
     operators = config.space.get("operator", (config.fixed.get("operator"),))
     if _OPERATOR not in operators:
         return None
-    from trainables.augment.operators.paraphrase import (
-        INSTRUCTION_WORDS,  # imports nlpaug, which takes seconds
-    )
+    # Imported here because it loads nlpaug, which takes seconds.
+    from trainables.augment.operators.paraphrase import INSTRUCTION_WORDS
 
     strengths = len(config.space.get("strength", (None,)))
     copies = max(config.space.get("copies", (config.fixed.get("copies", 1),)))

@@ -1,4 +1,4 @@
-"""Where a study can run, as far as that can be told without Ray or torch, which take seconds to load."""
+"""Where a study can run, as far as one can tell without Ray and torch, which take seconds to load."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-# Written by `ray start` (and so by `ray up`), not by a driver that starts Ray for itself.
+# `ray start` (and so `ray up`) writes it; a driver that starts Ray for itself does not.
 CLUSTER_FILE = Path("/tmp/ray/ray_current_cluster")
 # What the drivers of NVIDIA (on Linux, inside Windows, on its small boards) and of AMD make.
 _GPU_DEVICES = ("nvidia[0-9]*", "dxg", "nvhost*", "nvgpu", "nvmap", "kfd")

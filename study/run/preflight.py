@@ -46,11 +46,11 @@ class Estimate:
     Attributes
     ----------
     replicates
-        Replicates that are trained, over all phases.
+        Number of replicates trained, over all phases.
     rows
-        Rows that are trained on, over all epochs.
+        Number of rows trained on, over all epochs.
     seconds
-        Wall-clock on the connected resources, from steps timed a moment ago on this machine.
+        Wall-clock time on the connected resources, estimated from steps timed a moment ago on this machine.
     """
 
     replicates: int
@@ -80,7 +80,7 @@ def estimate_cost(
             one_stage = balanced if ARM_TABLE[arm].stage2.texts is OVERSAMPLED else n_rows
             length = one_stage * _mid(config, "stage2_epochs", space)
             replicates += runs
-            # Arms with a head trained anew take vanilla's weights from the cache.
+            # Arms that only train a new head take vanilla's weights from the cache.
             rows += runs * (both if arm in LONG_ARMS else 0 if arm in HEAD_ARMS else length)
     per_row, per_scored_row = _timed(prepared, run, resources)
     seconds = rows * per_row + replicates * len(prepared.validation_labels) * per_scored_row
@@ -88,7 +88,7 @@ def estimate_cost(
 
 
 def _control_replicates(config: StudyConfig, ratio: float | str) -> dict[str, float]:
-    """Return each chosen control to the replicates that it trains at a ratio."""
+    """Return each chosen control with the number of replicates that it trains at a ratio."""
     runs = {arm: float(config.replicates) for arm in config.arms if arm in CONTROLS}
     for track in tracks_of(config):
         if track.phase == "control_search" and track.imbalance_ratio == ratio:
@@ -98,7 +98,7 @@ def _control_replicates(config: StudyConfig, ratio: float | str) -> dict[str, fl
 
 
 def _mid(config: StudyConfig, name: str, space: Mapping[str, Sequence[float]]) -> float:
-    """Return the middle of what a setting may be: of its grid, else its fixed value, else its default."""
+    """Return a typical value of a setting: the middle of its grid, else its fixed value, else its default."""
     if name in space:
         return float(np.mean(space[name]))
     return float(config.fixed.get(name, getattr(TrialSettings(), name)))
@@ -141,7 +141,7 @@ def print_plan(
     estimate: Estimate,
     console: Console,
 ) -> None:
-    """Show what will be done with which rows, and what it will cost."""
+    """Show what will be done, with which rows, and at what cost."""
     table = Table(title="Training rows of a replicate", title_justify="left")
     table.add_column("imbalance ratio")
     for name in prepared.classes:
@@ -184,5 +184,5 @@ def _controls_phrase(config: StudyConfig) -> str:
     text += f", the last {len(config.tuned_arms())} tuned over {configurations} trials of their own"
     small = dict.fromkeys(track.arm for track in tracks if sizes[track.key] < track.trials)
     if small:
-        text += f" (all that the grids hold of {', '.join(small)}: fewer than were asked for)"
+        text += f" (fewer than asked for: the grids of {', '.join(small)} hold no more)"
     return text

@@ -1,7 +1,7 @@
 """Racing over replicates: asynchronous successive halving, among trials of one arm at one imbalance ratio only.
 
-The fidelity is the number of replicates, never epochs: stage lengths are searched, so equal epochs would
-compare unlike things, while a trial stopped after r replicates still holds an estimate of the same gain.
+The fidelity is the number of replicates, never epochs: stage lengths are searched, so equal epochs would compare
+unlike trials, while a trial stopped after r replicates has still estimated the same gain as a complete one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from study.record.ledger import SEARCH_PHASES, Ledger
 
 
 class RatioRacing(FIFOScheduler):  # type: ignore[misc]
-    """Send each trial of a search to the race of its arm and ratio; let every other trial run to its end.
+    """Enter each trial of a search into the race of its arm and ratio; let every other trial run to its end.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ class RatioRacing(FIFOScheduler):  # type: ignore[misc]
         return str(race.on_trial_result(tune_controller, _racer(trial), result))
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
-        """Leave the rungs as they are: every result was raced when it came."""
+        """Leave the rungs as they are: every result was raced when it arrived."""
 
     def on_trial_remove(self, tune_controller: Any, trial: Any) -> None:
         """Leave the rungs as they are."""
@@ -87,7 +87,7 @@ class RatioRacing(FIFOScheduler):  # type: ignore[misc]
 
 
 def _racer(trial: Any) -> SimpleNamespace:
-    """Return a trial under its name in the ledger: where its process was lost, Tune's next trial goes on with it."""
+    """Return a trial under its name in the ledger, which a new Tune trial takes up if the first one's process dies."""
     return SimpleNamespace(trial_id=trial.config["job"].trial_id)
 
 

@@ -1,4 +1,4 @@
-"""Whether a launch may continue the study that lies in its folder."""
+"""Whether a launch may resume the study in its folder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from study.record.folder import StudyFolder
 def resume_faults(
     folder: StudyFolder, config: StudyConfig, corpus_digest: str, numerics: Mapping[str, str]
 ) -> list[str]:
-    """Return how an existing study differs from the one that is asked for now; empty where it can be resumed."""
+    """Return how an existing study differs from the one now asked for; an empty list means that it can be resumed."""
     known = folder.read_facts()
     if known is None:
         return []

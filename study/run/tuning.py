@@ -1,7 +1,7 @@
-"""Run a plan with Ray Tune: one Tuner, warm reused trial processes, jobs as they become due.
+"""Run a plan with Ray Tune: one Tuner, warm trial processes that are reused, jobs as they become due.
 
-All phases go through one Tune run, so that a process that has imported torch and holds the encoder serves the
-reference vanilla, the search and the controls alike.
+All phases go through one Tune run, so that one process, with torch imported and the encoder loaded, serves the
+reference vanilla, the search and the controls.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from trainables.worker import report_of_failure, run_in_process, run_in_worker_g
 
 @contextmanager
 def stopped_by_the_folder(plan: Plan) -> Iterator[None]:
-    """Stop the study where its folder cannot be written: Tune would blame the trial, or end with a traceback."""
+    """Stop the study if its folder cannot be written: Tune would blame the trial, or end with a traceback."""
     try:
         yield
     except OSError as fault:
         plan.stopped = StudyStopped(
             f"The study's folder {plan.ledger.path.parent} cannot be written: {fault}. Nothing that was recorded is "
-            "lost: make room or mend the folder, and give the same command again."
+            "lost: make room or repair the folder, and give the same command again."
         )
 
 
 class PlanSearcher(Searcher):  # type: ignore[misc]
-    """Tune's view of a plan: asks it for jobs and tells it their ends."""
+    """Tune's view of a plan: asks it for jobs and tells it when they end."""
 
     def __init__(self, plan: Plan) -> None:
         super().__init__(metric="objective", mode="max")
@@ -50,7 +50,7 @@ class PlanSearcher(Searcher):  # type: ignore[misc]
         self.failures: dict[str, TrialFailed] = {}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        """Return the next job as a Tune configuration, None to wait, or that all is done."""
+        """Return the next job as a Tune configuration, None to wait, or ``Searcher.FINISHED``."""
         job = None
         with stopped_by_the_folder(self._plan):
             job = self._plan.next_job()
@@ -69,7 +69,7 @@ class PlanSearcher(Searcher):  # type: ignore[misc]
             self._plan.on_end(self.jobs.pop(trial_id), self.failures.pop(trial_id, None))
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Do nothing: Tune leaves out the last result here, :class:`PlanCallback` gets every one."""
+        """Do nothing: Tune leaves out a trial's last result here, while :class:`PlanCallback` gets them all."""
 
     def __getstate__(self) -> dict[str, Any]:
         """Return nothing: Tune pickles what it is given, but the ledger is the state."""
@@ -83,18 +83,18 @@ class PlanSearcher(Searcher):  # type: ignore[misc]
 
 
 class WarmRacing(RatioRacing):
-    """The races of a study, which also see to it that Tune keeps idle processes warm.
+    """The races of a study; as a scheduler it also makes Tune keep idle processes warm.
 
-    By itself Tune keeps one idle process at most, so that where a phase ends every other slot would lose its
-    process, which takes 5-8 s to come back. A scheduler is what Tune shows its controller to; where a later Tune
-    has no such cache, its processes are merely started anew.
+    By default Tune keeps at most one idle process, so that at the end of a phase every other slot would lose its
+    process, which takes 5-8 s to start again. This is done in a scheduler because Tune passes its controller to
+    schedulers. If a later Tune has no such cache, processes are simply started anew.
 
     Parameters
     ----------
     config
         The study.
     processes
-        Idle processes to keep: as many as trials may run at a time.
+        Number of idle processes to keep: as many as trials may run at a time.
     """
 
     def __init__(self, config: StudyConfig, processes: int) -> None:
@@ -103,7 +103,7 @@ class WarmRacing(RatioRacing):
         self._told = False
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
-        """Raise the bound of Tune's cache of idle processes at the first trial."""
+        """Raise the limit of Tune's cache of idle processes at the first trial."""
         cache = getattr(getattr(tune_controller, "_tune_controller", None), "_actor_cache", None)
         if cache is not None and not self._told:
             cache.increase_max(trial.placement_group_factory, self._processes)
@@ -112,7 +112,7 @@ class WarmRacing(RatioRacing):
 
 
 class PlanCallback(tune.Callback):  # type: ignore[misc]
-    """Carry every result, and every error of a trial's process, to the plan."""
+    """Pass every result, and every error of a trial's process, to the plan."""
 
     def __init__(self, plan: Plan, searcher: PlanSearcher, tick: Callable[[], None]) -> None:
         self._plan = plan
@@ -124,7 +124,7 @@ class PlanCallback(tune.Callback):  # type: ignore[misc]
         return {}
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        """Let the progress view move on."""
+        """Let the progress view update itself."""
         self._tick()
 
     def on_trial_result(
@@ -152,7 +152,7 @@ class PlanCallback(tune.Callback):  # type: ignore[misc]
         return TrialFailed(f"{message} (traceback: {path})", can_pass=can_pass)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Hand a job whose process died (a lost node, no memory left) back to the plan."""
+        """Give a job whose process died (a lost node, no memory left) back to the plan."""
         error = trial.get_error()
         last_line = str(error).strip().splitlines()[-1] if error is not None else "no message"
         self._searcher.failures.pop(trial.trial_id, None)
@@ -167,11 +167,11 @@ class Execution:
     Attributes
     ----------
     resources
-        Of one trial, and how many run at a time.
+        Resources of one trial, and how many trials run at a time.
     work_dir
         Folder for Ray's own files.
     run
-        What all trials have in common.
+        Settings that all trials share.
     """
 
     resources: TrialResources
@@ -182,14 +182,14 @@ class Execution:
 def run_plan(
     plan: Plan, prepared: PreparedCorpus, execution: Execution, tick: Callable[[], None] = lambda: None
 ) -> None:
-    """Run all that a plan owes.
+    """Run everything that a plan owes.
 
     Raises
     ------
     StudyStopped
         The plan stopped.
     KeyboardInterrupt
-        Ctrl-C; the ledger holds what was done, so that the same command goes on.
+        Ctrl-C; the ledger holds what was done, so the same command resumes.
     """
     resources = execution.resources
     trainable: Callable[..., None]
@@ -228,7 +228,7 @@ def run_trials(
     trainable
         A Tune function that runs one job.
     resources
-        Of one trial.
+        Resources of one trial.
     work_dir
         Folder for Ray's own files.
     tick
@@ -297,26 +297,26 @@ def _trial_in_worker_group(config: dict[str, Any], *, prepared_reference: Any, e
 
 
 def can_pass(error: Exception) -> bool:
-    """Return whether a later launch may fare better.
+    """Return whether a later launch may succeed where this one failed.
 
-    That is so of what the system refuses (a full disk, a server that is away), what the user can set right, and
-    workers that were lost.
+    It may where the system refused something (a full disk, a server that is away), where the user can put the
+    fault right, and where workers were lost.
     """
     from ray.train import TrainingFailedError, WorkerGroupError
 
     if isinstance(error, TrialFailed):
         return error.can_pass
     if isinstance(error, WorkerGroupError):
-        # Ray wraps what a worker raised itself; a lost worker has an exception of Ray's own.
+        # Ray wraps an exception that a worker raised itself; a lost worker has one of Ray's own.
         raised = [getattr(fault, "_base_exc", None) for fault in error.worker_failures.values()]
         return all(fault is None or can_pass(fault) for fault in raised)
     return isinstance(error, (OSError, ConfigurationError, TrainingFailedError))
 
 
 def _report_failure(error: Exception) -> None:
-    """Report instead of raising: a trial that raises takes its warm process with it, and would be retried.
+    """Report a failure instead of raising: a trial that raises loses its warm process, and would be retried.
 
-    A trial that failed on a group of workers keeps its own words.
+    A trial that failed on a group of workers keeps its own error message.
     """
     first_line = next(iter(str(error).strip().splitlines()), "")
     message = str(error) if isinstance(error, TrialFailed) else f"{type(error).__name__}: {first_line}"

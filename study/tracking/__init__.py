@@ -1,4 +1,4 @@
-"""MLflow: one writer that shows the ledger to it. A study runs and is judged without this room.
+"""MLflow: one writer copies the ledger to it. A study can run and be judged without this room.
 
 Not allowed here: optuna, ray, torch, transformers.
 """

@@ -1,4 +1,4 @@
-"""How a study presents itself in MLflow's own pages: notes, tags, corpus, and the view sorted by gain."""
+"""How a study appears on MLflow's own pages: notes, tags, corpus, and the view sorted by gain."""
 
 from __future__ import annotations
 
@@ -17,21 +17,20 @@ SHOWN_TAGS = ("imbalance_ratio", "phase", "replicates", "state")
 
 @dataclass(frozen=True, kw_only=True)
 class Launch:
-    """What the parent run says of a study.
+    """What the parent run says about a study.
 
     Attributes
     ----------
     study, study_id
-        Name of the experiment, and the identity that a resumed launch keeps and a fresh one does not.
+        Name of the experiment, and an identity that stays when a study is resumed and changes with ``--fresh``.
     preset, encoder, objective
         From the study's configuration.
     corpus
-        ``source``, ``digest``, ``rows``, ``groups``, ``classes`` (name to rows),
-        ``is_sample`` and ``notice``.
+        ``source``, ``digest``, ``rows``, ``groups``, ``classes`` (rows by class name), ``is_sample`` and ``notice``.
     versions
-        Package to version.
+        Versions by package.
     git_commit
-        Of this project; None outside a repository.
+        Commit of this project; None outside a repository.
     artifacts
         Folder of the experiment's artifacts; None leaves the choice to the MLflow server.
     """
@@ -48,15 +47,15 @@ class Launch:
 
 
 def view_key(objective: str) -> str:
-    """Return the key under which the experiment keeps the view of runs sorted by gain."""
+    """Return the key under which the experiment stores the view of runs sorted by gain."""
     return "by-" + gain_name(objective).replace("/", "-").replace("_", "-")
 
 
 def experiment_tags(objective: str) -> dict[str, str]:
-    """Return the tags of an experiment: kind (opens on the runs table), note, saved view.
+    """Return the tags of an experiment: its kind (so that it opens on the runs table), note and saved view.
 
-    The saved view is in the form that MLflow 3.17's pages write themselves; a server that does not know it
-    shows its default columns.
+    The saved view has the form that MLflow 3.17's own pages write; a server that does not know it shows its default
+    columns.
     """
     return {
         "mlflow.experimentKind": "custom_model_development",
@@ -81,7 +80,7 @@ def shared_tags(launch: Launch) -> dict[str, str]:
 
 
 def parent_tags(launch: Launch) -> dict[str, str]:
-    """Return the tags of the parent run; its note tells how to read the trials."""
+    """Return the tags of the parent run, whose note explains how to read the trials."""
     warning = f"**{launch.corpus['notice']}**\n\n" if launch.corpus["notice"] else ""
     return {
         **shared_tags(launch),
@@ -95,7 +94,7 @@ def parent_tags(launch: Launch) -> dict[str, str]:
 
 
 def corpus_facts(launch: Launch) -> dict[str, str]:
-    """Return the corpus as MLflow describes a dataset, and the context it is used in."""
+    """Return the corpus in the form in which MLflow describes a dataset and the context of its use."""
     corpus = launch.corpus
     profile = {
         "num_rows": corpus["rows"],
@@ -122,7 +121,7 @@ replicates. The vanilla run of each ratio stands at 0; what sorts above it did b
 - Compare within one `imbalance_ratio`: filter with `tags.imbalance_ratio = '0.1'`.
 - `{objective}` is the mean over `replicates`; a trial that was `raced_out` has fewer of them. Single \
 replicates are under `values/`, with step = replicate.
-- The best gain of a search is chosen among many and reads too high. Judge by runs of phase `confirmation`, and \
+- The best gain of a search is chosen among many, so it is too optimistic. Judge by runs of phase `confirmation`, and \
 by the report among the artifacts of the parent run.
 """
 

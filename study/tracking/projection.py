@@ -1,15 +1,15 @@
 """What MLflow should show of a trial, from the ledger alone: a run's name, tags, params and metrics.
 
-An experiment is a study, a parent run its launch, a child run a trial. MLflow's tables show of every metric
-the point of the highest step, so the values of single replicates and their mean never share a name:
+An experiment is a study, a parent run its launch, a child run a trial. MLflow's tables show, for every metric, only
+the point with the highest step, so the values of single replicates and their mean never share a name:
 
 - ``values/val/macro_f1``: one point per replicate, step = replicate. (The prefix sorts after ``test`` and
   ``val``, so that MLflow lists results before the values behind them.)
 - ``val/macro_f1``: the mean over the replicates, step = number of replicates it spans. A running trial shows
   its running mean, a finished one its result.
 - ``val/gain_macro_f1`` with ``val/gain_ci_low`` and ``val/gain_ci_high``: the paired gain over the reference
-  vanilla of the ratio, step = number of pairs. Vanilla's own gain is logged as 0, so that it sorts beside the
-  trials. One pair has no interval, and none is logged.
+  vanilla of the ratio, step = number of pairs. Vanilla's own gain is logged as 0, so that it sorts among the
+  trials. One pair has no interval, so none is logged.
 
 Vanilla and every control are runs of the same shape as a trial of the search.
 """
@@ -33,7 +33,8 @@ VALUES = "values/"
 LONGEST_NAME = 250
 LONGEST_PARAM = 6000
 LONGEST_TAG = 8000
-# What tells the arms' trials apart in their names, shortened; of searches and tunings the lengths and rates too.
+# Settings that run names show, with their short forms. Where vanilla or a control is tuned, names also show lengths
+# and learning rates.
 _IN_NAME = {"tau": "tau", "weight_power": "p", "beta": "beta", "gamma": "gamma", "smote_neighbours": "k"}
 _TUNED_IN_NAME = {"stage2_learning_rate": "lr", "stage2_epochs": "epochs", "head_learning_rate": "head lr"}
 _ESCAPED = re.compile(r"[^\w./ \-]|_(?=x)")
@@ -46,13 +47,13 @@ class RunView:
     Attributes
     ----------
     name
-        Run name, for people.
+        Run name, for people to read.
     tags, params
-        As MLflow keeps them: text.
+        Text, as MLflow keeps them.
     points
-        (metric, replicate) to (value, time in milliseconds since the epoch), in the order of replicates.
+        For each (metric, replicate): value, and time in milliseconds since the epoch, in the order of replicates.
     means
-        Metric to (value, number of replicates or pairs it spans).
+        For each metric: value, and the number of replicates or pairs that it spans.
     state
         State of the trial in the ledger.
     started, finished
@@ -77,10 +78,10 @@ def view_of(trial: TrialRecord, ledger: Ledger, objective: str) -> RunView:
     trial
         The trial.
     ledger
-        Where its reference is found.
+        The ledger that holds its reference.
     objective
-        Metric whose gain is shown, e.g. ``"val/macro_f1"``; its namesake on the test split, where there is
-        one, gets a gain too.
+        Metric whose gain is shown, e.g. ``"val/macro_f1"``. The same metric on the test split, if present, gets a
+        gain too.
     """
     tags = {
         "trial_id": trial.trial_id,
@@ -101,7 +102,7 @@ def view_of(trial: TrialRecord, ledger: Ledger, objective: str) -> RunView:
         params={
             name: str(value)[:LONGEST_PARAM]
             for name, value in trial.config.items()
-            # The others, which the configuration carries all the same, played no part in the arm.
+            # The configuration holds other settings too, but the arm does not use them.
             if value is not None and name in settings_of(trial.arm)
         },
         points=_points(trial, ledger, objective),
@@ -152,12 +153,12 @@ def gain_name(metric: str, suffix: str | None = None) -> str:
 
 
 def metric_name(name: str) -> str:
-    """Return a name that MLflow takes for a metric.
+    """Return a metric name that MLflow accepts.
 
-    MLflow allows letters, digits, ``_ . - /`` and spaces, and neither empty nor dotted path segments; class
-    names allow everything. Any other character becomes ``_x<hexadecimal code point>_``; where a name holds
-    ``_x`` already its underscore is escaped too, so two names never become one. Names longer
-    than MLflow's limit end in a digest of the whole.
+    MLflow allows letters, digits, ``_ . - /`` and spaces, but no empty or dotted path segments; class names may hold
+    anything. Any other character becomes ``_x<hexadecimal code point>_``. The underscore of a ``_x`` that is already
+    in a name is escaped too, so two names never become one. Names longer than MLflow's limit end in a digest of the
+    whole name.
 
     Examples
     --------
@@ -221,7 +222,7 @@ def _gained_metrics(objective: str) -> tuple[str, str]:
 
 
 def _reference_values(trial: TrialRecord, ledger: Ledger, metric: str) -> Mapping[int, float]:
-    """Return vanilla's values: on fresh replicates, of the vanilla that was confirmed on the same ones."""
+    """Return the values of the vanilla to pair with: on fresh replicates, the vanilla confirmed on the same ones."""
     if trial.phase == "confirmation":
         for other in ledger.of_phase("confirmation"):
             if other.arm == "vanilla" and other.imbalance_ratio == trial.imbalance_ratio:
@@ -231,7 +232,7 @@ def _reference_values(trial: TrialRecord, ledger: Ledger, metric: str) -> Mappin
 
 
 def _storable(value: float) -> float:
-    """Return a value that a database gives back unchanged: it clips infinities, so they are clipped here."""
+    """Return a value that a database returns unchanged: databases clip infinities, so they are clipped here."""
     if math.isnan(value):
         return float("nan")
     return max(-sys.float_info.max, min(sys.float_info.max, float(value)))

@@ -1,8 +1,8 @@
-"""The one place that talks to MLflow: a projection of the ledger, written by the driver alone.
+"""The one place that talks to MLflow: a projection of the ledger, which only the driver writes.
 
-Nothing is ever told to MLflow that the ledger does not hold, so MLflow may go away, come back, be emptied or
-be another one at the next launch: the tracker compares what MLflow holds with what the ledger says
-(:mod:`study.tracking.projection`) and writes the difference. The ledger is the spool; there is no other.
+MLflow is never told anything that the ledger does not hold, so it may go away, come back, be emptied, or be replaced
+by another one at the next launch: the tracker compares what MLflow holds with what the ledger says
+(:mod:`study.tracking.projection`) and writes the difference. The ledger is the only queue of what is still to write.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from study.tracking.uri import first_line, open_client, shown_uri
 
 STATUS = {"running": "RUNNING", "complete": "FINISHED", "raced_out": "FINISHED", "failed": "FAILED"}
 _METRICS_PER_BATCH = 800  # MLflow takes 1,000 entities a batch; this leaves room for params and tags
-_WRITE_EVERY_S = 1.0  # replicates that follow each other faster are written together
+_WRITE_EVERY_S = 1.0  # replicates that finish within this time are written together
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 5.0, 60.0  # between attempts to reach an MLflow that is away
 _RUNS_PER_PAGE = 1000
 _COUNT = "values_logged"
 _NOTE = "mlflow.note.content"
-# Else MLflow opens on its pages for traces of language models.
+# Without this tag MLflow opens its pages for traces of language models.
 _FOR_TRAINING = "workflowType=machine_learning"
 
 
 @dataclass
 class _Run:
-    """What MLflow holds of a run; ``points`` is None until it had to be read."""
+    """What MLflow holds of a run; ``points`` is None until it is needed and read."""
 
     run_id: str
     status: str
@@ -53,18 +53,18 @@ class _Run:
 
 
 class Tracker:
-    """Keep MLflow at what the ledger says.
+    """Keep MLflow in step with the ledger.
 
     Parameters
     ----------
     uri
-        MLflow tracking URI; a database is brought to the installed MLflow's schema here, in the driver.
+        MLflow tracking URI; a database is migrated to the installed MLflow's schema here, in the driver.
     launch
         Facts of the launch.
     ledger
         The study's ledger.
     say
-        Takes the few lines that a user has to know; default: standard error.
+        Called with the few lines that a user has to know; default: prints to standard error.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Tracker:
         return self._lost is not None
 
     def update(self, trial: TrialRecord) -> None:
-        """Take in that a trial started, finished a replicate, or ended."""
+        """Note that a trial started, finished a replicate, or ended."""
         self._due[trial.trial_id] = None
         run = self._runs.get(trial.trial_id)
         changed = run is None or run.tags.get("state") != trial.state
@@ -101,13 +101,13 @@ class Tracker:
             self._write()
 
     def sync(self) -> None:
-        """Bring every run to what the ledger says."""
+        """Bring every run up to date with the ledger."""
         self._due.update(dict.fromkeys(self._ledger.trials))
         self._retry_at = -math.inf
         self._write()
 
     def log_artifacts(self, paths: Sequence[Path]) -> None:
-        """Attach files or folders to the parent run, over those of the same name.
+        """Attach files or folders to the parent run, replacing those of the same name.
 
         Raises
         ------
@@ -142,7 +142,7 @@ class Tracker:
         if self._lost is not None:
             self._say(
                 f"MLflow at {shown_uri(self.uri)} is not up to date ({first_line(self._lost)}). Nothing is lost: the "
-                f"results are in {self._ledger.path.parent}. Run the same command again when MLflow answers, it "
+                f"results are in {self._ledger.path.parent}. Run the same command again when MLflow answers: it "
                 "adds what is missing."
             )
 
@@ -175,7 +175,7 @@ class Tracker:
 
     @contextlib.contextmanager
     def _watched(self) -> Iterator[None]:
-        """Turn a failure of MLflow into being behind; what it holds is then read anew."""
+        """Turn a failure of MLflow into being behind; what MLflow holds is then read anew."""
         from mlflow.exceptions import MlflowException
         from sqlalchemy.exc import SQLAlchemyError
 
@@ -205,7 +205,7 @@ class Tracker:
             elif trial_id is not None and trial_id not in self._runs:
                 self._runs[trial_id] = run
             else:
-                self._client.delete_run(run.run_id)  # left by a creation whose answer was lost
+                self._client.delete_run(run.run_id)  # created by a request whose answer was lost
         tags = parent_tags(self._launch)
         if parent is None:
             parent = self._create(f"{self._launch.study} {self._launch.preset}", tags, self._started())
@@ -267,13 +267,13 @@ class Tracker:
             tags["state"] = "interrupted"
         run = self._runs.get(view.tags["trial_id"])
         if run is not None and "error" in run.tags:
-            tags.setdefault("error", "")  # of an earlier attempt; a batch cannot remove a tag
+            tags.setdefault("error", "")  # clears an earlier attempt's error: a batch cannot remove a tag
         if run is None:
             run = self._runs[view.tags["trial_id"]] = self._create(view.name, tags, view.started)
         if run.points is None:
             run.points = self._logged_points(run, view)
         now = round(time.time() * 1000)
-        # MLflow's run page keeps the order in which metrics came: results first, single replicates after them.
+        # MLflow's run page keeps the order in which metrics arrived: results first, single replicates after them.
         metrics = [
             Metric(key, value, now, step)
             for key, (value, step) in view.means.items()
@@ -299,8 +299,8 @@ class Tracker:
     def _logged_points(self, run: _Run, view: RunView) -> set[tuple[str, int]]:
         """Return which replicates' values MLflow holds.
 
-        They only ever grow, and their number is tagged after all of them are in. Where it does not fit, a
-        driver ended in between, and every series is read.
+        They are only ever added to, and once all are written their number is written as a tag. If the tag does not
+        match, a driver ended in between, and every series is read.
         """
         if run.tags.get(_COUNT) == str(len(view.points)):
             return set(view.points)
@@ -318,7 +318,7 @@ class Tracker:
         params: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> None:
-        """Log in one batch what is new; of several batches, the tags are in the last."""
+        """Log what is new, in one batch if it fits; the tags come with the last batch."""
         from mlflow.entities import Param, RunTag
 
         new_params = {key: value for key, value in (params or {}).items() if key not in run.params}

@@ -16,7 +16,7 @@ _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 _SERVERS = ("http", "https")
 _PASSWORD = re.compile(r"(?<=://)([^/\s:@]*):[^/\s]*@")
 _ENVIRONMENT = {
-    # MLflow's own retries block for minutes, and would create a run twice whose first answer was lost.
+    # MLflow's own retries block for minutes, and create a run twice if the first answer is lost.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # standard output belongs to the commands
@@ -35,17 +35,17 @@ def tracking_uri(storage: Path, given: str | None = None) -> str:
 
 
 def artifact_folder(uri: str, storage: Path) -> Path | None:
-    """Return where artifacts go: beside a database, or (None) where an MLflow server puts them."""
+    """Return the folder for artifacts, which is beside a database; None leaves the place to an MLflow server."""
     return None if uri.startswith(_SERVERS) else (storage / "mlflow-artifacts").absolute()
 
 
 def ui_server(uri: str) -> str:
-    """Return the address at which a browser finds the store once :func:`ui_command` runs."""
+    """Return the address at which a browser finds the store while the line of :func:`ui_command` runs."""
     return uri.rstrip("/") if uri.startswith(_SERVERS) else f"http://127.0.0.1:{PORT}"
 
 
 def ui_command(uri: str) -> str:
-    """Return the line that shows the store; for a server, its address.
+    """Return the command line that shows the store; for a server, its address.
 
     Examples
     --------
@@ -71,7 +71,7 @@ def shown_uri(uri: str) -> str:
 
 
 def open_client(uri: str) -> Any:
-    """Return an ``MlflowClient``; a database is brought to the installed MLflow's schema."""
+    """Return an ``MlflowClient``; a database is migrated to the installed MLflow's schema."""
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     for logger in ("mlflow", "alembic"):
@@ -95,7 +95,7 @@ def address_faults(uri: str) -> list[str]:
 
 
 def tracking_faults(uri: str) -> list[str]:
-    """Return why an MLflow store cannot be used; creates nothing.
+    """Return why an MLflow store cannot be used, without creating anything.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ def _sqlite_faults(uri: str) -> list[str]:
 
 
 def _database_faults(uri: str) -> list[str]:
-    """Ask the database itself: MLflow would retry for minutes."""
+    """Return why a database cannot be used, asking it directly: MLflow would retry for minutes."""
     import sqlalchemy
 
     limited = uri.startswith(("postgresql", "mysql"))
@@ -162,7 +162,7 @@ def _fault(uri: str, problem: str, remedy: str) -> str:
 
 
 def first_line(error: Exception) -> str:
-    """Return what an error says first, at most 200 characters, without passwords."""
+    """Return the first line of an error's message, at most 200 characters, without passwords."""
     line = next(iter(str(error).splitlines()), "") or type(error).__name__
     cause = getattr(error, "__cause__", None) or error.__context__
     if isinstance(cause, OSError) and "Max retries exceeded" in line:

@@ -31,7 +31,7 @@ class Finding:
     leading
         The leading trial, or None before there is one.
     reading
-        See :func:`reading`.
+        What the gain's interval shows, see :func:`reading`.
     controls
         Each control with the leading trial's paired difference to it.
     """
@@ -85,7 +85,7 @@ def answer(comparison: Comparison) -> Answer:
 
 
 def vanilla_name(comparison: Comparison) -> str:
-    """Return what vanilla may be called: ``tuned`` where its settings were chosen among several."""
+    """Return what vanilla may be called: ``tuned`` only if its settings were chosen among several."""
     candidates = {json.dumps(result.record.config, sort_keys=True) for result in comparison.tuning}
     return "tuned vanilla" if len(candidates) > 1 else "vanilla (a fixed recipe, not tuned)"
 
@@ -100,9 +100,9 @@ def budget_note(comparison: Comparison, ratio: float | str) -> str | None:
     if not untuned:
         return None
     return (
-        f"Pre-finetuning was tuned here ({leading.budget.in_words().removeprefix('tuned: ')}), these arms ran at "
-        f"settings tuned for vanilla: {', '.join(arm_name(c.record.arm) for c in untuned)}. With a tuning of their own "
-        "(--arm-trials) they could do better."
+        f"Pre-finetuning was tuned here ({leading.budget.in_words().removeprefix('tuned: ')}), but these arms ran at "
+        f"settings tuned for vanilla: {', '.join(arm_name(c.record.arm) for c in untuned)}. Tuned themselves "
+        "(--arm-trials), they might do better."
     )
 
 
@@ -156,7 +156,7 @@ def _at(ratio: float | str) -> str:
 
 
 def _also_controls(better: list[Finding], metric: str) -> str:
-    """Go on from "beats vanilla at these ratios": a gain that a control gives too is no reason to pre-finetune."""
+    """Continue "beats vanilla at these ratios": a gain that a control also gives is no reason to pre-finetune."""
     if not all(f.controls for f in better):
         return "but not every control has been scored yet"
     also = sum(all(reading(lead, metric) == "better" for _, lead in f.controls) for f in better)
@@ -191,7 +191,7 @@ def _gains_sentence(findings: tuple[Finding, ...]) -> str:
 
 
 def _controls_sentence(judged: list[Finding], metric: str) -> str:
-    """Say how often the leading trial is also ahead of each control."""
+    """Say at how many ratios the leading trial is also ahead of each control."""
     standing: dict[str, list[str]] = {}
     for finding in judged:
         for control, lead in finding.controls:

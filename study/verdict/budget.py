@@ -1,4 +1,4 @@
-"""What an arm was given at an imbalance ratio: a gain of a tuned arm over an untuned one is no finding about arms."""
+"""The budget of an arm at an imbalance ratio: that a tuned arm beats an untuned one says nothing about the arms."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class Budget:
     Attributes
     ----------
     trials
-        Configurations that were tried; 0 where nothing was trained for the arm itself.
+        Number of configurations tried; 0 where nothing was trained for the arm itself.
     replicates
-        Replicates that were trained, over all of these.
+        Number of replicates trained, over all these configurations.
     settings_from
-        Where the arm's settings come from: ``tuning`` (its own candidates or search), ``recipe`` (one configuration
-        that was given), ``vanilla`` (those of the reference) or ``leading_trial`` (the leading pre-finetuning trial).
+        Where the arm's settings come from: ``tuning`` (its own candidates or search), ``recipe`` (a single given
+        configuration), ``vanilla`` (the reference) or ``leading_trial`` (the leading pre-finetuning trial).
     """
 
     trials: int
@@ -31,7 +31,7 @@ class Budget:
 
     @property
     def is_tuned(self) -> bool:
-        """True where the settings were chosen among several that this very arm tried."""
+        """True if the settings were chosen among several that the arm itself tried."""
         return self.settings_from == "tuning"
 
     def to_json(self) -> dict[str, Any]:
@@ -39,7 +39,7 @@ class Budget:
         return {"trials": self.trials, "replicates": self.replicates}
 
     def in_words(self) -> str:
-        """Return the budget for people.
+        """Return the budget in words for people.
 
         Examples
         --------
@@ -59,7 +59,7 @@ class Budget:
 
 
 def budget_of(ledger: Ledger, record: TrialRecord) -> Budget:
-    """Return the budget behind a trial: of its arm at its ratio, in the phase that the trial belongs to."""
+    """Return the budget that a trial's arm had at the trial's ratio, in the trial's phase."""
 
     def alike(*phases: str) -> list[TrialRecord]:
         return [
@@ -71,12 +71,12 @@ def budget_of(ledger: Ledger, record: TrialRecord) -> Budget:
     if record.arm == POSTHOC_ARM:
         return Budget(0, 0, "vanilla")
     if record.phase == "control":
-        # Compute-matched vanilla takes the steps alone.
+        # Compute-matched vanilla takes only the leading trial's number of steps.
         takes_all = record.matched_to is not None and record.arm != "vanilla_matched"
         return Budget(1, len(record.replicates), "leading_trial" if takes_all else "vanilla")
     if record.phase in ("reference", "reference_tuning"):
         tuning = alike("reference_tuning")
-        # The reference takes over replicates of its tuning, which were trained once.
+        # The reference takes over replicates from its tuning; count them only once.
         trained = {(str(t.config), r) for t in (*tuning, *alike("reference")) for r in t.replicates}
         return Budget(max(1, len(tuning)), len(trained), _chosen(tuning))
     searched = alike(record.phase)

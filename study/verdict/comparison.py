@@ -31,13 +31,13 @@ class Result:
     Attributes
     ----------
     record
-        What the ledger holds.
+        The trial in the ledger.
     metrics
-        Metric name to its mean and interval over the trial's replicates.
+        Mean and interval over the trial's replicates, by metric name.
     gain
-        Paired difference to vanilla in the metric of the comparison; n = 0 where nothing can be paired.
+        Paired difference to vanilla in the metric of the comparison; n = 0 if nothing can be paired.
     budget
-        What its arm was given at its ratio.
+        The budget that its arm had at its ratio.
     """
 
     record: TrialRecord
@@ -64,17 +64,17 @@ class Comparison:
     ratios
         Imbalance ratios from the most severe to the mildest, then ``"natural"``.
     baselines
-        Reference arms and controls, by ratio; of a control that was tuned, the leading trial.
+        Reference arms and controls, by ratio; a tuned control is represented by its leading trial.
     trials
         Trials of pre-finetuning's search, by ratio, best gain first.
     control_trials
-        Trials of the controls that were tuned, by arm and ratio, best gain first.
+        Trials of the tuned controls, by arm and ratio, best gain first.
     tuning
         The candidates from which vanilla's settings were chosen.
     best
-        Ratio to the trial that leads its search, see :func:`study.record.gains.leading_trial`.
+        The trial that leads each ratio's search, see :func:`study.record.gains.leading_trial`.
     report
-        Where the report of this study lies.
+        Path of this study's report.
     """
 
     study: Mapping[str, Any]
@@ -93,14 +93,14 @@ class Comparison:
 
     @property
     def everything(self) -> tuple[Result, ...]:
-        """Every trial of the ledger, once."""
+        """Every trial of the ledger, each once."""
         alone = (b for b in self.baselines if b.record.phase != "control_search")
         return (*self.tuning, *alone, *self.trials, *self.control_trials)
 
     def baseline(self, ratio: float | str, arm: str) -> Result | None:
         """Return a baseline of one ratio.
 
-        Of several runs of a control it is the tuned one, else the one that was matched to the leading trial, else
+        If a control was run several times, this is the tuned one, else the one matched to the leading trial, else
         the latest.
         """
         found = [b for b in self.baselines if b.record.imbalance_ratio == ratio and b.record.arm == arm]
@@ -176,7 +176,7 @@ def load_study(storage: Path, name: str) -> tuple[dict[str, Any], Ledger]:
     Raises
     ------
     ConfigurationError
-        If there is no such study in the storage, or its ``study.json`` cannot be read.
+        There is no such study in the storage, or its ``study.json`` cannot be read.
     """
     folder = storage / name
     if name in ("", ".", "..") or Path(name).name != name:
@@ -225,7 +225,7 @@ def build_comparison(ledger: Ledger, study: Mapping[str, Any], metric: str = DEF
     Raises
     ------
     ConfigurationError
-        If the ledger holds scores, but none under this metric.
+        The ledger holds scores, but none of this metric.
     """
     _check_metric(ledger, metric)
     budgets: dict[tuple[str, str, float | str], Budget] = {}
@@ -298,7 +298,7 @@ def best_first(gain: Interval, metric: str) -> float:
 
 
 def differing_settings(results: Iterable[Result]) -> list[str]:
-    """Return the settings that take more than one value over some results, in the order of their configs."""
+    """Return the settings that do not have the same value in all results, in the order of their configurations."""
     configs = [result.record.config for result in results]
     names = dict.fromkeys(name for config in configs for name in config)
     return [
@@ -309,7 +309,7 @@ def differing_settings(results: Iterable[Result]) -> list[str]:
 
 
 def without_passwords(value: Any) -> Any:
-    """Return plain JSON values in which no address holds a password."""
+    """Return plain JSON values with the passwords removed from all addresses."""
     if isinstance(value, str):
         return _PASSWORD_IN_URI.sub(r"\1:***@", value)
     if isinstance(value, Mapping):

@@ -93,7 +93,7 @@ def _controls(comparison: Comparison, ratio: float | str) -> list[Result]:
 
 
 def _draw_all_trials(axes: Axes, comparison: Comparison, ratios: list[float | str], offset: float) -> None:
-    """Scatter every trial beside the leading one; the spread is by rank, so that a redraw is the same."""
+    """Scatter every trial beside the leading one, spread by rank rather than at random, so that redraws are equal."""
     x: list[float] = []
     y: list[float] = []
     for position, ratio in enumerate(ratios):

@@ -1,4 +1,4 @@
-"""The report: one HTML file that needs nothing else, for people who decide on what a study found."""
+"""The report: one self-contained HTML file for people who decide on what a study found."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Cost:
     Attributes
     ----------
     trials, replicates
-        How many.
+        Their numbers.
     seconds
         Seconds of work over all of them.
     per_replicate
@@ -68,7 +68,7 @@ class Cost:
 
 
 def write_report(comparison: Comparison) -> Path:
-    """Write the report into the study's folder; a reader never sees half of it.
+    """Write the report into the study's folder; a reader never sees a half-written one.
 
     Returns
     -------
@@ -107,7 +107,7 @@ def render_report(comparison: Comparison) -> str:
 
 
 def recall_changes(comparison: Comparison) -> dict[str, dict[float | str, RecallChange]]:
-    """Return class, then imbalance ratio, to the change of recall from vanilla to the leading trial."""
+    """Return the change of recall from vanilla to the leading trial, by class and then imbalance ratio."""
     pairs = {
         ratio: (vanilla, leading)
         for ratio, leading in comparison.best.items()
@@ -138,7 +138,7 @@ def costs(comparison: Comparison) -> list[Cost]:
 
 
 def interval_strip(interval: Interval, scale: float) -> Markup:
-    """Draw a difference with its interval on an axis from -scale to +scale; decorative beside its numbers."""
+    """Draw a difference and its interval on an axis from -scale to +scale, to decorate the numbers beside it."""
     if not interval.is_defined or scale <= 0:
         return Markup("")
 
@@ -197,7 +197,7 @@ def _launch_command(comparison: Comparison) -> list[str]:
     study = comparison.study
     recorded = study.get("command")
     if recorded:
-        # Copied from a report, --fresh would throw the study away.
+        # Anyone who copied --fresh from a report would set the study aside.
         return [argument for argument in recorded if argument != "--fresh"]
     storage = str(comparison.report.parent.parent)
     return ["python", "-m", "study.launch", study["study"], "--preset", study["preset"], "--storage", storage]
@@ -213,7 +213,7 @@ def _constant_settings(trials: Iterable[Result], searched: list[str]) -> dict[st
 
 
 def _audits(comparison: Comparison) -> dict[float | str, dict[str, Any]]:
-    """Return ratio to the stored audit of its leading trial's augmentation."""
+    """Return the stored audit of the leading trial's augmentation, by ratio."""
     study = comparison.report.parent
     return {
         ratio: stored
@@ -234,7 +234,7 @@ def _augmentations(results: Iterable[Result]) -> dict[str, int]:
 
 
 def _racing(trials: Iterable[Result]) -> dict[int, dict[str, int]]:
-    """Return replicates to state to number of trials."""
+    """Return the number of trials by replicates run, then state."""
     table: dict[int, dict[str, int]] = {}
     for trial in sorted(trials, key=lambda t: t.replicates):
         row = table.setdefault(trial.replicates, dict.fromkeys((*FINISHED, "running"), 0))
@@ -243,7 +243,7 @@ def _racing(trials: Iterable[Result]) -> dict[int, dict[str, int]]:
 
 
 def _scale(intervals: Iterable[Interval]) -> float:
-    """Return the half-width of an axis around zero that holds these intervals, or 0 where there are none."""
+    """Return the half-width of an axis around zero that fits these intervals, or 0 if there are none."""
     ends = [
         abs(end)
         for interval in intervals

@@ -15,7 +15,7 @@ def paired_gain(
     Parameters
     ----------
     arm, reference
-        Replicate index to value of one metric.
+        Values of one metric by replicate index.
     confidence
         Coverage of the interval, in (0, 1).
 

@@ -1,4 +1,4 @@
-"""Names, numbers and settings as people read them: one writer of each."""
+"""Names, numbers and settings as people read them, each written in one place."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from trainables.method.arms import ARM_TABLE
 
 
 def arm_name(arm: str) -> str:
-    """Return the name of an arm for people."""
+    """Return the name of an arm as people read it."""
     return ARM_TABLE[arm].title if arm in ARM_TABLE else arm.replace("_", " ")
 
 
@@ -25,7 +25,7 @@ def ratio_phrase(ratio: float | str) -> str:
 
 
 def metric_name(metric: str) -> str:
-    """Return a metric's name for people, e.g. ``macro F1``."""
+    """Return a metric's name as people read it, e.g. ``macro F1``."""
     known = {
         "macro_f1": "macro F1",
         "minority_auprc": "minority AUPRC",

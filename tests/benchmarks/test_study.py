@@ -77,7 +77,7 @@ def test_other_configurations_are_not_compared(work):
     configurations = work.configurations()
     other = dataclasses.replace(configurations[0], strength=0.77)
     trials = [recorded(settings, (0.5,)) for settings in (other, *configurations[1:])]
-    with pytest.raises(RuntimeError, match="other configurations"):
+    with pytest.raises(RuntimeError, match="different configurations"):
         study.timed_scores(trials, configurations, [NaiveScores((0.5,), (0.5,), 1.0)] * 3)
 
 

@@ -256,7 +256,7 @@ def test_the_plan_names_the_controls_whose_grids_are_smaller_than_their_budget()
         arms=("focal", "weighted"), arm_spaces=spaces, arm_trials=3, imbalance_ratios=(0.1,)
     )
     said = _controls_phrase(config)
-    assert "tuned over 5 trials" in said and "the grids hold of focal: fewer" in said
+    assert "tuned over 5 trials" in said and "fewer than asked for: the grids of focal hold no more" in said
     assert "fewer" not in _controls_phrase(dataclasses.replace(config, arm_trials=2))
 
 

@@ -181,7 +181,7 @@ def test_a_stop_for_a_cause_that_can_pass_is_mended_by_the_same_command(tmp_path
         tmp_path, small_config(), fails=lambda job: job.phase == "search", failures_can_pass=True
     )
     study.run()
-    assert "same command again, which tries what failed anew" in str(study.plan.stopped)
+    assert "same command again, which retries what failed" in str(study.plan.stopped)
     again = run_to_the_end(tmp_path, small_config())
     assert again.plan.complete
     assert all(trial.state != "failed" for trial in again.ledger.trials.values())
