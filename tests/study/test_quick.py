@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 HEAVY = ("torch", "ray", "mlflow", "sklearn", "transformers", "optuna", "matplotlib", "nlpaug", "datasets")
 ROOT = Path(__file__).parents[2]
+SMOKE = ("--preset", "smoke")  # without a preset, GPUs may have to be looked for
 
 # Runs a command as `python -m` does, and says on its last line how it ended and what it has loaded.
 RUN = f"""
@@ -28,7 +30,8 @@ print(json.dumps([code, [name for name in {HEAVY!r} if name in sys.modules]]))
 def run(module, *arguments):
     """Return a command's exit code, what it loaded, and what it wrote to standard error."""
     command = [sys.executable, "-c", RUN, module, *map(str, arguments)]
-    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    finished = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
     code, loaded = json.loads(finished.stdout.splitlines()[-1])
     return code, loaded, finished.stderr
 
@@ -43,12 +46,14 @@ def test_help_loads_nothing_heavy(command):
     [
         (["admee"], "no study 'admee'"),
         (["adme", "--preset", "huge"], "no preset 'huge'"),
-        (["adme", "--data", "/nowhere/labels.jsonl"], "/nowhere/labels.jsonl"),
         (["adme", "--data", "sample", "--set", "nosuch=1", "--trials", "0"], "trials is 0"),
-        (["adme", "--data", "sample", "--arms", "focl"], "Did you mean 'focal'?"),
-        (["adme", "--data", "sample", "--encoder", "/nowhere/bert"], "/nowhere/bert"),
-        (["adme", "--data", "sample", "--option", "nosuch=1"], "no option nosuch"),
-        (["tabular", "--data", "/nowhere.csv", "--text", "a", "--label", "b"], "/nowhere.csv"),
+        (["adme", "--data", "sample", *SMOKE, "--set", 'space={"operator":5}'], "space['operator'] is 5"),
+        (["adme", *SMOKE, "--data", "/nowhere/labels.jsonl"], "/nowhere/labels.jsonl"),
+        (["adme", *SMOKE, "--data", "sample", "--arms", "focl"], "Did you mean 'focal'?"),
+        (["adme", *SMOKE, "--data", "sample", "--encoder", "/nowhere/bert"], "/nowhere/bert"),
+        (["adme", *SMOKE, "--trials", "0", "--option", "nosuch=1"], "no option nosuch"),
+        (["adme", *SMOKE, "--data", "sample", "--tracking-uri", "bogus://x"], "bogus://x"),
+        (["tabular", *SMOKE, "--data", "/nowhere.csv", "--text", "a", "--label", "b"], "/nowhere.csv"),
     ],
 )
 def test_a_fault_that_needs_no_model_is_told_before_one_is_loaded(tmp_path, arguments, said):
@@ -61,7 +66,17 @@ def test_a_table_without_the_column_is_refused_before_a_model_is_loaded(tmp_path
     table = tmp_path / "my.csv"
     table.write_text("words,kind\n" + "one two,a\nthree four,b\n" * 9)
     code, loaded, message = run(
-        "study.launch", "tabular", "--data", table, "--text", "word", "--label", "kind", "--storage", tmp_path
+        "study.launch",
+        "tabular",
+        *SMOKE,
+        "--data",
+        table,
+        "--text",
+        "word",
+        "--label",
+        "kind",
+        "--storage",
+        tmp_path,
     )
     assert (code, loaded) == (2, []) and "'word'" in message
 
