@@ -17,7 +17,7 @@ def test_json_goes_to_standard_output_alone(capsys):
 def test_the_table_names_classes_and_warns_of_the_sample(capsys):
     assert data.main(["adme"]) == 0
     printed = capsys.readouterr().out
-    assert "excretion" in printed and "mean nothing about real ones" in printed
+    assert "excretion" in printed and "mean nothing about FDA labels" in printed
 
 
 def test_the_output_holds_every_row(tmp_path, capsys):

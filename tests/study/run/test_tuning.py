@@ -29,7 +29,9 @@ class CountingCache:
 
 def trial(number: int) -> SimpleNamespace:
     return SimpleNamespace(
-        trial_id=str(number), config={"phase": "reference"}, placement_group_factory="one CPU"
+        trial_id=str(number),
+        config={"job": SimpleNamespace(phase="reference")},
+        placement_group_factory="one CPU",
     )
 
 
