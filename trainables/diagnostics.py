@@ -28,10 +28,10 @@ def run_diagnostics(
 
     Returns
     -------
-    For each stage S of ``stage1``, ``stage2`` and ``head``: ``S_steps``, ``S_rows`` and ``S_rows/<class>`` (the rows of
+    For each stage S (``stage1``, ``stage2``, ``head``): ``S_steps``, ``S_rows`` and ``S_rows/<class>`` (the rows of
     one epoch; not for ``head``), ``S_cache_hits`` (1 where its weights came from the cache). Where it trained,
     ``S_seconds``, ``S_mean_loss``, ``S_padding_share`` and ``S_tokens_per_second`` (real tokens of one
-    worker), ``S_micro_batch``, ``S_resumed_at``, and ``S_mfu`` where the device's peak is known. Besides
+    worker), ``S_micro_batch``, ``S_resumed_at``, and ``S_mfu`` where the device's peak is known. For the whole run,
     ``evaluation_rows_per_second`` and ``overhead_share``: the share of ``seconds`` that was neither
     training nor scoring.
     """

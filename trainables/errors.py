@@ -37,7 +37,7 @@ class TrialFailed(StudyError):
     message
         What went wrong.
     can_pass
-        Whether the cause may be gone later (a server that is away); a new launch tries such a trial again.
+        Whether the cause may pass (a server that cannot be reached); a new launch tries such a trial again.
     """
 
     def __init__(self, message: str, *, can_pass: bool = False) -> None:
@@ -53,7 +53,7 @@ class StudyStopped(StudyError):
 
 
 def collect(faults: list[str], make: Callable[[], T]) -> T | None:
-    """Return what ``make`` makes; where it cannot, add its faults to the list instead, so that all are told at once."""
+    """Return what ``make`` returns; on a configuration error, add its faults to the list, so that all are told."""
     try:
         return make()
     except ConfigurationError as error:

@@ -1,7 +1,7 @@
-"""Why a group of workers failed its trial, told to the group that is started after it.
+"""Notes on why a group of workers failed its trial, for the group that is started after it.
 
-A worker that fails alone cannot report it: a report waits for all workers, and the others may wait for this one in
-the middle of a sum. So it raises, which ends the whole group, and leaves its reason in a file.
+A worker that fails alone cannot report it: a report waits for all workers, and the others may be waiting for this one
+in the middle of a sum. So it raises, which ends the whole group, and leaves its reason in a file.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from trainables.world import World
 
 @dataclass(frozen=True)
 class FailureNotes:
-    """Why a group of workers failed its trial, told to the group that Ray Train starts after it.
+    """Notes on why a group of workers failed its trial, for the group that Ray Train starts after it.
 
     Attributes
     ----------
     folder
-        Where the notes lie, seen by every node.
+        Folder of the notes, visible to every node.
     world
         The workers of this group.
     """
@@ -33,7 +33,7 @@ class FailureNotes:
 
     @contextmanager
     def kept(self) -> Iterator[None]:
-        """Write down why the trial fails within the block."""
+        """If the trial fails within the block, write down why."""
         try:
             yield
         except TrialFailed as error:
@@ -46,9 +46,9 @@ class FailureNotes:
             raise
 
     def take(self) -> TrialFailed | None:
-        """Return why the workers before failed, the same to all workers, and remove their notes; None without any.
+        """Return why the earlier workers failed, and remove their notes; None if there are none.
 
-        Where several failed, a cause that stays counts before one that can pass.
+        Every worker gets the same answer. If several failed, the failure can pass only if all their causes can.
         """
         files = sorted(self.folder.glob("*.json")) if self.world.rank == 0 else []
         notes = [json.loads(file.read_text(encoding="utf-8")) for file in files]

@@ -17,7 +17,7 @@ class Interval:
     Attributes
     ----------
     mean
-        Not a number where there is no value, or where one is undefined.
+        NaN where there is no value, or where one is undefined.
     ci_low, ci_high
         Bounds, in the unit of the mean; None where the values cannot give any (fewer than two).
     n
@@ -116,10 +116,10 @@ def mean_interval(values: Iterable[float], confidence: float = 0.95) -> Interval
 
 
 def share_interval(shares: Iterable[float]) -> Interval:
-    """Return the mean of one share in [0, 1] a row, with Wilson's 95 % score interval.
+    """Return the mean of shares in [0, 1], one per row, with Wilson's 95 % score interval.
 
-    Rows count, however many copies a row's share is taken over: copies of one text are alike, so counting each
-    would promise too much.
+    n is the number of rows, however many copies a row's share is taken over: copies of one text are alike, so counting
+    each would make the interval too narrow.
 
     References
     ----------

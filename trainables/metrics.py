@@ -1,4 +1,4 @@
-"""What a model's logits are worth: metrics of a classifier on one evaluation set."""
+"""Metrics of a classifier on one evaluation set, computed from its logits."""
 
 from __future__ import annotations
 
@@ -20,9 +20,8 @@ def evaluate(
 ) -> dict[str, float]:
     """Score logits against labels.
 
-    0/0 is defined as: precision and F1 of a class that is never predicted are 0; recall, precision, F1 of a class
-    that the labels lack do not enter a mean, and the class has no metric of its own; MCC is 0 where one
-    side is constant (scikit-learn's convention).
+    Where a metric would be 0/0: precision and F1 of a class that is never predicted are 0; a class that the labels
+    lack enters no mean and has no metrics of its own; MCC is 0 where one side is constant (scikit-learn's convention).
 
     Parameters
     ----------
@@ -33,14 +32,14 @@ def evaluate(
     classes
         C names.
     class_counts
-        (C,) rows of each class that say which one is the minority: those of the corpus's training part, since an
-        evaluation set may have been balanced. By default those among ``labels``.
+        (C,) rows of each class, which decide which one is the minority: those of the corpus's training part, since an
+        evaluation set may have been balanced. By default the counts in ``labels``.
 
     Returns
     -------
     ``macro_f1``, ``balanced_accuracy`` (mean recall), ``accuracy``, ``mcc``; ``minority_auprc`` (average precision
-    of the minority, scored by its probability: of the classes that ``labels`` have the one with the lowest of
-    ``class_counts``, the last such in class order, which is the one that a draw reduces the most, see
+    of the minority, scored by its probability; the minority is the class in ``labels`` with the lowest of
+    ``class_counts``, in a tie the last in class order, which is the one that a draw reduces most, see
     :func:`trainables.corpora.imbalance.class_sizes`); ``ece`` (expected calibration error of the top label, 15 bins
     of equal width, Guo et al. 2017); ``brier`` (sum over classes of the squared error, mean over rows, in [0, 2]);
     ``nll`` (nats per row); and ``recall/<class>``, ``precision/<class>``, ``f1/<class>``.

@@ -37,7 +37,7 @@ class PreparedCorpus:
     classes
         Class names.
     digest
-        Of the corpus; together with the run's seed and encoder it decides everything above.
+        The corpus's digest; together with the run's seed and encoder it decides everything above.
     """
 
     train_texts: Sequence[str]
@@ -68,15 +68,15 @@ class RunSettings:
     max_train_rows
         Bound on the rows of a draw at the natural ratio.
     cache_dir
-        Folder of the content-addressed cache, seen by every node.
+        Folder of the content-addressed cache, visible to every node.
     operator_options
         Options of augmentation operators, ``{operator: {option: value}}``.
     share_vanilla
         Keep vanilla's weights in the cache, for arms that begin with them (``crt``, ``feature_smote``).
     stage1_grid
-        Lengths of stage 1 that a search may propose: those that a longer stage 1 stores on its way.
+        Lengths of stage 1 that a search may propose; a longer stage 1 stores its weights as it passes them.
     cache_max_bytes
-        Size that the cache is kept to.
+        Limit on the size of the cache.
     checkpoint_every_s
         Seconds between two checkpoints within a stage.
     """
@@ -108,13 +108,13 @@ def prepare(
     Parameters
     ----------
     corpus, encoder
-        What is split, and whose tokens it becomes.
+        The corpus to split, and the encoder whose tokenizer is used.
     study_seed
         Seed of the study.
     max_validation_rows
-        Bound on the validation rows, which keep their prior.
+        Bound on the validation rows, which keep their class proportions.
     validation_per_class
-        Validation rows of every class instead; replaces ``max_validation_rows``.
+        Validation rows of every class; replaces ``max_validation_rows``.
     separate_near_duplicates
         See :func:`trainables.corpora.leakage.split_corpus`.
 
@@ -173,14 +173,14 @@ def _balanced(
 def count_faults(
     prepared: PreparedCorpus, ratios: Sequence[float | str], profile: str, n_max: int
 ) -> list[str]:
-    """Return a fault for every class with too few training rows for an n_max that was asked for.
+    """Return a fault for every class with too few training rows for the requested n_max.
 
     Parameters
     ----------
     prepared
         The corpus.
     ratios
-        Imbalance ratios of the study; ``natural`` asks for nothing.
+        Imbalance ratios of the study; ``natural`` is ignored.
     profile
         ``step`` or ``exponential``.
     n_max
@@ -204,14 +204,14 @@ def shared_n_max(
     profile: str,
     max_train_rows: int | None,
 ) -> int:
-    """Return the n_max of all imposed ratios: as large as the classes and ``max_train_rows`` allow.
+    """Return the n_max that all imposed ratios share: as large as the classes and ``max_train_rows`` allow.
 
     Parameters
     ----------
     prepared
         The corpus.
     ratios
-        Imbalance ratios of the study; ``natural`` does not count.
+        Imbalance ratios of the study; ``natural`` is ignored.
     profile
         ``step`` or ``exponential``.
     max_train_rows

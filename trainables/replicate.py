@@ -1,6 +1,6 @@
 """One replicate of one trial: draw the rows, make the stage-1 set, train, score.
 
-This is the whole of what a trial repeats. It needs torch alone; who runs it (a test, a Tune trial, a group of
+This is all that a trial repeats. It needs only torch; who runs it (a test, a Tune trial, a group of
 Ray Train workers) is decided in :mod:`trainables.worker`.
 """
 

@@ -1,4 +1,4 @@
-"""What values a setting may take: a rule stands beside the field that it rules, and says in words what it expects."""
+"""What values a setting may take: each rule stands beside its field and says in words what it expects."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Rule:
     holds
         Whether a value is one of them.
     choices
-        The names to choose from, where it is a choice.
+        The names to choose from, if the value is a choice among names.
     """
 
     expected: str
@@ -34,7 +34,7 @@ class Rule:
         Parameters
         ----------
         subject
-            What has the value, for people.
+            What has the value, in words for people.
         value
             The value.
 
@@ -52,7 +52,7 @@ class Rule:
 
 
 def is_whole(value: object) -> bool:
-    """Return whether a value is a whole number; True and False are none."""
+    """Return whether a value is a whole number; True and False are not."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
@@ -62,30 +62,30 @@ def is_number(value: object) -> bool:
 
 
 def unknown(name: str, value: object, choices: Sequence[str]) -> str:
-    """Return what is wrong with a name that is none of the known ones."""
+    """Return what is wrong with a name that is not one of the known ones."""
     close = difflib.get_close_matches(str(value), list(choices), n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
     return f"{name} is {value!r}: one of {', '.join(choices)} was expected.{hint}"
 
 
 def whole(least: int | None = None) -> Rule:
-    """Return the rule of a whole number, at least ``least``."""
+    """Return the rule for a whole number of at least ``least``."""
     bound = "" if least is None else f" of at least {least}"
     return Rule(f"a whole number{bound}", lambda v: is_whole(v) and (least is None or v >= least))
 
 
 def number(expected: str, holds: Callable[[float], bool]) -> Rule:
-    """Return the rule of a finite number."""
+    """Return the rule for a finite number."""
     return Rule(expected, lambda v: is_number(v) and holds(v))
 
 
 def one_of(*choices: str) -> Rule:
-    """Return the rule of a choice."""
+    """Return the rule for a choice among names."""
     return Rule(f"one of {', '.join(choices)}", lambda v: isinstance(v, str) and v in choices, choices)
 
 
 def optional(rule: Rule) -> Rule:
-    """Return the rule of a value that may also be None."""
+    """Return the rule for a value that may also be None."""
     return Rule(f"{rule.expected}, or none", lambda v: v is None or rule.holds(v))
 
 
@@ -106,11 +106,11 @@ def ruled(default: Any, rule: Rule, **marks: bool) -> Any:
     Parameters
     ----------
     default
-        The default; of an empty mapping, each object gets its own.
+        The default; if it is an empty mapping, each object gets its own.
     rule
         What values it may take.
     marks
-        Whatever else is to be known of the field, for :func:`marked`.
+        Other properties of the field, for :func:`marked`.
     """
     metadata = {"rule": rule, **marks}
     if isinstance(default, dict):
@@ -119,7 +119,7 @@ def ruled(default: Any, rule: Rule, **marks: bool) -> Any:
 
 
 def rules_of(settings: Any) -> dict[str, Rule]:
-    """Return the rules of a dataclass by field, of those fields that have one."""
+    """Return the rules of a dataclass by field name; fields without a rule are left out."""
     return {f.name: f.metadata["rule"] for f in dataclasses.fields(settings) if "rule" in f.metadata}
 
 
@@ -129,7 +129,7 @@ def marked(settings: Any, mark: str) -> tuple[str, ...]:
 
 
 def field_faults(settings: Any, names: Iterable[str] | None = None) -> dict[str, str]:
-    """Return what is wrong with the fields of a dataclass, by name: of all of them, or of some."""
+    """Return what is wrong with the fields of a dataclass, by name; ``names`` limits the check to some fields."""
     rules = rules_of(settings)
     faults = {
         name: rules[name].fault(name, getattr(settings, name)) for name in (rules if names is None else names)

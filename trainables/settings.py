@@ -68,7 +68,7 @@ def duplicated_counterpart(stage1_data: str) -> str:
 class TrialSettings:
     """One configuration: an arm at an imbalance ratio with all values that its training depends on.
 
-    An arm reads some of the values only: :func:`trainables.method.arms.settings_of` says which.
+    An arm reads only some of the values: :func:`trainables.method.arms.settings_of` says which.
 
     Attributes
     ----------
@@ -86,7 +86,7 @@ class TrialSettings:
         Stage lengths in passes over the stage's own rows (may be fractions).
     stage1_steps, stage2_steps
         Optimizer steps of a stage; where given, they replace its epochs. ``vanilla_matched`` needs
-        ``stage2_steps``: those of both stages of the trial that it is matched to.
+        ``stage2_steps``: the sum of both stages' steps in the trial that it is matched to.
     stage1_learning_rate, stage2_learning_rate
         Peak learning rates of AdamW.
     warmup
@@ -107,8 +107,8 @@ class TrialSettings:
     gamma
         γ of the focal loss (``focal``).
     head_epochs, head_learning_rate
-        Length and peak rate of training the head anew (``crt``, ``feature_smote``); an epoch is as many rows as
-        there are (``crt``), or one pass over them and SMOTE's.
+        Length and peak rate of training the head anew; an epoch draws as many rows as there are (``crt``), or is one
+        pass over them and SMOTE's rows (``feature_smote``).
     smote_neighbours
         Nearest neighbours that SMOTE interpolates between (``feature_smote``).
     """
@@ -169,19 +169,19 @@ class EncoderSettings:
     name
         ``"minilm"`` (all-MiniLM-L6-v2 from its package), a local folder, or a name on the Hugging Face Hub.
     revision
-        Commit of a Hub model; required there, so that a study never changes under its name.
+        Commit of a Hub model; required for one, so that a study never changes under the same name.
     layers
-        Use the first so many encoder layers only; None for all.
+        Number of encoder layers to use, counted from the first; None for all.
     max_length
         Longest text in tokens, special tokens included.
     precision
-        ``"float32"``, ``"bfloat16"`` (with float32 master weights), or ``"auto"``: bfloat16 where the hardware
-        multiplies it.
+        ``"float32"``, ``"bfloat16"`` (with float32 master weights), or ``"auto"``: bfloat16 where the hardware can
+        multiply it.
     device
         ``"cpu"``, ``"cuda"``, ``"cuda:1"``, …, or ``"auto"``.
     compile
-        Compile the encoder's layers with ``torch.compile``: for long stages on a GPU. The forward pass of our own on
-        CPUs does not use it.
+        Compile the encoder's layers with ``torch.compile``: for long stages on a GPU. Our own forward pass on CPUs
+        does not use it.
     """
 
     name: str = PACKAGED

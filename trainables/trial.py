@@ -23,8 +23,8 @@ class TrialJob:
     objective
         Metric whose gain is reported, e.g. ``val/macro_f1``.
     reference
-        The objective of the reference vanilla per replicate, where the job's gain is raced; empty where there is none
-        to compare with.
+        The reference vanilla's objective per replicate, where the job is raced on its gain; empty where there is no
+        reference.
     known
         The objective of replicates that an earlier launch finished; they are not run again.
     threads

@@ -8,9 +8,9 @@ from platformdirs import user_cache_path
 
 
 def cache_folder() -> Path:
-    """Return the user's cache folder of this project, where the system has such folders.
+    """Return this project's folder in the place where the system keeps a user's caches.
 
-    On Linux it is ``$XDG_CACHE_HOME/imbalance-study``, and ``~/.cache/imbalance-study`` where that is not set or no
-    absolute path.
+    On Linux it is ``$XDG_CACHE_HOME/imbalance-study``, or ``~/.cache/imbalance-study`` if that variable is not set or
+    not an absolute path.
     """
     return user_cache_path("imbalance-study", appauthor=False)

@@ -1,4 +1,4 @@
-"""The Ray Train entry: the same trial in the process at hand, or on a group of workers.
+"""The Ray Train entry: the same trial in this process, or on a group of workers.
 
 The only module of the data plane that knows Ray. A trial goes through replicates and reports after each one;
 ``report`` hides whether the report goes straight to Tune or through a worker group.
@@ -25,7 +25,7 @@ from trainables.world import World
 Report = Callable[[dict[str, Any]], None]
 
 GROUP_RESTARTS = 3
-# The first worker may wait this long for another trial that trains the same stage 1, and the others for it.
+# The first worker may wait this long for another trial that trains the same stage 1; the others then wait for it.
 _COLLECTIVE_TIMEOUT_S = 4 * 3600
 _VALUES = "values.json"
 
@@ -40,11 +40,11 @@ def run_trial(
 ) -> None:
     """Go through the replicates of a trial and report the running mean of its gain after each one.
 
-    A report holds ``replicates`` (how many are done), ``objective`` (mean gain where a reference is given, the
-    mean metric else), ``value`` (the replicate's own objective), ``record`` (of the new replicate, None for a known
-    one) and ``failure`` (a message, or None); beside a message also ``can_pass``, see :class:`TrialFailed`. A trial
-    that diverges reports its failure instead of raising, so that its warm process lives on. One of several workers
-    raises it: a report waits for all of them, and the others may wait for this one.
+    A report holds ``replicates`` (how many are done), ``objective`` (mean gain if a reference is given, otherwise the
+    mean metric), ``value`` (the replicate's own objective), ``record`` (of the new replicate, None for a known one)
+    and ``failure`` (a message, or None); with a message also ``can_pass``, see :class:`TrialFailed`. A trial that
+    diverges reports its failure instead of raising, so that its warm process lives on. Where there are several workers,
+    the failing one raises: a report waits for all of them, and the others may be waiting for this one.
 
     Parameters
     ----------
@@ -55,13 +55,13 @@ def run_trial(
     world
         The workers that share the trial.
     reported
-        The objective of its first replicates, which an earlier group of workers reported before it was lost: they
-        are neither run nor reported again.
+        The objectives of its first replicates, reported by an earlier group of workers before it was lost; these
+        replicates are neither run nor reported again.
 
     Raises
     ------
     TrialFailed
-        Where there are several workers: the replicate failed on this one.
+        A replicate failed on this worker, which is one of several.
     """
     use_threads(job.threads)
     values: list[float] = []
@@ -97,7 +97,7 @@ def run_trial(
 
 
 def report_of_failure(failure: TrialFailed, replicates: int = 0) -> dict[str, Any]:
-    """Return the report of a trial that failed after so many replicates."""
+    """Return the report of a trial that failed after this many replicates."""
     return {
         "replicates": replicates,
         "objective": float("nan"),
@@ -126,7 +126,7 @@ def run_as_one_of_several(
     Raises
     ------
     TrialFailed
-        The trial failed on this worker; ``notes`` say so to the next group.
+        The trial failed on this worker; ``notes`` tell the next group.
     """
     if failure := notes.take():
         report(report_of_failure(failure, len(reported)))
@@ -167,12 +167,12 @@ def run_in_worker_group(
 ) -> None:
     """Run a trial on ``workers`` data-parallel workers (gloo on CPUs, nccl on GPUs).
 
-    When a worker is lost, Ray Train starts the group anew, up to :data:`GROUP_RESTARTS` times (as often as it takes
-    where the node was preempted). The new group takes the replicates that were reported from Ray Train's checkpoint,
-    which holds their values alone, and goes on with the stage at hand from the stage's own checkpoint.
+    When a worker is lost, Ray Train starts the group anew, up to :data:`GROUP_RESTARTS` times (without limit if the
+    node was preempted). The new group takes the values of the replicates reported so far from Ray Train's checkpoint,
+    which holds nothing else, and continues the interrupted stage from the stage's own checkpoint.
 
-    When a worker raises that the trial failed, Ray Train ends the group likewise, whatever the others wait for. The
-    new group reports the reason and does nothing else; where there is no new group any more, it is raised here.
+    When a worker raises because the trial failed, Ray Train ends the group in the same way, whatever the others are
+    waiting for. The new group only reports the reason; if no restart is left, the reason is raised here.
 
     Raises
     ------

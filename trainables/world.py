@@ -13,9 +13,9 @@ import torch.distributed as dist
 class World:
     """A group of workers that train one model together.
 
-    Each computes its part of every batch, and gradients are averaged: the same steps as one worker's. Without dropout
-    weights and scores agree with one worker's within 1 % (sums are in another order). With dropout each worker
-    draws masks of its own, so that they agree within the noise between two seeds.
+    Each computes its part of every batch and gradients are averaged, so the steps are those of a single worker. Without
+    dropout, weights and scores agree with a single worker's within 1 % (sums are added in another order). With dropout,
+    each worker draws its own masks, so they agree within the noise between two seeds.
 
     Attributes
     ----------
@@ -52,17 +52,17 @@ class World:
             dist.all_reduce(tensor)
 
     def all_agree(self, mine: bool) -> bool:
-        """Return whether every worker says True; all must ask."""
+        """Return whether every worker says True; all must call this."""
         said = torch.tensor(float(mine), device=_device_of_backend())
         self.all_reduce_sum(said)
         return bool(said.item() == self.size)
 
     def first_says(self, mine: bool) -> bool:
-        """Return what the first worker says; all must ask."""
+        """Return what the first worker says; all must call this."""
         return bool(self.gather(mine)[0])
 
     def gather(self, mine: Any) -> list[Any]:
-        """Return every worker's small object, in the order of their ranks; all must give theirs."""
+        """Return every worker's small object, in the order of their ranks; all must call this."""
         if self.size == 1:
             return [mine]
         everyone: list[Any] = [None] * self.size
