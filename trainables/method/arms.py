@@ -2,13 +2,13 @@
 
 Most arms are one stage with the length and rate of stage 2, and differ from vanilla in one thing: the texts, the
 loss, or what comes before or after. To add an arm, add an entry to :data:`ARM_TABLE`: names, search spaces, reports and
-MLflow's records follow from it. Where its loss is new, add that to :data:`trainables.training.losses.LOSSES`; where its
-texts are, a choice to :mod:`trainables.method.texts`. Its laws are tested by a subclass of ``ArmContract`` in
+MLflow's records follow from it. If its loss is new, add it to :data:`trainables.training.losses.LOSSES`; if its choice
+of texts is new, add it to :mod:`trainables.method.texts`. Its laws are tested by a subclass of ``ArmContract`` in
 ``tests/trainables/method/test_arms.py``.
 
 An epoch is a pass over a stage's own texts. So oversampling takes C·n_max / N times vanilla's steps and undersampling
-C·n_min / N times, as where imbalanced-learn's samplers go before a classifier; ``stage2_steps`` gives every arm the
-same number.
+C·n_min / N times, as when imbalanced-learn's samplers precede a classifier; setting ``stage2_steps`` gives every arm
+the same number.
 
 Nothing here needs torch: a study is checked and shown without it.
 """
@@ -69,24 +69,24 @@ class Arm:
         What comes before it.
     length
         Where the steps of stage 2 come from: ``own`` (its epochs or steps), ``given`` (its steps, which have to be
-        set), ``both`` (as many as both stages of a pre-finetuning trial with these settings).
+        set), ``both`` (the sum over both stages of a pre-finetuning trial with these settings).
     head
-        Settings that say how the head is trained anew afterwards; None where it is not.
+        Further settings that say how the head is trained anew afterwards; None if it is not.
     normalised
         Features and class weights of the output layer have length 1.
     is_trained
-        False where it is scored from the logits of vanilla.
+        False if it is only scored, from vanilla's logits.
     in_every_study
         Whether it runs without being asked for.
     takes_from_leading_trial
-        As a control that is not tuned, it takes its settings, or its steps, from the leading pre-finetuning trial and
-        not from vanilla: it says what a part of that trial contributes.
+        Whether, as an untuned control, it takes its settings or its steps from the leading pre-finetuning trial
+        instead of from vanilla; it shows what a part of that trial contributes.
     grid
         Values of the settings that this arm alone reads, for a search of its own.
     rates
-        Learning rates of its paper: what it runs with unless it is tuned.
+        Learning rates of its paper, used unless it is tuned.
     epochs_scale
-        Factor on the lengths that its search tries; its epochs may be short.
+        Factor on the lengths that its search tries, for an arm whose epochs are short.
     """
 
     title: str

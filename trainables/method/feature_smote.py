@@ -14,11 +14,11 @@ def smote(
     neighbours: int,
     seed: int,
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-    """Return features and labels with synthetic rows after the given ones, so that every class has n_max rows.
+    """Return the given features and labels, followed by synthetic rows that bring every class to n_max rows.
 
     A new row is x + u·(x' - x), with x a row of the class, x' one of its nearest neighbours in the class and u
-    uniform in [0, 1). A class of n_c <= ``neighbours`` rows has n_c - 1 neighbours to go by, so all of them are
-    used; a class of one row has none, and its row is repeated.
+    uniform in [0, 1). In a class of n_c <= ``neighbours`` rows each row has only n_c - 1 neighbours, and all of them
+    are used; a class of one row has none, and its row is repeated.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def smote(
     labels
         (n,) class indices.
     neighbours
-        Nearest neighbours that a row is joined with, >= 1.
+        Number of nearest neighbours that x' is chosen from, >= 1.
     seed
         Each class has a generator of its own, derived from it.
 

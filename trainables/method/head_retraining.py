@@ -68,8 +68,8 @@ def retrain_head(
 
     Arm ``crt`` draws its batches class by class, ``head_epochs`` times as many rows as there are (Kang et al. 2020,
     classifier re-training). Arm ``feature_smote`` goes ``head_epochs`` times through the rows and SMOTE's.
-    The pooled outputs are those of evaluation, without dropout. The schedule is ``linear``; every worker does all of
-    this little work, so that their layers agree.
+    The pooled outputs are those of evaluation, without dropout. The schedule is ``linear``. Every worker trains the
+    whole layer, which is little work, so that their layers agree.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def pooled_outputs(
 ) -> tuple[npt.NDArray[np.float32], int, int]:
     """Return what goes into the output layer for each of n texts, (n, H), on every worker.
 
-    Beside it, the tokens of the texts that this worker computed, without and with padding.
+    Also return how many tokens this worker computed, without and with padding.
     """
     layer = output_layer(model)
     device = layer.weight.device
@@ -155,7 +155,7 @@ def pooled_outputs(
 
 
 def _synthesises(arm: str) -> bool:
-    """Return whether an arm's new head sees SMOTE's features too, each once an epoch, or draws class by class."""
+    """Return whether an arm's new head sees all rows and SMOTE's once an epoch; otherwise it draws class by class."""
     return "smote_neighbours" in (arm_of(arm).head or ())
 
 

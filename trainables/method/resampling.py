@@ -14,7 +14,7 @@ Rows = npt.NDArray[np.int64]
 def oversample(labels: Rows, rng: np.random.Generator) -> Rows:
     """Return all rows, and after them random repetitions that bring every class to n_max.
 
-    Repetitions are drawn with replacement, as by imbalanced-learn's ``RandomOverSampler``. Classes of equal size
+    Repetitions are drawn with replacement, as in imbalanced-learn's ``RandomOverSampler``. Classes of equal size
     give every row once, in order.
 
     Parameters
@@ -22,7 +22,7 @@ def oversample(labels: Rows, rng: np.random.Generator) -> Rows:
     labels
         (n,) class indices.
     rng
-        Where the repetitions come from.
+        Generator that draws the repetitions.
     """
     counts = np.bincount(labels)
     extra = [
@@ -36,7 +36,7 @@ def oversample(labels: Rows, rng: np.random.Generator) -> Rows:
 def undersample(labels: Rows, rng: np.random.Generator) -> Rows:
     """Return n_min rows of every class in order, drawn without replacement.
 
-    As by imbalanced-learn's ``RandomUnderSampler``; n_min is the smallest count of a class with rows.
+    As in imbalanced-learn's ``RandomUnderSampler``; n_min is the smallest count of a class that has rows.
     Classes of equal size give every row once.
     """
     counts = np.bincount(labels)
@@ -48,7 +48,7 @@ def undersample(labels: Rows, rng: np.random.Generator) -> Rows:
 
 
 def class_balanced_draws(labels: Rows, n: int, rng: np.random.Generator) -> Rows:
-    """Return n rows, each of a class drawn uniformly, then of a row drawn uniformly from that class.
+    """Return n rows: for each, a class is drawn uniformly, then a row uniformly from that class.
 
     References
     ----------

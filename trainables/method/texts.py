@@ -1,6 +1,6 @@
 """Which texts of a replicate a stage trains on: one choice for each kind of arm.
 
-A choice is made once a stage: every epoch goes over the same texts.
+A choice is made once per stage: every epoch goes over the same texts.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def _original_and_stage1_set(texts: ReplicateTexts, settings: TrialSettings, see
 def _resampled(
     how: Callable[[Labels, np.random.Generator], npt.NDArray[np.int64]], purpose: str
 ) -> Callable[[ReplicateTexts, TrialSettings, int], LabelledTexts]:
-    """Return a choice of rows by their labels; ``purpose`` tells its random numbers from those of other choices."""
+    """Return a choice of rows by their labels; ``purpose`` keeps its random numbers apart from other choices'."""
 
     def select(texts: ReplicateTexts, settings: TrialSettings, seed: int) -> LabelledTexts:
         labels = texts.original.labels

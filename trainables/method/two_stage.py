@@ -10,8 +10,8 @@
         draw a new output layer and train it on the frozen encoder's pooled outputs
     score model on the evaluation sets
 
-Which texts and which loss a stage has: :mod:`trainables.method.arms`; the rows of a replicate and its stage-1 set are
-made before, in :mod:`trainables.replicate`.
+:mod:`trainables.method.arms` says which texts and which loss a stage has; the rows of a replicate and its stage-1 set
+are made beforehand, in :mod:`trainables.replicate`.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ __all__ = ["ArmResult", "train_arm"]
 
 @dataclass(frozen=True)
 class ArmResult:
-    """What came of one run.
+    """The outcome of one run.
 
     Attributes
     ----------
@@ -56,7 +56,8 @@ class ArmResult:
     stages
         The stages, in order.
     reports
-        What each stage did, by its name and ``head``; None where its weights came from the cache.
+        What each stage did, by its name, and what training the head anew did, under ``head``; None where the weights
+        came from the cache.
     seconds, scoring_seconds
         Wall time of everything, and of scoring the evaluation sets.
     model
@@ -104,7 +105,7 @@ def train_arm(
     world
         The workers that share this run.
     reuse
-        Where weights are found that other trials begin with too, and the state of an unfinished stage. A hit gives the
+        Where to find weights that other trials begin with too, and the state of an unfinished stage. A hit gives the
         same result as training, bit for bit. None trains everything.
     keep_model
         Return the model too.
