@@ -28,7 +28,7 @@ class BatchWork:
     Attributes
     ----------
     loss
-        Its part of the loss, (), scaled so that its mean over workers is the batch's.
+        Its part of the loss, (), scaled so that the mean over workers is the batch's loss.
     rows
         Rows of the global batch.
     real_tokens, padded_tokens
@@ -48,8 +48,8 @@ class BatchGradient:
     """Brings the gradient of a batch into the optimizer's flat buffer.
 
     Where memory runs out, the batch is computed in parts whose gradients add up, in float32, to that of the whole.
-    The failed try leaves nothing behind: no gradient, and no random number drawn. The parts draw their dropout
-    masks one after the other, so that these are others than the whole batch's.
+    The failed try leaves no trace: its gradients are discarded and its random numbers are drawn again. The parts draw
+    their dropout masks one after the other, so these differ from the masks of the whole batch.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ class BatchGradient:
     Attributes
     ----------
     failure
-        Why this one of several workers computes no gradient any more; None as long as it does.
+        Why this worker, one of several, no longer computes gradients; None as long as it does.
     """
 
     def __init__(
@@ -104,8 +104,9 @@ class BatchGradient:
         Raises
         ------
         TrialFailed
-            Not even one row fits in memory. One of several workers keeps the reason in :attr:`failure` instead and
-            adds NaN to this sum and every further one, until all of them look at their losses after the same step.
+            Not even one row fits in memory. Where there are several workers, the failing one keeps the reason in
+            :attr:`failure` instead and adds NaN to this and every later sum over workers, until all of them check
+            their losses after the same step.
         """
         rows = shard(batch, self._world.rank, self._world.size)
         before = self._random_state()
@@ -113,7 +114,7 @@ class BatchGradient:
         def backward(part: Rows, is_first: bool) -> tuple[torch.Tensor, int]:
             logits, computed = compute_logits(self._model, self._tokens.select(part), self._masks)
             row_losses = loss(logits, self._labels[part].to(self._device), progress)
-            # Parts may differ by a row: the mean over workers of these is the mean over the global batch.
+            # Workers' parts may differ by a row; scaled so, their mean over workers is that over the global batch.
             value = row_losses.sum() * (self._world.size / len(batch))
             value.backward()  # type: ignore[no-untyped-call]
             self._optimizer.collect(add=not is_first)
@@ -133,7 +134,7 @@ class BatchGradient:
                     raise
                 self.failure = str(error)
         if self.failure is not None:
-            # The other workers wait for this sum, and it stops them too.
+            # The other workers wait for this sum, and its NaN stops them too.
             self._optimizer.gradient.fill_(torch.nan)
             value.fill_(torch.nan)
         elif not parts:
@@ -151,7 +152,7 @@ class BatchGradient:
         )
 
     def rows_at_once(self, batch_size: int) -> int:
-        """Return how many of the longest rows this worker computes at once in batches of a size."""
+        """Return how many of the longest rows this worker computes at once in batches of this size."""
         return self._budget.rows(-(-batch_size // self._world.size), int(self._lengths.max()))
 
     def state(self) -> dict[str, torch.Tensor]:

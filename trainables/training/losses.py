@@ -18,8 +18,8 @@ import torch.nn.functional as F
 
 from trainables.settings import TrialSettings
 
-# (b, C) float32 logits, (b,) int64 labels, and how much of the stage is done, step / steps in [0, 1), to the
-# (b,) loss of each row; a step takes their mean.
+# Takes (b, C) float32 logits, (b,) int64 labels, and how much of the stage is done, step / steps in [0, 1); returns the
+# (b,) loss of each row. A step takes their mean.
 Loss = Callable[[torch.Tensor, torch.Tensor, float], torch.Tensor]
 
 # Below this, (1 - p)^γ is taken as constant: its slope is infinite at p = 1 for γ < 1.
@@ -99,15 +99,15 @@ class Focal:
 
 @dataclass(frozen=True)
 class Ldam:
-    """w_y · CE of logits s·cos with the margin taken from the own class: -w_y · log softmax(z - s·Δ_y·e_y)_y.
+    """w_y · CE of logits s·cos less the margin of the row's own class: -w_y · log softmax(z - s·Δ_y·e_y)_y.
 
     Attributes
     ----------
     margins
         C margins Δ_c, see :func:`ldam_margins`.
     scale
-        The factor s that the logits already hold (:class:`trainables.model.output_layer.NormalisedLinear`); 1 for plain
-        logits.
+        The factor s that the logits already contain (:class:`trainables.model.output_layer.NormalisedLinear`); 1 for
+        plain logits.
     weights
         C class weights.
     weights_from
@@ -116,7 +116,7 @@ class Ldam:
     References
     ----------
     Cao et al., Learning imbalanced datasets with label-distribution-aware margin loss, NeurIPS 2019, section 3.3
-    (the loss) and section 3.4 with algorithm 1 (deferred re-weighting); the scale is the authors' code's.
+    (the loss) and section 3.4 with algorithm 1 (deferred re-weighting); the scale is that of the authors' code.
     """
 
     margins: tuple[float, ...]
@@ -149,7 +149,7 @@ def effective_number_weights(counts: npt.ArrayLike, beta: float) -> tuple[float,
     counts
         (C,) rows per class.
     beta
-        β in [0, 1); 0 weights all classes alike, β → 1 by 1 / n_c.
+        β in [0, 1); 0 weights all classes alike, and as β → 1 the weights approach those by 1 / n_c.
 
     References
     ----------
@@ -169,7 +169,7 @@ def ldam_margins(counts: npt.ArrayLike, largest: float = 0.5) -> tuple[float, ..
 
     References
     ----------
-    Cao et al., NeurIPS 2019, section 3.3 (Δ_c ∝ n_c^(-1/4)); the largest margin .5 is the authors' code's.
+    Cao et al., NeurIPS 2019, section 3.3 (Δ_c ∝ n_c^(-1/4)); the largest margin .5 is that of the authors' code.
     """
     counts = _positive(counts)
     return tuple((largest * (counts / counts.min()) ** -0.25).tolist())
@@ -178,7 +178,7 @@ def ldam_margins(counts: npt.ArrayLike, largest: float = 0.5) -> tuple[float, ..
 def prior_offsets(counts: npt.ArrayLike, tau: float = 1.0) -> tuple[float, ...]:
     """Return τ·log(n_c / n_max) of (C,) class counts.
 
-    That is τ·log π_c but for a constant, which softmax does not see; equal counts give exact zeros.
+    That is τ·log π_c up to a constant, which softmax ignores; equal counts give exact zeros.
     """
     counts = _positive(counts)
     return tuple((tau * np.log(counts / counts.max())).tolist())

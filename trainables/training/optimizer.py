@@ -41,7 +41,7 @@ class FlatAdamW:
     rate_factors
         Factor on the learning rate of each parameter; 1 where it is not named.
     table_rate_factor
-        The same of the table.
+        Factor on the table's learning rate.
 
     References
     ----------
@@ -121,7 +121,7 @@ class FlatAdamW:
     def step(self, learning_rate: float) -> torch.Tensor:
         """Clip the flat gradient, update the weights, and return the gradient's norm before clipping, ()."""
         norm = torch.dot(self.gradient, self.gradient).sqrt()  # several times as fast as vector_norm on a CPU
-        # The fused kernel divides the gradient by this on its way: clipping without a pass of its own.
+        # The fused kernel divides the gradient by this as it goes: clipping needs no pass of its own.
         scale = ((norm + 1e-6) / self._max_grad_norm).clamp(min=1.0) if self._max_grad_norm > 0 else None
         self._step += 1
         for part, factor, decay in self._runs:
@@ -166,7 +166,7 @@ class FlatAdamW:
         Raises
         ------
         ValueError
-            The state is of other parameters.
+            The state belongs to other parameters.
         """
         own = self._state()
         found = {name: tuple(tensor.shape) for name, tensor in state.items()}
@@ -190,7 +190,7 @@ def _aligned(position: int) -> int:
 
 
 def _runs(stops: list[tuple[int, float, float]]) -> list[tuple[slice, float, float]]:
-    """Return (part of the buffer, rate factor, weight decay) of neighbours that share both values."""
+    """Return (part of the buffer, rate factor, weight decay) of each run of neighbours that share both values."""
     runs, start = [], 0
     for (factor, decay), group in itertools.groupby(stops, key=lambda stop: stop[1:]):
         *_, (stop, _, _) = group

@@ -14,7 +14,7 @@ from trainables.model.embedding import OccurringEmbedding
 from trainables.training.batch_gradient import BatchGradient, BatchWork
 from trainables.training.optimizer import FlatAdamW
 
-# A GPU is asked for its losses so often only: each answer waits for the queue of work to run dry.
+# Steps between two looks at a GPU's losses: each look waits until the GPU has emptied its queue of work.
 STEPS_PER_CHECK_ON_GPU = 20
 EMBEDDING_ROWS = "rows"
 
@@ -30,7 +30,7 @@ class StageState:
     optimizer
         See :meth:`trainables.training.optimizer.FlatAdamW.state`.
     worker
-        What is this worker's own: its random sources, its counts, and its token budget.
+        What belongs to this worker alone: its random sources, its counts, and its token budget.
     """
 
     step: int
@@ -46,9 +46,9 @@ class StageProgress:
     Parameters
     ----------
     device
-        Where they are.
+        Where the losses are.
     gradient
-        What computes them, and may know why it could not.
+        What computes the losses, and may know why it could not.
 
     Attributes
     ----------
@@ -103,7 +103,7 @@ class StageProgress:
         return self._last.item()
 
     def state(self) -> torch.Tensor:
-        """Return what concerns the whole stage, (4,) float64; tokens, operations and time are this process's own."""
+        """Return the counts of the whole stage, (4,) float64; tokens, operations and time are per process."""
         self.check()
         counts = (self._steps, self.rows, self._sum.item(), self._last.item())
         return torch.tensor(counts, dtype=torch.float64)
@@ -117,7 +117,7 @@ class StageProgress:
 
 
 class RunningStage:
-    """A stage between two of its steps, for those who keep something of it.
+    """A stage between two of its steps, for callers that store parts of it.
 
     Attributes
     ----------
@@ -139,7 +139,7 @@ class RunningStage:
     def weights(self) -> dict[str, torch.Tensor]:
         """Return all that the stage may have changed: float32 weights by name.
 
-        Of the word embeddings that is the rows of the tokens that occur, whose ids are under
+        Of the word embeddings, these are only the rows of the tokens that occur; their ids are under
         :data:`EMBEDDING_ROWS`.
         """
         self.progress.check()

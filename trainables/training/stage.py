@@ -1,4 +1,4 @@
-"""One training stage: a new optimizer and schedule, so many steps, on one set of texts."""
+"""One training stage: a new optimizer and schedule, and a number of steps on one set of texts."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ class StageReport:
     steps, rows
         Optimizer steps, and rows that they saw over all workers.
     seconds
-        Wall time of the stage with its set-up, without what ``after_step`` took (checkpoints, the cache) once the
-        steps before it were done; of what was done here alone where it went on from an earlier state.
+        Wall time of the stage and its set-up, less the time that ``after_step`` took (checkpoints, the cache) once the
+        steps before it were done. Where the stage went on from an earlier state, only what was done here counts.
     real_tokens, padded_tokens
-        Tokens of this worker's batches without and with padding; done here, as ``seconds`` and ``flops`` are.
+        Tokens of this worker's batches without and with padding; like ``seconds`` and ``flops``, only those done here.
     mean_loss, last_loss
         Mean over all steps and loss of the last step (this worker's part).
     flops
         Floating point operations that the model asks for on this worker's real tokens.
     peak_flops
-        What the device could do a second; None where that is not known.
+        Operations that the device can do per second; None where that is not known.
     micro_batch
-        Longest rows that this worker computed at once: fewer than its part of a batch where memory ran out.
+        How many of the longest rows this worker computed at once: fewer than its part of a batch where memory ran out.
     resumed_at
         Steps that were not done here but taken from a checkpoint or a shorter stage.
     """
@@ -67,7 +67,7 @@ class StageReport:
 
     @property
     def mfu(self) -> float | None:
-        """Share of the device's peak that the model's operations made up; None where the peak is not known."""
+        """Share of the device's peak that the model's operations reached; None where the peak is not known."""
         return self.flops / self.seconds / self.peak_flops if self.peak_flops else None
 
 
@@ -93,7 +93,7 @@ def train_stage(
     world
         The workers that share the stage.
     resume
-        Where a run of this stage, or of one that it begins with, was interrupted; goes on from there bit for bit.
+        State of an earlier run of this stage, or of a shorter one that it begins with; goes on from there bit for bit.
     after_step
         Called after each step with the stage as it is then.
 
@@ -105,8 +105,8 @@ def train_stage(
     Notes
     -----
     A batch that does not fit in memory is computed in parts whose gradients add up to that of the whole. The failed
-    try leaves nothing behind: the parts begin with the random numbers that the whole began with. They draw their
-    dropout masks part by part, so that the masks are others than those of the whole.
+    try leaves no trace: the parts begin with the random numbers that the whole began with. They draw their dropout
+    masks part by part, so these differ from the masks of the whole.
     """
     if len(texts) == 0:
         raise ValueError("a stage needs at least one text")
@@ -130,7 +130,7 @@ def train_stage(
             if after_step is not None:
                 stepped, waited = time.perf_counter(), progress.waited
                 after_step(stage)
-                # A GPU still computes when it is asked for its weights: that wait is training.
+                # A GPU is still computing when it is asked for its weights: that wait counts as training.
                 elsewhere += time.perf_counter() - stepped - (progress.waited - waited)
         progress.check()
         optimizer.write_back()
@@ -151,7 +151,7 @@ def train_stage(
 
 def _batches(model: Any, tokens: TokenisedTexts, settings: StageSettings) -> Iterator[Rows]:
     """Return the stage's batches: row numbers, the same for every worker."""
-    window = 1 if has_fast_forward(model) else PADDED_WINDOW  # our own pass pads in attention alone
+    window = 1 if has_fast_forward(model) else PADDED_WINDOW  # our own pass pads only in attention
     seed = derive_seed(settings.seed, "batches")
     return training_batches(tokens.lengths, settings.batch_size, settings.steps, seed, window)
 

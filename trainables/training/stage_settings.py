@@ -1,4 +1,4 @@
-"""How one stage is trained: one value that travels whole from the arm to the optimizer."""
+"""How one stage is trained: one object that is passed unchanged from the arm to the optimizer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from trainables.training.losses import Loss, cross_entropy
 
 @dataclass(frozen=True, kw_only=True)
 class StageSettings:
-    """Everything that decides a stage beside the model, its texts, and the workers that share it.
+    """Everything that determines a stage besides the model, its texts, and the workers that share it.
 
     Attributes
     ----------
@@ -23,11 +23,11 @@ class StageSettings:
         Peak rate.
     schedule, warmup
         ``linear`` or ``constant``; share of steps in which the rate rises: of the stage's steps (``linear``), or of one
-        epoch's (``constant``, so that a longer stage begins with a shorter one).
+        epoch's (``constant``, so that a longer stage begins exactly as a shorter one).
     batch_size
         Texts per step over all workers.
     weight_decay, max_grad_norm
-        Of AdamW, and the bound on the global gradient norm; 0 or less for no bound.
+        AdamW's weight decay, and the bound on the global gradient norm; a bound of 0 or less means none.
     layer_decay
         Factor by which the learning rate falls from each layer to the one below it; 1 for none.
     trainable
@@ -35,7 +35,7 @@ class StageSettings:
     loss
         Loss of each text.
     seed
-        Of the order of the batches and of dropout.
+        Seed of the order of the batches and of dropout.
     precision
         Data type to compute in; weights and moments are float32 in any case.
     """
@@ -54,12 +54,12 @@ class StageSettings:
     precision: torch.dtype = torch.float32
 
     def warmup_steps(self, n_texts: int) -> int:
-        """Return the steps in which the rate rises, on a stage of so many texts."""
+        """Return the number of steps in which the rate rises, on a stage of ``n_texts`` texts."""
         whole = self.steps if self.schedule == "linear" else steps_per_epoch(n_texts, self.batch_size)
         return round(self.warmup * whole)
 
     def rate_at(self, step: int, warmup_steps: int) -> float:
-        """Return the learning rate of step 0 … steps - 1: :func:`learning_rate_at`."""
+        """Return the learning rate of a step from 0 to steps - 1: :func:`learning_rate_at`."""
         return learning_rate_at(step, self.steps, self.learning_rate, self.schedule, warmup_steps)
 
 
@@ -86,15 +86,15 @@ class Stage:
 
 
 def learning_rate_at(step: int, steps: int, peak: float, schedule: str, warmup_steps: int) -> float:
-    """Return the learning rate of step 0 … steps - 1.
+    """Return the learning rate of a step from 0 to steps - 1.
 
-    It rises over ``warmup_steps`` steps to ``peak``, then stays (``constant``) or falls in equal steps, the one after
-    the last being 0 (``linear``).
+    It rises over ``warmup_steps`` steps to ``peak``, then stays (``constant``) or falls in equal steps, and would be 0
+    at the step after the last (``linear``).
 
     Raises
     ------
     ValueError
-        Another schedule.
+        Unknown schedule.
     """
     if step < warmup_steps:
         return peak * (step + 1) / (warmup_steps + 1)
