@@ -1,4 +1,4 @@
-"""Never train the same thing twice: content-addressed results, leases, checkpoints. What it holds changes no number.
+"""Never train the same thing twice: content-addressed results, leases, checkpoints. Nothing here changes a result.
 
 Not allowed here: mlflow, optuna, ray.
 """

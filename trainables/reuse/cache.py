@@ -15,14 +15,14 @@ from pathlib import Path
 from trainables.reuse.lease import is_made
 
 DEFAULT_MAX_BYTES = 20 * 10**9
-# An entry that was written or read so short a time ago is in use: it is never evicted.
+# An entry that was written or read within this time counts as in use and is never evicted.
 GRACE_S = 900.0
-# A stage that still runs may write its next checkpoint after so long, and has but the one.
+# A stage that still runs may take this long to write its next checkpoint, and has only the one.
 CHECKPOINT_GRACE_S = 2 * 86_400.0
 CHECKPOINT = "checkpoint"
-PAID_ANSWER = "paraphrase"  # a few kB each: never evicted, since it costs more than time to have it again
-_ABANDONED_S = 86_400.0  # after which a half-written file belongs to no living process
-_SHARE_BETWEEN_SWEEPS = 0.02  # of the limit that a process writes before it looks at the whole folder again
+PAID_ANSWER = "paraphrase"  # a few kB each: never evicted, since getting one again costs money
+_ABANDONED_S = 86_400.0  # after this time a half-written file belongs to no living process
+_SHARE_BETWEEN_SWEEPS = 0.02  # of the limit; a process that has written more looks at the whole folder again
 _DIGEST_BYTES = hashlib.sha256().digest_size
 _WRITING = ".writing-"
 
@@ -40,20 +40,20 @@ class ContentCache:
 
     The folder is bounded: whoever writes removes the entries that were used longest ago, of whatever kind, until
     the rest fits. Look-ups count as use. What was used in the last 15 minutes is kept whatever the size. Several
-    processes may do so at once; a reader whose entry is removed finds it missing, or reads it to the end where it
-    had opened it.
+    processes may evict at once; a reader whose entry is removed finds it missing, or reads it to the end if it had
+    already opened it.
 
-    Paid answers, checkpoints of the last two days and files that are being written are kept too, and come on top of
-    the bound: else they would push out all that the trials share. So the disk must hold ``max_bytes`` and, for every
-    running trial and every one that was cut off in the last two days, one checkpoint: 12 bytes a parameter.
+    Paid answers, checkpoints of the last two days and files that are being written are kept too, and do not count
+    towards the bound: otherwise they would push out all that the trials share. So the disk must hold ``max_bytes``
+    plus one checkpoint (12 bytes a parameter) for every trial that runs or was cut off in the last two days.
 
     Attributes
     ----------
     root
         Folder; created when something is first stored.
     max_bytes
-        Size that all other entries are kept to, within 2 % for each process that writes, and never more than half
-        of the disk that would be free without them.
+        Limit on the size of all other entries, which each writing process may exceed by 2 %; never more than half of
+        the disk space that would be free without them.
     hits, misses
         Look-ups since this object was made, per kind of entry.
     corrupt
@@ -63,7 +63,7 @@ class ContentCache:
     unwritten
         Entries that :meth:`offer` could not write.
     unread
-        Look-ups among the misses that the folder refused.
+        Those of the misses where the folder could not be read.
     """
 
     root: Path
@@ -83,12 +83,12 @@ class ContentCache:
         """Return the keys of a kind that begin with a prefix of two letters or more."""
         try:
             names = [path.name for path in self.path(kind, prefix).parent.iterdir()]
-        except OSError:  # nothing is stored there, or nobody can tell
+        except OSError:  # nothing is stored there, or the folder cannot be read
             return []
         return sorted(name for name in names if name.startswith(prefix))
 
     def holds(self, kind: str, key: str) -> bool:
-        """Return whether an entry is there, which is not looked into; False where the folder does not tell."""
+        """Return whether an entry is there, without reading it; False where the folder cannot be read."""
         return is_made(self.path(kind, key))
 
     def get(self, kind: str, key: str) -> bytes | None:
@@ -97,7 +97,7 @@ class ContentCache:
         Raises
         ------
         OSError
-            A paid answer cannot be read: what costs money to have again is not taken for missing.
+            A paid answer cannot be read. It is not treated as missing, since getting it again costs money.
         """
         path = self.path(kind, key)
         try:
@@ -131,7 +131,7 @@ class ContentCache:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.parent / f"{_WRITING}{uuid.uuid4().hex}"
         try:
-            # Unlike tempfile, this leaves the mode to the umask: other users of the folder are to read the entry.
+            # Unlike tempfile, this leaves the mode to the umask, so that other users of the folder can read the entry.
             with temporary.open("xb") as file:
                 file.write(hashlib.sha256(content).digest())
                 file.write(content)
@@ -156,7 +156,7 @@ class ContentCache:
             )
 
     def remove(self, kind: str, key: str) -> None:
-        """Remove an entry, if it is there and the folder allows it; one that stays is evicted in time."""
+        """Remove an entry, if it is there and the folder allows it; one that stays is evicted later."""
         with contextlib.suppress(OSError):
             self.path(kind, key).unlink(missing_ok=True)
 
@@ -166,7 +166,7 @@ class ContentCache:
             _log.warning(message, *details)
 
     def _bound(self, written: int) -> None:
-        """Sweep now and then: looking at every file of a network mount takes its time."""
+        """Sweep only now and then: looking at every file of a network mount takes time."""
         pending = _written_since_sweep.get(self.root, self.max_bytes) + written
         if pending > _SHARE_BETWEEN_SWEEPS * self.max_bytes:
             self._sweep()

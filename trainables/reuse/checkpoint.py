@@ -1,7 +1,7 @@
 """Checkpoints within a stage: an interrupted stage goes on from the last one, bit for bit on a CPU.
 
 A checkpoint is an entry of the content-addressed cache: written atomically, verified when read, named by a digest
-of everything that the run depends on, so that one of other settings or another version is never found.
+of everything that the run depends on, so that a run never finds a checkpoint of other settings or another version.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from trainables.training.stage_settings import StageSettings
 from trainables.world import World
 
 EVERY_S = 300.0
-_STEPS_PER_QUESTION = 20  # several workers must agree on when to write, and ask one another so often only
+_STEPS_PER_QUESTION = 20  # several workers must agree on when to write, and ask one another only this often
 
 
 class StageCheckpoint:
@@ -30,7 +30,7 @@ class StageCheckpoint:
     Parameters
     ----------
     cache
-        Where it lies, seen by every node.
+        Where it is kept, visible to every node.
     key
         Digest of everything that the stage depends on.
     every_s
@@ -44,7 +44,7 @@ class StageCheckpoint:
         self._written = time.monotonic()
 
     def load(self, world: World) -> StageState | None:
-        """Return the state that this worker goes on from, or None where not every worker finds the same one."""
+        """Return the state that this worker goes on from, or None unless every worker finds the same one."""
         self._written = time.monotonic()
         content = self._cache.get(CHECKPOINT, self._key)
         state = unpack_state(content, world) if content is not None else None
@@ -89,7 +89,7 @@ def train_resumably(
     checkpoint
         The stage's checkpoint; None for none.
     resume
-        A state to begin with where the checkpoint is not further.
+        A state to begin with if the checkpoint is not further along.
     model, texts, settings, world, after_step
         As in :func:`trainables.training.stage.train_stage`.
 

@@ -1,11 +1,11 @@
 """Names of trained weights in the cache: a digest of everything that they depend on, and of nothing else.
 
-Left out are the number of processor threads, which may change the last bits of a sum, and whether memory ran out: a
-run that had to compute its batches in parts draws other dropout masks, and its weights stand under the same key.
+Two things are left out: the number of processor threads, which may change the last bits of a sum, and whether memory
+ran out: a run that had to compute its batches in parts draws other dropout masks, yet its weights get the same key.
 
 Keys form a chain. The first stands for the fresh model; each stage's is made from the key before it, the stage's
-texts, and the very settings that it is trained with; its length comes last. So stage 1 is found again whatever stage 2
-will be, vanilla whatever follows it, and two stages that differ in a value which neither reads share one key.
+texts, and exactly the settings that it is trained with; its length comes last. So stage 1 is found again whatever
+stage 2 is, vanilla whatever follows it, and two stages that differ only in a value that neither reads share a key.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def model_key(
     return digest_of(
         {
             "version": [TRAINING_VERSION, torch.__version__],
-            # They draw heads, compute other architectures' passes, and make batches and masks.
+            # These libraries draw heads, compute other architectures' passes, and make batches and masks.
             "libraries": [importlib.metadata.version("transformers"), np.__version__],
             "encoder": [
                 encoder_digest(encoder),
@@ -53,14 +53,14 @@ def model_key(
 
 
 def stage_key(before: str, stage: Stage, world: World) -> str:
-    """Return the key of a model after a stage of whatever length.
+    """Return the key of a model after a stage, whatever the stage's length.
 
     Parameters
     ----------
     before
         Key of the model before it.
     stage
-        The stage. All of its settings count but the length; of a function its name, of another value its ``repr``.
+        The stage. All its settings except the length count: a function by its name, any other value by its ``repr``.
     world
         Workers draw dropout masks of their own, so their number counts.
     """

@@ -1,12 +1,12 @@
-"""Who makes an entry that several processes and nodes want: one of them does, the others wait for it.
+"""Leases: where several processes and nodes want the same entry, one of them makes it and the others wait for it.
 
 A lease is a file that its holder creates exclusively beside the entry and rewrites while it works. It needs no
 ``flock``, which network mounts often lack, and trusts no clock but the waiter's own. Entries are content-addressed
-and written atomically, so a lease saves work and no result depends on it: where two processes do make an entry,
+and written atomically, so a lease only saves work and no result depends on it: should two processes make an entry,
 they make the same one.
 
 filelock's ``SoftFileLease`` does not serve here: it replaces a dead holder only where a file system can exchange two
-names, which NFS cannot, and waits without end for an empty lease or one in a folder that it may not write.
+names, which NFS cannot, and waits forever for an empty lease or one in a folder that it may not write to.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ def lease(entry: Path, *, stale_s: float = STALE_S, heartbeat_s: float = HEARTBE
 
     The lease of a holder that was killed is taken over: at once where it ran on this machine, else after
     ``stale_s`` without a heartbeat. A holder that ends without an entry (it raised) hands over to a waiter. Where
-    the file system refuses the lease's file, or a dead holder's cannot be read or removed because it is another
-    user's, there is no lease, and every caller makes the entry itself.
+    the file system refuses the lease's file, or a dead holder's file cannot be read or removed because it belongs to
+    another user, there is no lease, and every caller makes the entry itself.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def lease(entry: Path, *, stale_s: float = STALE_S, heartbeat_s: float = HEARTBE
 
 
 def is_made(entry: Path) -> bool:
-    """Return whether an entry is there; False where the folder does not tell."""
+    """Return whether an entry is there; False where the folder cannot be read."""
     try:
         return entry.exists()
     except OSError:
@@ -114,7 +114,7 @@ def _acquire(entry: Path, stale_s: float) -> tuple[Path, int, str] | None:
             return None
         else:
             token = uuid.uuid4().hex
-            with contextlib.suppress(OSError):  # without its holder's name it can still be waited for
+            with contextlib.suppress(OSError):  # even without its holder's name others can wait for it
                 os.write(descriptor, _signed(token, 0))
             return file, descriptor, token
         content = _content(file)
@@ -122,7 +122,7 @@ def _acquire(entry: Path, stale_s: float) -> tuple[Path, int, str] | None:
             seen, seen_at = content, time.monotonic()
         is_stale = time.monotonic() - seen_at > stale_s
         if content is None and is_stale:
-            return None  # it cannot be read, so that nobody can tell whether its holder lives
+            return None  # it cannot be read, so nobody can tell whether its holder lives
         if content is not None and (is_stale or _is_dead(content)):
             if not _remove(file, content):
                 return None
@@ -132,7 +132,7 @@ def _acquire(entry: Path, stale_s: float) -> tuple[Path, int, str] | None:
 
 
 def _remove(file: Path, content: str) -> bool:
-    """Remove a dead holder's lease, unless another waiter has just replaced it by its own; False where it stays."""
+    """Remove a dead holder's lease, unless another waiter has just replaced it by its own; False if that fails."""
     try:
         if _content(file) == content:
             file.unlink(missing_ok=True)
@@ -142,7 +142,7 @@ def _remove(file: Path, content: str) -> bool:
 
 
 def _content(file: Path) -> str | None:
-    """Return what a lease says. Opening it, unlike asking for its time, makes a network mount look again."""
+    """Return what a lease says. Opening it, unlike asking for its time stamp, makes a network mount look again."""
     try:
         return file.read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -162,11 +162,11 @@ def _beat(descriptor: int, token: str, heartbeat_s: float, stop: threading.Event
             os.pwrite(descriptor, _signed(token, beats), 0)
             os.fsync(descriptor)  # a network mount sends it only now
         except OSError:
-            return  # the lease is lost or its disk is full; at worst somebody makes the entry too
+            return  # the lease is lost or its disk is full; at worst somebody else makes the entry too
 
 
 def _is_dead(content: str) -> bool:
-    """Return whether the holder ran on this machine and does so no more."""
+    """Return whether the holder ran on this machine and no longer does."""
     try:
         holder = json.loads(content)
         machine, process = holder["machine"], int(holder["process"])
@@ -185,9 +185,9 @@ def _is_dead(content: str) -> bool:
 
 @cache
 def _machine() -> str | None:
-    """Return what tells this machine, since it started, from others that share the folder; None if unknown.
+    """Return what tells this machine, since its last start, from others that share the folder; None if unknown.
 
-    Containers of one machine number their processes each on their own, so the process namespace is part of it.
+    Each container of a machine numbers its own processes, so the process namespace is part of the name.
     """
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()

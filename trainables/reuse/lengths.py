@@ -14,7 +14,7 @@ class StageLengths:
     Attributes
     ----------
     epochs, steps
-        Each length in either unit.
+        The lengths given in epochs, and those given in steps.
     """
 
     epochs: tuple[float, ...] = ()
@@ -24,7 +24,7 @@ class StageLengths:
         return len(self.epochs) + len(self.steps)
 
     def in_steps(self, n_rows: int, batch_size: int) -> set[int]:
-        """Return all lengths in optimizer steps; some may be the same for so many rows."""
+        """Return all lengths in optimizer steps; with ``n_rows`` rows, some of them may coincide."""
         return {*self.steps, *(steps_of(n_rows, batch_size, length) for length in self.epochs)}
 
 

@@ -1,13 +1,13 @@
-"""Results of stages from the content-addressed cache: trials that differ in later stages alone share them.
+"""Results of stages from the content-addressed cache: trials that differ only in later stages share them.
 
 Under a constant schedule a longer stage begins with every shorter one. So the lengths of one stage form a chain: a
 run stores the shorter lengths of the search's grid as it passes them, and a longer stage goes on from the longest
 that was stored. Both give the same result as training each length on its own, bit for bit on a CPU.
 
-An entry ``stage1`` holds a length's trained weights, float32, and of the word embeddings the rows that the stage's
-texts use: all that a later stage needs. An entry ``stage1_state``, three times as large, holds the stage's whole
-state. It is stored at the end of a run, only where the grid has a longer length that is not stored yet and may go on
-from it, and removed once a longer one did.
+An entry ``stage1`` holds the float32 weights after one length (of the word embeddings, only the rows that the stage's
+texts use): all that a later stage needs. An entry ``stage1_state``, three times as large, holds the stage's whole
+state. It is stored at the end of a run, only if the grid has a longer length that is not stored yet and may go on from
+it, and is removed once a longer one has done so.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Reuse:
 class StageTree:
     """Trains the stages of one run in their order, or takes their weights from the cache.
 
-    Each stage stands under a key made from the key before it, so that runs which differ in later stages alone share
+    Each stage is stored under a key made from the key before it, so that runs that differ only in later stages share
     the earlier ones: :mod:`trainables.reuse.keys`.
 
     Parameters
@@ -68,7 +68,7 @@ class StageTree:
     root
         Key of the model before its first stage.
     reuse
-        What is taken from other runs.
+        What is taken from other runs, and left for them.
     world
         The workers that share the run.
     """
@@ -84,7 +84,7 @@ class StageTree:
         Parameters
         ----------
         model
-            The classifier as the stage before left it; trained in place.
+            The classifier as the previous stage left it; trained in place.
         stage
             The stage.
         is_shared
@@ -122,7 +122,7 @@ def train_or_reuse(
 ) -> StageReport | None:
     """Train a stage, or take its weights from the cache: the same result, bit for bit.
 
-    Of several trials that need a length at the same time one trains it and the others wait.
+    If several trials need the same length at the same time, one trains it and the others wait.
 
     Parameters
     ----------
@@ -149,7 +149,7 @@ def train_or_reuse(
     chain = _Chain(cache, key, world)
     if chain.take(model, length):
         return None
-    # A loss that changes with the share of the stage that is done would break the chain.
+    # A loss that changes with the stage's progress would break the chain.
     is_chain = settings.schedule == "constant" and settings.loss is cross_entropy
     others = grid.in_steps(len(texts), settings.batch_size) if is_chain else set()
     with chain.leased(length, others):
@@ -183,7 +183,7 @@ class _Chain:
         return f"{self.key}-{length}"
 
     def holds(self, length: int) -> bool:
-        """Return whether every worker sees a length."""
+        """Return whether every worker sees the weights of a length."""
         return self.world.all_agree(self.cache.holds(_WEIGHTS, self.name(length)))
 
     def lacks(self, lengths: Collection[int]) -> bool:
@@ -193,7 +193,7 @@ class _Chain:
     def take(self, model: Any, length: int) -> bool:
         """Give the model a length's weights, if every worker has found them."""
         stored = self.cache.get(_WEIGHTS, self.name(length))
-        # Another trial may store it between two workers' look-ups: it is taken when every worker has found it.
+        # Another trial may store it between two workers' look-ups, so it is taken only if every worker has found it.
         if not self.world.all_agree(stored is not None) or stored is None:
             return False
         load_weights(model, load(stored))
@@ -201,9 +201,9 @@ class _Chain:
 
     @contextmanager
     def leased(self, length: int, others: Collection[int]) -> Iterator[None]:
-        """Hold the leases of a length and of the missing ones that are stored on the way to it.
+        """Hold the leases of a length and of the shorter ones on the way to it, where they are not stored yet.
 
-        Everybody asks for the shorter ones first, so that no two runs wait for each other.
+        Every run asks for the shorter ones first, so that no two runs wait for each other.
         """
         with ExitStack() as stack:
             for wanted in sorted({length, *(n for n in others if n < length)}):
