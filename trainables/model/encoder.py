@@ -38,7 +38,7 @@ def resolve_precision(settings: EncoderSettings) -> torch.dtype:
 
 @functools.lru_cache(maxsize=8)
 def encoder_digest(settings: EncoderSettings) -> str:
-    """Return a digest of a local encoder's files, which can change under one path; of a Hub name its revision."""
+    """Return a digest of a local encoder's files, which can change under one path; for a Hub name, name@revision."""
     folder = Path(settings.source)
     if not folder.is_dir():
         return f"{settings.source}@{settings.revision}"
@@ -209,11 +209,11 @@ def _stack(model: Any) -> torch.nn.ModuleList:
 
 
 def modules_above_layers(model: Any) -> list[torch.nn.Module]:
-    """Return what computes on the last layer's output: pooler, a last normalisation, and the head.
+    """Return the modules that compute on the last layer's output: pooler, a last normalisation, and the head.
 
-    Within the encoder that is its pooler, wherever it is registered (NomicBERT: before the layers), and what is
-    registered behind the list of layers, in the modules that hold it. Where an embedding or a further list lies there,
-    nothing of that module counts: it holds what all layers read (relative positions in MPNet and DeBERTa), parts of
+    Within the encoder, these are its pooler, wherever it is registered (NomicBERT: before the layers), and what each
+    module around the list of layers registers after it. Where that includes an embedding or another list, nothing that
+    this module registers there counts: it is what all layers read (relative positions in MPNet and DeBERTa), parts of
     the layers (XLM), or the decoder.
     """
     stack = _stack(model)

@@ -14,7 +14,7 @@ import torch
 
 from trainables.model.encoder import encoder_layers, head_modules
 
-# Dense bfloat16 peaks in TFLOP/s from the vendors' data sheets, by a part of the device's name; the first that fits.
+# Dense bfloat16 peaks in TFLOP/s from the vendors' data sheets, by a part of the device's name; the first match counts.
 _GPU_PEAKS = (
     ("GH200", 989.4),
     ("H100 PCIe", 756.5),
@@ -32,7 +32,7 @@ _GPU_PEAKS = (
     ("RTX 4090", 165.2),
     ("RTX 3090", 71.0),
 )
-# Slices of a GPU and slower or faster siblings carry the name of one in the table, and have another peak.
+# Slices of a GPU and slower or faster siblings bear the name of one in the table, but have another peak.
 _OTHER_PEAK = re.compile(r"\b(MIG|Laptop|Max-Q|SUPER|Ti|D)\b")
 # A product of two such matrices is large enough for full speed, and takes milliseconds.
 _PEAK_SIZE, _PEAK_RUNS = 1024, 5
@@ -61,7 +61,7 @@ class FlopCount:
     per_text: float
 
     def of(self, lengths: npt.NDArray[np.int64]) -> float:
-        """Return the operations for texts of (b,) real tokens each; padding is no work that the model asks for."""
+        """Return the operations for texts of (b,) real tokens each; padding does not count as work."""
         lengths = np.asarray(lengths, np.float64)
         return float(
             self.per_token * lengths.sum()
@@ -97,7 +97,7 @@ def model_flops(model: Any, *, backward: bool) -> FlopCount:
 
 
 def peak_flops(device: torch.device, dtype: torch.dtype) -> float | None:
-    """Return the operations a second that a device can do in matrix products of a data type.
+    """Return the operations per second that a device can do in matrix products of a data type.
 
     A GPU's peak is its data sheet's, in bfloat16; None for other data types and for GPUs that the table lacks. A
     CPU's is measured once per process and number of threads.
@@ -112,7 +112,7 @@ def peak_flops(device: torch.device, dtype: torch.dtype) -> float | None:
 def gpu_peak(name: str) -> float | None:
     """Return the dense bfloat16 peak of a GPU by its name, in operations a second; None for an unknown one.
 
-    None too for a slice of a GPU (MIG), whose share of the peak its name does not tell.
+    Also None for a slice of a GPU (MIG), since its name does not tell its share of the peak.
 
     Examples
     --------
@@ -127,7 +127,7 @@ def gpu_peak(name: str) -> float | None:
 
 @functools.cache
 def _measured_peak(dtype: torch.dtype, threads: int) -> float:
-    """Return the best of a few matrix products; ``threads`` is what the result is remembered by."""
+    """Return the best of a few matrix products; ``threads`` only tells remembered results apart."""
     a, b = (torch.ones(_PEAK_SIZE, _PEAK_SIZE, dtype=dtype) for _ in range(2))
     product = torch.empty_like(a)
     best = float("inf")

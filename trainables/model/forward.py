@@ -1,4 +1,4 @@
-"""From token ids to logits: padding, the forward pass of whatever model it is, and prediction."""
+"""From token ids to logits: padding, the forward pass of any model, and prediction."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def compute_logits(
         return bert_logits(model, packed, masks).float(), len(packed.ids)
     device = next(model.parameters()).device
     ids, attention_mask = pad(texts, pad_id)
-    # Attention without a mask takes the fastest kernel; the mask is looked at here, where it costs no wait for a GPU.
+    # Attention without a mask takes the fastest kernel. The mask is checked on the CPU, so that no GPU is waited for.
     mask = None if bool(attention_mask.all()) else _on(device, attention_mask)
     with FastDropout(masks) if masks is not None else nullcontext():
         output = model(input_ids=_on(device, ids), attention_mask=mask)

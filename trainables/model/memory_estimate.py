@@ -8,13 +8,13 @@ s bytes per activation (2 in bfloat16, 4 in float32), a trial holds:
 - t · L · (s · (8 h + 2 i) + 2 h): what the layers keep for the backward pass, dropout masks of one byte included. With
   i = 4 h and s = 2 that is the 34 · t · h a layer of Korthikanti et al., Reducing Activation Recomputation in Large
   Transformer Models, MLSys 2023, eq. 1, without its term 5 · a · l · t: fused attention keeps no attention matrix.
-- t · (2 s + 1) · h: the same of the embeddings; and t · s · (i + 3 h): gradients on their way through one layer.
-- Or, where that is more, the activations of one layer for an evaluation batch: it is larger than a step.
+- t · (2 s + 1) · h: the same for the embeddings; and t · s · (i + 3 h): gradients on their way through one layer.
+- If larger, instead of all the terms with t: the activations of one layer for an evaluation batch, larger than a step.
 - a constant for the CUDA context, the libraries' workspaces and loaded kernels.
 
 Activations are multiplied by an allowance for what the allocator cannot use again. The logits of a classifier are
-left out: b · C numbers beside b · l · h. The constant and the allowance are assumptions, on the safe side of what
-PyTorch's own reports show; the estimate decides how many trials share a GPU, nothing else.
+left out: they are b · C numbers, against b · l · h. The constant and the allowance are assumptions, on the safe side of
+what PyTorch's own reports show; the estimate decides how many trials share a GPU, nothing else.
 """
 
 from __future__ import annotations

@@ -14,16 +14,16 @@ from trainables.model.encoder import head_modules
 
 @contextmanager
 def compute_in(model: Any, dtype: torch.dtype) -> Iterator[dict[torch.nn.Parameter, torch.Tensor]]:
-    """Give a float32 model's encoder weights in ``dtype`` for a while; on leaving, its float32 weights are back.
+    """Hold a float32 model's encoder weights in ``dtype`` for a while; on leaving, its float32 weights are restored.
 
     The classification head stays in float32, so that logits are not rounded to 8 bits: rounded ones tie, which
-    spoils rankings (AUPRC) and calibration. On a CPU so do the normalisations: their weights lie near 1, where
-    bfloat16 numbers are 1/128 apart, and a short stage would move few of them by as much. On a GPU they are rounded,
-    because its normalisation takes weights of its input's data type alone.
+    spoils rankings (AUPRC) and calibration. On a CPU the normalisations stay in float32 too: their weights lie near 1,
+    where bfloat16 numbers are 1/128 apart, and a short stage would move few of them that far. On a GPU they are
+    rounded, because normalisation there only takes weights of its input's data type.
 
     Yields
     ------
-    Each parameter's float32 tensor: what the model has again afterwards. Write trained weights there.
+    Each parameter's float32 tensor, which the model gets back afterwards. Write trained weights there.
     """
     keep_freed_memory()
     masters = {parameter: parameter.data for parameter in model.parameters()}

@@ -1,4 +1,4 @@
-"""Where an encoder lies, and whether it can be one: told from names and files alone, before any library is loaded."""
+"""Where an encoder is, and whether it can be used, judged by names and files alone, before any library is loaded."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from trainables.settings import EncoderSettings
 
 
 def source_faults(settings: EncoderSettings) -> list[str]:
-    """Return what is wrong with an encoder's name or its folder's files; what they hold is not looked into."""
+    """Return what is wrong with an encoder's name or its folder's files; the files are not read."""
     try:
         source = settings.source
     except ConfigurationError as error:

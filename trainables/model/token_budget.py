@@ -77,18 +77,18 @@ class TokenBudget:
                     break
             if failed is None:
                 return done
-            # Out here the error is gone, and with it the failed try's activations, which its frames held.
+            # Out here the error is gone, and so are the failed try's activations, which its frames held.
             done.clear()
             undo()
             self._halve(lengths[failed])
 
     def bound(self, tokens: int) -> None:
-        """Keep within what another process has found; 0 where memory sufficed there."""
+        """Keep within the bound that another process has found; 0 means that memory sufficed there."""
         found = [bound for bound in (self.tokens, tokens) if bound]
         self.tokens = min(found, default=None)
 
     def rows(self, most: int, length: int) -> int:
-        """Return how many rows of a length are computed at once, of ``most`` that there may be."""
+        """Return how many rows of a length are computed at once, at most ``most``."""
         return most if self.tokens is None else max(1, min(most, self.tokens // length))
 
     def _parts(self, rows: Rows, lengths: Rows) -> list[Rows]:
@@ -140,5 +140,5 @@ def token_budget(purpose: str, model: Any, precision: torch.dtype) -> TokenBudge
 
 def is_out_of_memory(error: RuntimeError) -> bool:
     """Return whether an error says that a GPU's memory, or this machine's, does not suffice."""
-    # Beside PyTorch's own allocator of a GPU, the driver and cuBLAS ask for memory; the CPU's raises a plain error.
+    # Besides PyTorch's GPU allocator, the driver and cuBLAS ask for memory; the CPU allocator raises a plain error.
     return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in _NO_MEMORY)
