@@ -3,7 +3,7 @@
 Same function as transformers' ``BertForSequenceClassification``, and faster because
 
 - texts lie end to end, so that nothing but attention computes on padding;
-- the last layer computes the first token of each text alone: the classifier reads no other;
+- the last layer computes only the first token of each text: the classifier reads no other;
 - query, key and value are one matrix product;
 - dropout masks come from a fast generator and join the residual sum in one operation;
 - in bfloat16, compiled kernels do what lies between the matrix products (:mod:`trainables.cpu.fused`).

@@ -1,7 +1,7 @@
 """Dropout from a fast generator of random words.
 
 PyTorch draws dropout masks on the CPU one Bernoulli number at a time from one serial generator: a quarter of
-a training step. Here 16 random bits a number are cut from a stream of 64-bit words and compared with a
+a training step. Here 16 random bits per number are cut from a stream of 64-bit words and compared with a
 threshold, which is some ten times faster.
 """
 
@@ -22,7 +22,7 @@ _ONE = {torch.bfloat16: torch.int16, torch.float32: torch.int32}
 
 @dataclass(frozen=True)
 class DropoutKey:
-    """What decides a dropout mask without holding it: a fused kernel hashes each element's index under the key.
+    """Determines a dropout mask without storing it: a fused kernel hashes each element's index under the key.
 
     Attributes
     ----------
@@ -45,8 +45,8 @@ class MaskGenerator:
 
     The keep probability is a multiple of 2^-16 and the scale of what is kept is its reciprocal in the masks' data
     type, so that E[mask] = 1 within 2^-16. For p = 0.1 in bfloat16, whose numbers near 1.11 are 1/128 apart, that
-    means p = 0.0986. Where rounding would move p by more than 5 % of itself, as it does small ones (0.003 would drop
-    nothing), p is kept within 2^-16 and E[mask] = 1 within 2^-8.
+    means p = 0.0986. Where rounding would change p by more than 5 %, as it would a small p (0.003 would drop nothing),
+    p is kept within 2^-16 instead, and E[mask] = 1 within 2^-8.
 
     Parameters
     ----------
@@ -155,7 +155,7 @@ def set_dropout(model: Any, rate: float | None) -> None:
 
 
 def _set_rates(holder: Any, rate: float) -> None:
-    """Set what some architectures hand to attention and what a configuration records: floats named after dropout."""
+    """Set the rates that some layers pass to attention or a configuration records: numbers named after dropout."""
     for name, value in list(vars(holder).items()):
         if "dropout" in name and isinstance(value, int | float) and not isinstance(value, bool):
             setattr(holder, name, rate)

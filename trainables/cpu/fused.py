@@ -88,7 +88,7 @@ class _FeedForward(Function):
 
 
 class _AttentionBlock(Function):
-    """norm(x + dropout(attention(x)·Wᵀ + b)); of the first token of each text alone where that is asked for."""
+    """norm(x + dropout(attention(x)·Wᵀ + b)); for the first token of each text alone if so asked."""
 
     @staticmethod
     def forward(

@@ -1,6 +1,6 @@
 """The fused kernels of ``kernels.c``: compiled once per machine by its C compiler, called on tensors.
 
-A step of a small encoder on a CPU is short of memory traffic, not of arithmetic: these kernels do in one pass over a
+A step of a small encoder on a CPU is limited by memory traffic, not by arithmetic: these kernels do in one pass over a
 tensor what takes PyTorch three to six. Without a C compiler, PyTorch's own operations compute the same function.
 """
 
@@ -21,7 +21,7 @@ import torch
 from trainables.cpu.dropout import DropoutKey
 from trainables.user_cache import cache_folder
 
-OFF = "STUDY_KERNELS"  # set to "off" in the environment, PyTorch's operations are used
+OFF = "STUDY_KERNELS"  # environment variable; "off" selects PyTorch's operations
 _SOURCE = Path(__file__).with_name("kernels.c")
 _FLAGS = (
     "-std=c11", "-O3", "-march=native", "-mprefer-vector-width=512", "-fno-math-errno", "-fno-trapping-math",
@@ -44,7 +44,7 @@ class _Dropout(ctypes.Structure):
 
 
 class Kernels:
-    """The compiled library. Tensors are contiguous bfloat16 unless told otherwise."""
+    """The compiled library. Tensors are contiguous bfloat16 unless stated otherwise."""
 
     def __init__(self, library: ctypes.CDLL) -> None:
         self._library = library
@@ -132,10 +132,10 @@ def _argument(value: Tensor | int | float | DropoutKey) -> object:
 
 @functools.cache
 def compiled_kernels() -> Kernels | None:
-    """Return the kernels, compiled unless the user's cache folder holds them; None where PyTorch has to do.
+    """Return the kernels, compiled unless the user's cache folder holds them; None where PyTorch does the work.
 
-    That is on other processors than those with AVX-512 (others do not multiply bfloat16 either), where the environment
-    variable ``STUDY_KERNELS`` is ``off``, and, with a warning, where they cannot be compiled.
+    That is on processors without AVX-512 (which do not multiply bfloat16 either), where the environment variable
+    ``STUDY_KERNELS`` is ``off``, and, with a warning, where the kernels cannot be compiled.
     """
     if os.environ.get(OFF) == "off" or not torch.cpu.get_capabilities().get("avx512_bw", False):
         return None
@@ -167,7 +167,7 @@ def _slower(reason: str) -> str:
 
 
 def _compile(compiler: str, path: Path) -> str:
-    """Compile to ``path``, whole or not at all: processes may do it at once. Return what failed, or nothing."""
+    """Compile to ``path`` atomically, since processes may do so at once; return what failed, or an empty string."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         built = Path(folder) / path.name

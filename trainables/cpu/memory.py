@@ -26,7 +26,7 @@ def keep_freed_memory() -> bool:
 
     Returns
     -------
-    Whether it took effect: False where the C library is not glibc. Once per process; further calls are free.
+    Whether it took effect: False where the C library is not glibc. Done once per process; further calls are free.
     """
     return platform.libc_ver()[0] == "glibc" and _set(ctypes.CDLL(None), _KEEP)
 
@@ -39,9 +39,9 @@ def give_freed_memory_back() -> None:
     """Return to the system, and to the other processes on a GPU, what a finished run has freed.
 
     Every trial of a warm process trains in a thread of its own, whose memory glibc keeps apart in an arena: without
-    this a process grows with its trials by what their batches left in pieces, in one arena after the other. To be
-    called by the thread that trained. On a GPU a process keeps its largest trial's memory, which trials that share
-    the GPU lack.
+    this, a process grows with every trial by the fragments that its batches left, in one arena after the other. Call it
+    from the thread that trained. On a GPU, a process would keep the memory of its largest trial, which other trials on
+    that GPU would then lack.
     """
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.empty_cache()
@@ -54,8 +54,8 @@ def give_freed_memory_back() -> None:
 def _shrink_own_arena(libc: ctypes.CDLL) -> None:
     """Give back the free end of the arena that this thread allocates from, up to 64 MiB.
 
-    malloc_trim(3) gives back the free pages within every arena, but the free end of the main thread's only. Another
-    thread's ends where its high-water mark was until the thread frees a large block while the trim threshold is low.
+    malloc_trim(3) gives back the free pages within every arena, but the free end only of the main thread's. Another
+    thread's arena keeps its largest size until the thread frees a large block while the trim threshold is low.
     """
     libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, (ctypes.c_size_t,)
     libc.free.restype, libc.free.argtypes = None, (ctypes.c_void_p,)

@@ -1,4 +1,4 @@
-"""As many processor threads as a trial owns: for torch, for the linear algebra of NumPy, for the tokenizer."""
+"""Limit torch, NumPy's linear algebra and the tokenizer to the processor threads that a trial owns."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import torch
 
 
 def use_threads(threads: int) -> None:
-    """Let this process compute with so many threads; by default each library would take every processor.
+    """Let this process compute with this many threads; by default each library would take every processor.
 
-    Environment variables reach what is loaded or started later: a library of linear algebra, the tokenizer's threads.
+    Environment variables reach what is loaded or started later: a linear algebra library, the tokenizer's threads.
     """
     from threadpoolctl import threadpool_limits
 
