@@ -10,6 +10,6 @@ in between, listed from top to bottom; a room imports only from those below it:
 - reuse: never train the same thing twice
 - training: one stage
 - model: the encoder and its classifier
-- cpu: speed alone
+- cpu: the same computations, faster on CPUs
 - texts: token ids and batches
 """

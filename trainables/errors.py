@@ -53,7 +53,7 @@ class StudyStopped(StudyError):
 
 
 def collect(faults: list[str], make: Callable[[], T]) -> T | None:
-    """Return what ``make`` returns; on a configuration error, add its faults to the list, so that all are told."""
+    """Return what ``make`` makes, or None with its faults added to the list, so that all can be told at once."""
     try:
         return make()
     except ConfigurationError as error:

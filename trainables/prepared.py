@@ -74,7 +74,7 @@ class RunSettings:
     share_vanilla
         Keep vanilla's weights in the cache, for arms that begin with them (``crt``, ``feature_smote``).
     stage1_grid
-        Lengths of stage 1 that a search may propose; a longer stage 1 stores its weights as it passes them.
+        Lengths of stage 1 that a search may propose; a longer stage 1 stores its weights at each of them on its way.
     cache_max_bytes
         Limit on the size of the cache.
     checkpoint_every_s

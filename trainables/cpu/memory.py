@@ -1,4 +1,4 @@
-"""Let the C library keep what a training step frees for the next step, and give it back after the last one."""
+"""Let the C library keep the memory that a training step frees for the next step; give it back after the last one."""
 
 from __future__ import annotations
 

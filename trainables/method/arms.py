@@ -82,7 +82,7 @@ class Arm:
         Whether, as an untuned control, it takes its settings or its steps from the leading pre-finetuning trial
         instead of from vanilla; it shows what a part of that trial contributes.
     grid
-        Values of the settings that this arm alone reads, for a search of its own.
+        Values of the settings that only this arm reads, to try in its own search.
     rates
         Learning rates of its paper, used unless it is tuned.
     epochs_scale
@@ -113,8 +113,8 @@ ARM_TABLE: Mapping[str, Arm] = {
     ),
     "prefinetune_duplicated": Arm(
         title="pre-finetuning on duplicates",
-        meaning="pre-finetuning on repeated rows instead of augmented ones; where it was matched to the leading trial, "
-        "as many of each class as that one has: what is left of the gain is not due to augmentation",
+        meaning="pre-finetuning on repeated rows instead of augmented ones; if it is matched to the leading trial, it "
+        "has as many rows of each class: the gain that remains is not due to augmentation",
         stage1=StageChoice(DUPLICATED, CROSS_ENTROPY),
         takes_from_leading_trial=True,
     ),
@@ -136,7 +136,7 @@ ARM_TABLE: Mapping[str, Arm] = {
     ),
     "vanilla_matched": Arm(
         title="compute-matched vanilla",
-        meaning="vanilla given as many optimizer steps as both stages of the trial that it is matched to",
+        meaning="vanilla given as many optimizer steps as both stages together of the trial that it is matched to",
         length="given",
         in_every_study=True,
         takes_from_leading_trial=True,
@@ -155,7 +155,7 @@ ARM_TABLE: Mapping[str, Arm] = {
     ),
     "undersample": Arm(
         title="undersampling",
-        meaning="vanilla on rows that are left out until every class is as small as the smallest",
+        meaning="vanilla on the rows that remain when every class is cut to the size of the smallest",
         stage2=StageChoice(UNDERSAMPLED, CROSS_ENTROPY),
         epochs_scale=4,  # an epoch of the reduced rows is short
     ),
@@ -173,7 +173,7 @@ ARM_TABLE: Mapping[str, Arm] = {
     ),
     "focal": Arm(
         title="focal loss",
-        meaning="vanilla with a loss that turns to hard rows (Lin et al. 2017)",
+        meaning="vanilla with a loss that concentrates on hard rows (Lin et al. 2017)",
         stage2=StageChoice(ORIGINAL, LossChoice("focal", ("gamma",))),
         grid={"gamma": (1.0, 2.0, 5.0)},
     ),
@@ -185,8 +185,8 @@ ARM_TABLE: Mapping[str, Arm] = {
     ),
     "augment_single_stage": Arm(
         title="augmentation in a single stage",
-        meaning="one stage on original and augmented rows together, with the steps of both stages: what is left of the "
-        "gain is due to the data, not to the staging",
+        meaning="one stage on original and augmented rows together, with the steps of both stages: the gain that "
+        "remains is due to the data, not to the staging",
         stage2=StageChoice(ORIGINAL_AND_AUGMENTED, CROSS_ENTROPY),
         length="both",
         takes_from_leading_trial=True,

@@ -1,4 +1,4 @@
-"""A new output layer on a frozen encoder: its pooled outputs are computed once, then the layer alone trains."""
+"""A new output layer on a frozen encoder: its pooled outputs are computed once, then only the layer is trained."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class HeadReport:
     seconds
         Wall time, pooled outputs included.
     real_tokens, padded_tokens
-        Tokens that pooled outputs were computed from, without and with padding; this worker's alone.
+        Tokens that this worker computed pooled outputs from, without and with padding.
     mean_loss, last_loss
         Mean over all steps and loss of the last step.
     """

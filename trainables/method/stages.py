@@ -90,7 +90,7 @@ def _stage1_steps(trial: TrialSettings, n_texts: int) -> int:
 def _stage2_steps(arm: Arm, trial: TrialSettings, texts: ReplicateTexts, n_texts: int) -> int:
     if arm.length == "given" and trial.stage2_steps is None:
         raise ConfigurationError(
-            f"arm {trial.arm!r} needs stage2_steps: the optimizer steps of both stages of the trial that it is "
+            f"arm {trial.arm!r} needs stage2_steps: the sum of both stages' optimizer steps in the trial that it is "
             "matched to"
         )
     if arm.length == "both":

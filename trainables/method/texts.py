@@ -44,7 +44,7 @@ class TextsChoice(NamedTuple):
 
 def _stage1_set(texts: ReplicateTexts, settings: TrialSettings, seed: int) -> LabelledTexts:
     if texts.stage1 is None:
-        raise ValueError(f"arm {settings.arm!r} trains on a stage-1 set and was given none")
+        raise ValueError(f"arm {settings.arm!r} trains on a stage-1 set but was given none")
     return texts.stage1
 
 

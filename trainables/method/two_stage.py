@@ -3,7 +3,7 @@
 ::
 
     model ← pretrained encoder + fresh head
-    for each stage of the arm:             # pre-finetuning has two, vanilla has the second alone
+    for each stage of the arm:             # pre-finetuning has two, vanilla has only the second
         if head = reinit: draw a new head
         train model on the stage's texts   # a new optimizer, a new schedule
     if the arm trains the head anew:       # crt, feature_smote: they start from vanilla

@@ -1,7 +1,7 @@
 """The part of the word embedding table that a stage's texts use.
 
 Half of a small encoder's weights are its word embeddings, and a stage's texts hold a few thousand of its
-30,000 tokens. A stage trains those rows alone. That equals training the whole table with dense AdamW except
+30,000 tokens. A stage trains only those rows. That equals training the whole table with dense AdamW except
 that rows which never occur keep their value, where dense AdamW would let weight decay shrink them.
 """
 

@@ -204,7 +204,7 @@ def encoder_layers(model: Any) -> list[torch.nn.Module]:
 def _stack(model: Any) -> torch.nn.ModuleList:
     stacks = [m for m in model.base_model.modules() if isinstance(m, torch.nn.ModuleList) and len(m)]
     if not stacks:
-        raise ValueError(f"{type(model).__name__} has no list of layers to tell its blocks from")
+        raise ValueError(f"{type(model).__name__} has no list of layers in which to find its blocks")
     return max(stacks, key=len)
 
 

@@ -9,7 +9,8 @@ s bytes per activation (2 in bfloat16, 4 in float32), a trial holds:
   i = 4 h and s = 2 that is the 34 · t · h a layer of Korthikanti et al., Reducing Activation Recomputation in Large
   Transformer Models, MLSys 2023, eq. 1, without its term 5 · a · l · t: fused attention keeps no attention matrix.
 - t · (2 s + 1) · h: the same for the embeddings; and t · s · (i + 3 h): gradients on their way through one layer.
-- If larger, instead of all the terms with t: the activations of one layer for an evaluation batch, larger than a step.
+- Instead of all the terms with t, if it is more: the activations of one layer for an evaluation batch, whose tokens
+  outnumber a step's.
 - a constant for the CUDA context, the libraries' workspaces and loaded kernels.
 
 Activations are multiplied by an allowance for what the allocator cannot use again. The logits of a classifier are

@@ -44,7 +44,7 @@ def compute_in(model: Any, dtype: torch.dtype) -> Iterator[dict[torch.nn.Paramet
 
 
 def _norms(model: Any) -> list[torch.nn.Module]:
-    """Return the normalisations that take float32 weights beside an input in low precision."""
+    """Return the normalisations that accept float32 weights with an input in low precision."""
     norms = [module for module in model.modules() if isinstance(module, torch.nn.LayerNorm)]
     return [norm for norm in norms if all(p.device.type == "cpu" for p in norm.parameters())]
 

@@ -38,8 +38,8 @@ class ContentCache:
     Concurrent writers of one key are harmless: both write the same content, the rename is atomic. An entry
     that does not match its own checksum is removed and counts as missing.
 
-    The folder is bounded: whoever writes removes the entries that were used longest ago, of whatever kind, until
-    the rest fits. Look-ups count as use. What was used in the last 15 minutes is kept whatever the size. Several
+    The folder is bounded: a process that writes removes the least recently used entries, of any kind, until the rest
+    fits. Look-ups count as use. What was used in the last 15 minutes is kept even if it exceeds the bound. Several
     processes may evict at once; a reader whose entry is removed finds it missing, or reads it to the end if it had
     already opened it.
 

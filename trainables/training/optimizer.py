@@ -35,7 +35,7 @@ class FlatAdamW:
     masters
         Each trained parameter and its float32 values. The parameters become views of the flat buffers.
     table
-        (U, H) float32 word embedding rows to train beside them, or None.
+        (U, H) float32 word embedding rows to train with them, or None.
     settings
         ``weight_decay`` and ``max_grad_norm`` are read.
     rate_factors
@@ -112,7 +112,7 @@ class FlatAdamW:
                 slot.view(self.gradient).zero_()
 
     def discard(self) -> None:
-        """Forget the gradients of the step at hand."""
+        """Forget the gradients of the current step."""
         for slot in self._slots:
             slot.parameter.grad = None
         if self.table_gradient is not None:

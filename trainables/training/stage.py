@@ -208,7 +208,7 @@ def last_block(model: Any) -> torch.nn.Module:
 
 @contextmanager
 def _training_mode(model: Any, seed: int) -> Iterator[MaskGenerator | None]:
-    """Switch dropout on, with masks that depend on the seed alone."""
+    """Switch dropout on, with masks that depend only on the seed."""
     device = next(model.parameters()).device
     model.train()
     try:
