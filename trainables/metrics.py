@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 from scipy.special import log_softmax
-from sklearn.metrics import average_precision_score, matthews_corrcoef
 
 CALIBRATION_BINS = 15
 
@@ -44,6 +43,9 @@ def evaluate(
     of equal width, Guo et al. 2017); ``brier`` (sum over classes of the squared error, mean over rows, in [0, 2]);
     ``nll`` (nats per row); and ``recall/<class>``, ``precision/<class>``, ``f1/<class>``.
     """
+    # It takes two seconds to load; whoever only draws rows should not wait for it.
+    from sklearn.metrics import average_precision_score, matthews_corrcoef
+
     log_p = log_softmax(np.asarray(logits, np.float64), axis=1)
     p = np.exp(log_p)
     predicted = p.argmax(axis=1)
