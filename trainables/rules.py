@@ -47,8 +47,13 @@ class Rule:
             return None
         if self.choices:
             return unknown(subject, value, self.choices)
+        return f"{subject} is {value!r}: {self.expectation}"
+
+    @property
+    def expectation(self) -> str:
+        """The sentence that says what was expected, for a message about a value that is wrong."""
         comma = "," if ", or " in self.expected else ""
-        return f"{subject} is {value!r}: {self.expected}{comma} was expected."
+        return f"{self.expected}{comma} was expected."
 
 
 def is_whole(value: object) -> bool:
@@ -63,9 +68,19 @@ def is_number(value: object) -> bool:
 
 def unknown(name: str, value: object, choices: Sequence[str]) -> str:
     """Return what is wrong with a name that is not one of the known ones."""
-    close = difflib.get_close_matches(str(value), list(choices), n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    return f"{name} is {value!r}: one of {', '.join(choices)} was expected.{hint}"
+    return f"{name} is {value!r}: one of {', '.join(choices)} was expected.{did_you_mean(value, choices)}"
+
+
+def did_you_mean(name: object, known: Sequence[str]) -> str:
+    """Return a question to append to a message about an unknown name; empty if no known name is close to it.
+
+    Examples
+    --------
+    >>> did_you_mean("strenght", ["copies", "strength"])
+    " Did you mean 'strength'?"
+    """
+    close = difflib.get_close_matches(str(name), known, n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""
 
 
 def whole(least: int | None = None) -> Rule:

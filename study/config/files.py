@@ -6,7 +6,6 @@ each preset the values that differ from ``STUDY``.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import pkgutil
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ from typing import Any
 import search_spaces
 from study.config.study import StudyConfig
 from trainables.errors import ConfigurationError
+from trainables.rules import did_you_mean
 
 
 def known_studies() -> list[str]:
@@ -77,6 +77,4 @@ def read_study_file(name: str, preset: str, overrides: Mapping[str, Any]) -> tup
 
 
 def _unknown_value(name: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    return f"{name!r} is no value of a study.{hint} The values are: {', '.join(known)}."
+    return f"{name!r} is no value of a study.{did_you_mean(name, known)} The values are: {', '.join(known)}."

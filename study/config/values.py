@@ -18,7 +18,7 @@ def value_faults(name: str, value: Any) -> list[str]:
         return [unknown("a searched or fixed setting", name, SEARCHABLE)]
     rule = one_of(*OPERATORS) if name == "operator" else RULES[name]  # only the registry knows operators
     if name == "imbalance_ratio":
-        return [] if rule.holds(value) else [f"imbalance ratio {value!r}: {rule.expected}, was expected."]
+        return [] if rule.holds(value) else [f"imbalance ratio {value!r}: {rule.expectation}"]
     fault = rule.fault(name, value)
     return [] if fault is None else [fault]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ import pyarrow.parquet
 from trainables.corpora.own_tables.delimited import find_dialect, read_delimited
 from trainables.corpora.own_tables.text_files import detect_encoding, is_parquet, read_lines
 from trainables.errors import ConfigurationError
+from trainables.rules import did_you_mean
 
 JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
 HEADERS = ("yes", "no")
@@ -173,8 +173,7 @@ def find_columns(columns: Sequence[str], names: Sequence[str], where: str) -> li
         elif _NUMBER.fullmatch(column) and int(column) < len(names):
             indices.append(int(column))
         else:
-            close = difflib.get_close_matches(column, names[:200], n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
+            hint = did_you_mean(column, names[:200])
             faults.append(f"{where}: there is no column {column!r}; the columns are {listed}.{hint}")
     if faults:
         raise ConfigurationError(faults)
