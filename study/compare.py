@@ -84,6 +84,8 @@ def print_table(comparison: Comparison, top: int | None = None) -> None:
     found = answer(comparison)
     console.print(Text(found.headline, style="bold"))
     console.print(Text(found.paragraph))
+    for remark in comparison.study["remarks"]:
+        console.print(Text(f"Note: {remark}"))
     for ratio in comparison.ratios:
         console.print(Text(f"\n{ratio_phrase(ratio).capitalize()}", style="bold underline"))
         baselines = [b for b in comparison.baselines if b.record.imbalance_ratio == ratio]

@@ -61,6 +61,7 @@ def describe(corpus: Corpus) -> dict[str, Any]:
         "left_out": {reason: n for reason, n in corpus.left_out.items() if reason not in duplicates},
         "duplicates": duplicates,
         "digest": corpus.digest,
+        "remarks": list(corpus.remarks),
     }
     if corpus.split is not None:
         part_of_row = given_parts(corpus, clusters).part_of_row
@@ -114,6 +115,8 @@ def print_description(corpus: Corpus, console: Console) -> None:
     )
     if corpus.notice:
         console.print(Text(corpus.notice, style="bold yellow" if corpus.is_sample else ""), soft_wrap=True)
+    for remark in corpus.remarks:
+        console.print(Text(f"Note: {remark}"), soft_wrap=True)
     words = np.array([len(text.split()) for text in corpus.texts])
     groups = np.asarray(corpus.groups, dtype=object)
     table = Table("class", title="Rows and their length in words", title_justify="left")

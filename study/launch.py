@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
+from rich.text import Text
 
 from study.command.cli import run_command
 from study.command.launch_arguments import build_parser, read_overrides
@@ -87,7 +88,8 @@ def run(
         connection = cluster.count_here() if args.dry_run else cluster.start_here(config)
     resources = cluster.trial_resources(config, connection)
     console.print(connection.sentence, highlight=False)
-    print_corpus(corpus, console)
+    remarks = (*corpus.remarks, *prepared.remarks)
+    print_corpus(corpus, remarks, console)
     estimate = preflight.estimate_cost(config, prepared, run_settings, resources)
     preflight.print_plan(config, prepared, run_settings, resources, estimate, console)
     announce_left_out(left_out, console)
@@ -106,7 +108,7 @@ def run(
         if aside is not None:
             say(f"The earlier study lies in {aside}.")
     with folder.locked():
-        facts = {**facts_of(config, corpus, folder, connection, uri), FACT: left_out}
+        facts = {**facts_of(config, corpus, folder, connection, uri, remarks), FACT: left_out}
         execution = Execution(resources, folder.ray, run_settings)
         study = CheckedStudy(config, folder, facts, corpus, prepared, execution, estimate.replicates)
         end = conduct(study, console)
@@ -118,8 +120,8 @@ def run(
     return 0
 
 
-def print_corpus(corpus: Corpus, console: Console) -> None:
-    """Say which corpus is studied, with its notice; loudly if it is only the generated sample."""
+def print_corpus(corpus: Corpus, remarks: Sequence[str], console: Console) -> None:
+    """Say which corpus is studied, with its notice and remarks; loudly if it is only the generated sample."""
     counts = ", ".join(f"{name} {n}" for name, n in corpus.class_counts().items())
     console.print(
         f"Corpus: {corpus.source}: {len(corpus)} rows in {len(set(corpus.groups))} groups ({counts}).",
@@ -129,6 +131,8 @@ def print_corpus(corpus: Corpus, console: Console) -> None:
     if corpus.notice:
         label = "[bold reverse] GENERATED SAMPLE [/] " if corpus.is_sample else ""
         console.print(label + escape(corpus.notice), highlight=False, soft_wrap=True)
+    for remark in remarks:
+        console.print(Text(f"Note: {remark}"), soft_wrap=True)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

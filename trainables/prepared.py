@@ -38,6 +38,8 @@ class PreparedCorpus:
         Class names.
     digest
         The corpus's digest; together with the run's seed and encoder it decides everything above.
+    remarks
+        Sentences, for people, on what became of the texts: what the encoder does not know, for example.
     """
 
     train_texts: Sequence[str]
@@ -49,6 +51,7 @@ class PreparedCorpus:
     test_labels: npt.NDArray[np.int64]
     classes: tuple[str, ...]
     digest: str
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

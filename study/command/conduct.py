@@ -143,6 +143,7 @@ def _launch_of(study: CheckedStudy) -> Launch:
         encoder=config.encoder,
         objective=config.objective,
         corpus=facts["corpus"],
+        remarks=facts["remarks"],
         versions=facts["versions"],
         git_commit=facts["git_commit"],
         artifacts=artifact_folder(facts["mlflow"]["tracking_uri"], study.folder.storage),

@@ -6,6 +6,7 @@ import importlib.metadata
 import platform
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,9 @@ def facts_of(
     folder: StudyFolder,
     connection: Connection | None,
     tracking_uri: str,
+    remarks: Sequence[str],
 ) -> dict[str, Any]:
-    """Return the contents of ``study.json``."""
+    """Return the contents of ``study.json``; ``remarks`` are sentences on the texts that stand beside the result."""
     return {
         "study": config.name,
         "study_id": study_id(folder),
@@ -43,6 +45,7 @@ def facts_of(
             "is_sample": corpus.is_sample,
             "notice": corpus.notice,
         },
+        "remarks": list(remarks),
         "encoder": config.encoder,
         "numerics": numerics_of(config, connection),
         "ratios": list(config.imbalance_ratios),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ class Launch:
         From the study's configuration.
     corpus
         ``source``, ``digest``, ``rows``, ``groups``, ``classes`` (rows by class name), ``is_sample`` and ``notice``.
+    remarks
+        Sentences on the texts that stand beside the result.
     versions
         Versions by package.
     git_commit
@@ -41,6 +43,7 @@ class Launch:
     encoder: str
     objective: str
     corpus: Mapping[str, Any]
+    remarks: Sequence[str] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     git_commit: str | None = None
     artifacts: Path | None = None
@@ -81,14 +84,15 @@ def shared_tags(launch: Launch) -> dict[str, str]:
 
 def parent_tags(launch: Launch) -> dict[str, str]:
     """Return the tags of the parent run, whose note explains how to read the trials."""
-    warning = f"**{launch.corpus['notice']}**\n\n" if launch.corpus["notice"] else ""
+    notes = [f"**{launch.corpus['notice']}**"] if launch.corpus["notice"] else []
+    notes += [f"Note: {remark}" for remark in launch.remarks]
     return {
         **shared_tags(launch),
         "phase": "launch",
         "study": launch.study,
         "preset": launch.preset,
         "encoder": launch.encoder,
-        "mlflow.note.content": warning + _reading_note(launch.objective),
+        "mlflow.note.content": "\n\n".join([*notes, _reading_note(launch.objective)]),
         **{f"version.{package}": version for package, version in launch.versions.items()},
     }
 

@@ -122,6 +122,7 @@ class Comparison:
         return {
             "study": self.study["study"],
             "corpus": {key: corpus[key] for key in CORPUS_FACTS},
+            "remarks": self.study["remarks"],
             "encoder": self.study["encoder"],
             "baselines": [self._baseline_json(result) for result in self.baselines],
             "trials": [self._trial_json(result) for result in (*self.trials, *self.control_trials)],
@@ -206,7 +207,8 @@ def load_study(storage: Path, name: str) -> tuple[dict[str, Any], Ledger]:
     ]
     if missing:
         raise ConfigurationError(f"{path}: lacks {', '.join(missing)}; launch the study again to rewrite it")
-    # An earlier version wrote no notice.
+    # An earlier version wrote neither notice nor remarks.
+    facts.setdefault("remarks", [])
     corpus = facts["config"].get("corpus", "")
     facts["corpus"].setdefault("notice", notice_of(corpus, facts["corpus"]["is_sample"]))
     return facts, Ledger(folder / "ledger.jsonl")

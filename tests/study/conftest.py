@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,7 @@ def write_study(
     classes=CLASSES,
     is_sample: bool = False,
     notice: str | None = None,
+    remarks: Sequence[str] | None = None,
     tracking_uri: str = "sqlite:///results/adme/mlflow.db",
     reference: bool = True,
     failed: bool = True,
@@ -57,6 +59,7 @@ def write_study(
             "is_sample": is_sample,
             **({} if notice is None else {"notice": notice}),
         },
+        **({} if remarks is None else {"remarks": list(remarks)}),
         "encoder": "minilm",
         "ratios": list(ratios),
         "config": {

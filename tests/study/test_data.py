@@ -10,7 +10,7 @@ def test_json_goes_to_standard_output_alone(capsys):
     assert data.main(["adme", "--data", "sample", "--format", "json"]) == 0
     printed = capsys.readouterr()
     about = json.loads(printed.out)
-    assert set(about) == {"rows", "groups", "classes", "found", "left_out", "duplicates", "digest"}
+    assert set(about) == {"rows", "groups", "classes", "found", "left_out", "duplicates", "digest", "remarks"}
     assert about["rows"] == sum(about["classes"].values()) and printed.err == ""
 
 

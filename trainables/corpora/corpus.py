@@ -35,6 +35,8 @@ class Corpus:
         True for the generated sample corpus: its results mean nothing about real texts.
     notice
         What has to stand beside every result on it: that its texts are invented, or how sure its labels are.
+    remarks
+        Sentences, for people, on how the texts were read: what was guessed, left out in bulk, or merged.
     split
         Where the source comes with a split: n names of its parts, ``train``, ``validation`` or ``test``.
     found
@@ -50,6 +52,7 @@ class Corpus:
     left_out: Mapping[str, int] = field(default_factory=dict)
     is_sample: bool = False
     notice: str = ""
+    remarks: tuple[str, ...] = ()
     split: Sequence[str] | None = None
     found: Mapping[str, int] = field(default_factory=dict)
 

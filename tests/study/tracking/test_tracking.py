@@ -101,6 +101,11 @@ def test_a_sample_corpus_is_marked_on_every_run(tmp_path, uri):
         assert "mean nothing" in run.data.tags["mlflow.note.content"]
 
 
+def test_remarks_on_the_texts_stand_in_the_note_of_the_parent_run(tmp_path, uri):
+    Tracker(uri, launch(remarks=("Read as cp1252.",)), small_study(tmp_path)).close()
+    assert "Note: Read as cp1252." in runs_of(uri)[None].data.tags["mlflow.note.content"]
+
+
 def test_artifacts_land_on_the_parent_and_a_newer_report_replaces_the_older(tmp_path, uri):
     tracker = Tracker(uri, launch(artifacts=artifact_folder(uri, tmp_path)), small_study(tmp_path))
     report = tmp_path / "report.html"

@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from study.compare import main
 from study.verdict.comparison import build_comparison, load_study
 from study.verdict.report import costs, recall_changes, render_report, write_report
 from trainables.corpora.notices import NOTICES, SAMPLE
@@ -122,6 +123,15 @@ def test_a_study_of_an_earlier_version_has_its_corpus_notice_all_the_same(
     text = render(tmp_path, "older")[1].text
     assert (NOTICES["adme"] in text) is (corpus == "adme" and not is_sample)
     assert (SAMPLE in text) is is_sample
+
+
+def test_remarks_on_the_texts_stand_beside_the_answer(tmp_path, make_study, capsys):
+    make_study("tabular", remarks=["“a<b>.csv” was read as cp1252."])
+    assert "“a<b>.csv” was read as cp1252." in render(tmp_path, "tabular")[1].text
+    assert main(["tabular", "--storage", str(tmp_path)]) == 0
+    assert "Note: “a<b>.csv” was read as cp1252." in capsys.readouterr().out
+    assert main(["tabular", "--storage", str(tmp_path), "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["remarks"] == ["“a<b>.csv” was read as cp1252."]
 
 
 def test_figure_has_words_and_follows_the_page_colours(tmp_path, make_study):
