@@ -11,4 +11,5 @@ a room imports only from those below it:
 - plan: what runs next
 - record: what happened
 - config: what a study is
+- terminal: what the commands write on
 """

@@ -123,7 +123,7 @@ def augment(args: argparse.Namespace) -> int:
     if args.output is not None:
         write_atomically(args.output, text + "\n")
     if args.format == "json":
-        print(text)
+        print(json.dumps(found, indent=2))  # in ASCII, which every terminal takes
     else:
         _print(found, args.show)
     return 0

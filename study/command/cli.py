@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Sequence
 
 from rich.console import Console
 
+from study.terminal.streams import BROKEN_PIPE, OutputLost, drop_output, take_any_output
 from trainables.errors import ConfigurationError, StudyStopped
 
 DONE = 0
@@ -34,8 +36,29 @@ def run_command(
     Returns
     -------
     int
-        What ``main`` returns, 2 for a configuration fault, 1 for a stopped study, 130 for Ctrl-C.
+        What ``main`` returns, 2 for a configuration fault, 1 for a stopped study or a result that could not be
+        written, 130 for Ctrl-C, 141 where the reader of the result left.
     """
+    take_any_output()
+    try:
+        try:
+            code = _run(main, parser, argv)
+        except SystemExit:  # after --help
+            sys.stdout.flush()
+            raise
+        sys.stdout.flush()  # while a failure can still be told
+        return code
+    except OutputLost as lost:
+        drop_output()
+        if lost.reader_left:
+            return BROKEN_PIPE
+        Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(f"{parser.prog}: {lost}")
+        return STOPPED
+
+
+def _run(
+    main: Callable[[argparse.Namespace], int], parser: argparse.ArgumentParser, argv: Sequence[str] | None
+) -> int:
     args = parser.parse_args(argv)
     console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
     try:
