@@ -36,9 +36,9 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("name", metavar="NAME", help="the study")
     command.add_argument(
         "--storage",
-        type=Path,
+        type=lambda text: Path(text).expanduser(),
         metavar="DIR",
-        default=Path(default_storage()),
+        default=default_storage(),
         help="folder that holds the studies (default: %(default)s, or the variable STUDY_STORAGE)",
     )
     command.add_argument("--format", choices=("table", "json"), default="table")

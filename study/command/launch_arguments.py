@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+from pathlib import Path
 from typing import Any
 
 from study.command.corpus_arguments import add_corpus_arguments, corpus_options, exact_counts
@@ -57,6 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--storage",
+        type=os.path.expanduser,
         default=default_storage(),
         metavar="DIR",
         help=f"folder for results and caches (default: ${STORAGE_VARIABLE} or %(default)s)",
@@ -120,8 +123,9 @@ def read_overrides(args: argparse.Namespace) -> tuple[dict[str, Any], list[str]]
     values = {name: getattr(args, name) for name in direct if getattr(args, name) is not None}
     if args.encoder is not None:
         name, at, revision = args.encoder.rpartition("@")
-        values["encoder"] = name if at else args.encoder
-        values["encoder_revision"] = revision if at else None
+        pinned = bool(at) and not Path(args.encoder).exists()  # a folder's name may hold an @
+        values["encoder"] = name if pinned else args.encoder
+        values["encoder_revision"] = revision if pinned else None
     if args.arms is not None:
         values["arms"] = _arms(args.arms)
     if args.imbalance_ratio is not None:

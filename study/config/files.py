@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import search_spaces
+from study.config.places import with_absolute_paths
 from study.config.study import StudyConfig
 from trainables.errors import ConfigurationError
 from trainables.rules import did_you_mean
@@ -73,7 +74,7 @@ def read_study_file(name: str, preset: str, overrides: Mapping[str, Any]) -> tup
     if isinstance(space, Mapping) and "first" not in overrides:
         grids = {name: grid for name, grid in space.items() if isinstance(grid, (tuple, list))}
         values["first"] = {n: v for n, v in values.get("first", {}).items() if v in grids.get(n, ())}
-    return StudyConfig(name=name, preset=preset, **values), faults
+    return StudyConfig(name=name, preset=preset, **with_absolute_paths(values)), faults
 
 
 def _unknown_value(name: str, known: Sequence[str]) -> str:

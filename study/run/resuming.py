@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from study.config.places import with_real_paths
 from study.config.study import StudyConfig
 from study.record.folder import StudyFolder
 
@@ -16,10 +17,11 @@ def resume_faults(
     if known is None:
         return []
     before, now = known["config"], config.identity()
+    same, as_now = with_real_paths(before), with_real_paths(now)
     differences = [
         f"{name} was {before[name]!r} and is now {now.get(name)!r}"
         for name in sorted(before)
-        if before[name] != now.get(name)
+        if same[name] != as_now.get(name)
     ]
     if unknown := sorted(now.keys() - before.keys()):
         differences.append(f"it was made by a version that did not know {', '.join(unknown)}")

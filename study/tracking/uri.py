@@ -30,8 +30,15 @@ def default_tracking_uri(storage: Path) -> str:
 
 
 def tracking_uri(storage: Path, given: str | None = None) -> str:
-    """Return the URI that was given, else ``$MLFLOW_TRACKING_URI``, else the embedded store."""
-    return given or os.environ.get(URI_VARIABLE) or default_tracking_uri(storage)
+    """Return the URI that was given, else ``$MLFLOW_TRACKING_URI``, else the embedded store.
+
+    The path of a SQLite file is made absolute: its address is printed and stored, and read in other folders.
+    """
+    uri = given or os.environ.get(URI_VARIABLE) or default_tracking_uri(storage)
+    scheme, found, path = uri.partition(":///")
+    if not found or _scheme(uri) != "sqlite" or path in ("", ":memory:") or Path(path).is_absolute():
+        return uri
+    return f"{scheme}:///{Path(path).expanduser().absolute()}"
 
 
 def artifact_folder(uri: str, storage: Path) -> Path | None:
