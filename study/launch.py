@@ -98,6 +98,7 @@ def run(
     from study.command.conduct import CheckedStudy, conduct
     from study.compare import print_table
     from study.run.facts import facts_of
+    from study.run.tokens import TOKENS, token_facts
     from study.run.tuning import Execution
     from study.tracking.uri import ui_command
 
@@ -108,7 +109,11 @@ def run(
         if aside is not None:
             say(f"The earlier study lies in {aside}.")
     with folder.locked():
-        facts = {**facts_of(config, corpus, folder, connection, uri, remarks), FACT: left_out}
+        facts = {
+            **facts_of(config, corpus, folder, connection, uri, remarks),
+            FACT: left_out,
+            TOKENS: token_facts(prepared),
+        }
         execution = Execution(resources, folder.ray, run_settings)
         study = CheckedStudy(config, folder, facts, corpus, prepared, execution, estimate.replicates)
         end = conduct(study, console)

@@ -17,12 +17,13 @@ def write_tiny_encoder(folder: Path) -> Path:
         word for text in generate_sample().texts for word in re.findall(r"[a-z]+", text.lower())
     )
     words = [word for word, _ in counted.most_common(1500)]
+    signs = [*"0123456789.,;:%()[]/-<>='", *(f"##{digit}" for digit in range(10))]
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "vocab.txt").write_text("\n".join([*special, *words]))
+    (folder / "vocab.txt").write_text("\n".join([*special, *words, *signs]))
     BertTokenizerFast(str(folder / "vocab.txt")).save_pretrained(folder)
     config = BertConfig(
-        vocab_size=len(special) + len(words),
+        vocab_size=len(special) + len(words) + len(signs),
         hidden_size=32,
         num_hidden_layers=2,
         num_attention_heads=4,

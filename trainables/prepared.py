@@ -14,11 +14,13 @@ from trainables.corpora.imbalance import class_sizes, draw, largest_n_max
 from trainables.corpora.leakage import split_corpus
 from trainables.errors import ConfigurationError
 from trainables.model.encoder import load_tokenizer
+from trainables.model.tokenizer import token_kinds
 from trainables.reuse.cache import DEFAULT_MAX_BYTES
 from trainables.reuse.checkpoint import EVERY_S
 from trainables.reuse.lengths import NO_LENGTHS, StageLengths
 from trainables.seeds import derive_seed, generator
 from trainables.settings import NATURAL, EncoderSettings
+from trainables.texts.coverage import Coverage, coverage
 from trainables.texts.tokens import TokenisedTexts, tokenise
 
 
@@ -40,6 +42,8 @@ class PreparedCorpus:
         The corpus's digest; together with the run's seed and encoder it decides everything above.
     remarks
         Sentences, for people, on what became of the texts: what the encoder does not know, for example.
+    coverage
+        How much of the training and validation texts the encoder knows.
     """
 
     train_texts: Sequence[str]
@@ -52,6 +56,7 @@ class PreparedCorpus:
     classes: tuple[str, ...]
     digest: str
     remarks: tuple[str, ...] = ()
+    coverage: Coverage = field(default_factory=Coverage)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +149,9 @@ def prepare(
             rng=generator(study_seed, "validation"),
         )
         validation = validation[kept]
-    tokens = tokenise(corpus.texts, load_tokenizer(encoder), encoder.max_length)
+    tokenizer = load_tokenizer(encoder)
+    tokens = tokenise(corpus.texts, tokenizer, encoder.max_length)
+    seen = np.concatenate([split.train, validation])
     return PreparedCorpus(
         train_texts=[corpus.texts[i] for i in split.train],
         train_tokens=tokens.select(split.train),
@@ -155,6 +162,9 @@ def prepare(
         test_labels=corpus.labels[split.test],
         classes=corpus.classes,
         digest=corpus.digest,
+        coverage=coverage(
+            tokens.select(seen), corpus.labels[seen], token_kinds(tokenizer), encoder.max_length
+        ),
     )
 
 

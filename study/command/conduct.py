@@ -144,6 +144,7 @@ def _launch_of(study: CheckedStudy) -> Launch:
         objective=config.objective,
         corpus=facts["corpus"],
         remarks=facts["remarks"],
+        tokens=facts["tokens"],
         versions=facts["versions"],
         git_commit=facts["git_commit"],
         artifacts=artifact_folder(facts["mlflow"]["tracking_uri"], study.folder.storage),

@@ -18,6 +18,7 @@ from trainables.rules import (
     NOT_NEGATIVE,
     OBJECT,
     POSITIVE,
+    SHARE,
     TEXT,
     YES_OR_NO,
     Rule,
@@ -58,6 +59,9 @@ class StudyConfig:
     encoder, encoder_revision, encoder_layers, max_length
         Hub name or path (``minilm`` is packaged), pinned revision, number of encoder layers used (None: all)
         and number of tokens that texts are cut to.
+    max_unknown_share
+        Largest share of the training and validation texts' tokens, and of the texts themselves, of which the encoder
+        may know nothing (1: any).
     imbalance_ratios, profile
         Ratios that the search covers evenly, and how counts fall between majority and minority.
     max_train_rows, max_validation_rows
@@ -124,6 +128,7 @@ class StudyConfig:
     encoder_revision: str | None = ruled(None, optional(TEXT))
     encoder_layers: int | None = ruled(None, optional(whole(1)))
     max_length: int = ruled(128, whole(8))
+    max_unknown_share: float = ruled(0.2, SHARE, execution=True)
     imbalance_ratios: tuple[float | str, ...] = ruled((NATURAL,), LIST)
     profile: str = ruled("step", one_of(*PROFILES))
     max_train_rows: int | None = ruled(None, optional(whole(1)))

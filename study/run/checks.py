@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from study.config.encoders import trial_encoder
 from study.config.operators import unavailable_faults
 from study.config.study import StudyConfig
@@ -9,6 +11,7 @@ from study.record.folder import StudyFolder
 from study.run.cluster import Connection
 from study.run.facts import numerics_of
 from study.run.resuming import resume_faults
+from study.run.tokens import token_faults, token_remarks
 from trainables.corpora.corpus import Corpus
 from trainables.errors import ConfigurationError, collect
 from trainables.method.arms import HEAD_ARMS
@@ -65,8 +68,11 @@ def checked(
     if prepared is not None and config.n_max is not None:
         imposed = [ratio for ratio in config.imbalance_ratios if isinstance(ratio, float)]
         faults += count_faults(prepared, imposed, config.profile, config.n_max)
+    if prepared is not None:
+        faults += token_faults(config, encoder, prepared)
     if faults or prepared is None:
         raise ConfigurationError(faults)
+    prepared = replace(prepared, remarks=(*prepared.remarks, *token_remarks(encoder, prepared)))
     row_bound = config.row_bound(corpus.is_sample)
     run = RunSettings(
         study_seed=config.seed,

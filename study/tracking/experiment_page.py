@@ -29,6 +29,8 @@ class Launch:
         ``source``, ``digest``, ``rows``, ``groups``, ``classes`` (rows by class name), ``is_sample`` and ``notice``.
     remarks
         Sentences on the texts that stand beside the result.
+    tokens
+        What the encoder knows of the texts: shares by name.
     versions
         Versions by package.
     git_commit
@@ -44,6 +46,7 @@ class Launch:
     objective: str
     corpus: Mapping[str, Any]
     remarks: Sequence[str] = ()
+    tokens: Mapping[str, float] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     git_commit: str | None = None
     artifacts: Path | None = None
@@ -93,6 +96,7 @@ def parent_tags(launch: Launch) -> dict[str, str]:
         "preset": launch.preset,
         "encoder": launch.encoder,
         "mlflow.note.content": "\n\n".join([*notes, _reading_note(launch.objective)]),
+        **{f"tokens.{name}": f"{share:g}" for name, share in launch.tokens.items()},
         **{f"version.{package}": version for package, version in launch.versions.items()},
     }
 

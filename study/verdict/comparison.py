@@ -123,6 +123,7 @@ class Comparison:
             "study": self.study["study"],
             "corpus": {key: corpus[key] for key in CORPUS_FACTS},
             "remarks": self.study["remarks"],
+            "tokens": self.study["tokens"],
             "encoder": self.study["encoder"],
             "baselines": [self._baseline_json(result) for result in self.baselines],
             "trials": [self._trial_json(result) for result in (*self.trials, *self.control_trials)],
@@ -207,8 +208,9 @@ def load_study(storage: Path, name: str) -> tuple[dict[str, Any], Ledger]:
     ]
     if missing:
         raise ConfigurationError(f"{path}: lacks {', '.join(missing)}; launch the study again to rewrite it")
-    # An earlier version wrote neither notice nor remarks.
+    # An earlier version wrote neither notice nor remarks, and did not look at the tokens.
     facts.setdefault("remarks", [])
+    facts.setdefault("tokens", {})
     corpus = facts["config"].get("corpus", "")
     facts["corpus"].setdefault("notice", notice_of(corpus, facts["corpus"]["is_sample"]))
     return facts, Ledger(folder / "ledger.jsonl")

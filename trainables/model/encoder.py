@@ -15,6 +15,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 from transformers.utils import logging
 
 from trainables.model.source import source_faults
+from trainables.model.tokenizer import tokenizer_faults, unreadable_tokenizer
 from trainables.settings import PRECISIONS, EncoderSettings
 
 
@@ -74,7 +75,6 @@ def _loading_faults(settings: EncoderSettings) -> list[str]:
     is_folder = Path(source).is_dir()
     try:
         config = AutoConfig.from_pretrained(source, revision=settings.revision)
-        tokenizer = load_tokenizer(settings)
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         advice = (
@@ -83,9 +83,13 @@ def _loading_faults(settings: EncoderSettings) -> list[str]:
             else "check the name and the network, or download the model elsewhere and give --encoder its folder"
         )
         return [f"encoder {source!r} cannot be loaded ({reason}): {advice}"]
-    faults = []
-    if not tokenizer.is_fast:
-        faults.append(f"encoder {source!r} has no fast tokenizer (tokenizer.json); give a model that has one")
+    try:
+        tokenizer = load_tokenizer(settings)
+    except (
+        Exception
+    ) as error:  # the tokenizers library raises no narrower class for a file that it cannot read
+        return [unreadable_tokenizer(source, error)]
+    faults = tokenizer_faults(tokenizer, source, getattr(config, "vocab_size", None))
     depth = getattr(config, "num_hidden_layers", None)
     if settings.layers is not None and depth is not None and not 1 <= settings.layers <= depth:
         faults.append(f"encoder layers is {settings.layers}; expected 1 to {depth}, the depth of {source!r}")
