@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -23,6 +22,7 @@ from study.config.encoders import encoder_settings
 from study.config.files import known_studies, load_study_file
 from study.config.study import StudyConfig
 from study.record.folder import write_atomically
+from study.terminal.streams import output_console
 from trainables.augment.registry import OPERATORS, make_operator, option_faults, why_unavailable
 from trainables.corpora.corpus import Corpus
 from trainables.corpora.registry import read_corpus
@@ -225,8 +225,7 @@ def _audits(
 
 
 def _print(found: dict[str, Any], show: int) -> None:
-    # Piped output has no width of its own, and rich would cut it to 80 columns.
-    console = Console(width=shutil.get_terminal_size((200, 24)).columns, highlight=False)
+    console = output_console()
     if found["corpus"]["notice"]:
         console.print(
             Text(found["corpus"]["notice"], style="bold yellow" if found["corpus"]["is_sample"] else "")

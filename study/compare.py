@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from study.command.cli import run_command
 from study.record.folder import default_storage
+from study.terminal.streams import output_console
+from study.terminal.tables import FittedTable
 from study.verdict.answer import answer, budget_note
 from study.verdict.comparison import (
     DEFAULT_METRIC,
@@ -77,8 +76,7 @@ def compare(arguments: argparse.Namespace) -> int:
 
 def print_table(comparison: Comparison, top: int | None = None) -> None:
     """Print the answer, the baselines and the ``top`` best trials of each ratio on standard output."""
-    # Piped output has no width of its own, and rich would cut it to 80 columns.
-    console = Console(width=shutil.get_terminal_size((160, 24)).columns, highlight=False)
+    console = output_console()
     if comparison.study["corpus"]["is_sample"]:
         console.print(Text(comparison.study["corpus"]["notice"], style="bold yellow"))
     found = answer(comparison)
@@ -107,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_command(compare, build_parser(), argv)
 
 
-def _baseline_table(comparison: Comparison, baselines: Sequence[Result]) -> Table:
+def _baseline_table(comparison: Comparison, baselines: Sequence[Result]) -> FittedTable:
     metric = metric_name(comparison.metric)
     table = _table(
         "baseline",
@@ -121,20 +119,18 @@ def _baseline_table(comparison: Comparison, baselines: Sequence[Result]) -> Tabl
     for result in baselines:
         is_reference = result.record.arm == "vanilla"
         table.add_row(
-            *_cells(
-                arm_name(result.record.arm),
-                _metric_text(result, comparison.metric),
-                "the reference" if is_reference else result.gain.text(signed=True),
-                comparison.lead_over(result).text(signed=True),
-                result.budget.in_words(),
-                str(result.replicates),
-                result.record.state.replace("_", " "),
-            )
+            arm_name(result.record.arm),
+            _metric_text(result, comparison.metric),
+            "the reference" if is_reference else result.gain.text(signed=True),
+            comparison.lead_over(result).text(signed=True),
+            result.budget.in_words(),
+            str(result.replicates),
+            result.record.state.replace("_", " "),
         )
     return table
 
 
-def _trial_table(comparison: Comparison, trials: Sequence[Result]) -> Table:
+def _trial_table(comparison: Comparison, trials: Sequence[Result]) -> FittedTable:
     searched = differing_settings(comparison.trials)
     table = _table(
         "trial",
@@ -148,30 +144,19 @@ def _trial_table(comparison: Comparison, trials: Sequence[Result]) -> Table:
         record = trial.record
         leads = comparison.best.get(record.imbalance_ratio) is trial
         table.add_row(
-            *_cells(
-                record.trial_id,
-                _metric_text(trial, comparison.metric),
-                trial.gain.text(signed=True),
-                " ".join(f"{name}={setting_text(record.config.get(name))}" for name in searched),
-                str(trial.replicates),
-                record.state.replace("_", " ") + (", leading" if leads else ""),
-            ),
-            style="bold" if leads else None,
+            record.trial_id,
+            _metric_text(trial, comparison.metric),
+            trial.gain.text(signed=True),
+            " ".join(f"{name}={setting_text(record.config.get(name))}" for name in searched),
+            str(trial.replicates),
+            record.state.replace("_", " ") + (", leading" if leads else ""),
+            style="bold" if leads else "",
         )
     return table
 
 
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for column in columns:
-        words = column in ("baseline", "trial", "settings", "settings that differ")
-        table.add_column(Text(column), no_wrap=not words, overflow="fold" if words else "ellipsis")
-    return table
-
-
-def _cells(*texts: str) -> list[Text]:
-    """Keep rich from reading markup in names that a user chose."""
-    return [Text(text) for text in texts]
+def _table(*columns: str) -> FittedTable:
+    return FittedTable(*columns, words=("settings", "settings that differ", "state"), box=None)
 
 
 def _metric_text(result: Result, metric: str) -> str:

@@ -15,12 +15,13 @@ import numpy as np
 import numpy.typing as npt
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 from rich.text import Text
 
 from study.command.cli import run_command
 from study.command.corpus_arguments import add_corpus_arguments, corpus_options
 from study.config.files import known_studies, load_study_file
+from study.terminal.streams import output_console
+from study.terminal.tables import FittedTable
 from trainables.corpora.corpus import Corpus
 from trainables.corpora.duplicates import near_duplicate_clusters
 from trainables.corpora.leakage import duplicate_counts, given_parts
@@ -119,15 +120,14 @@ def print_description(corpus: Corpus, console: Console) -> None:
         console.print(Text(f"Note: {remark}"), soft_wrap=True)
     words = np.array([len(text.split()) for text in corpus.texts])
     groups = np.asarray(corpus.groups, dtype=object)
-    table = Table("class", title="Rows and their length in words", title_justify="left")
-    for column in ("rows", "share", "groups", "mean", "median", "95 %", "longest"):
-        table.add_column(column, justify="right")
+    figures = ("rows", "share", "groups", "mean", "median", "95 %", "longest")
+    table = FittedTable("class", *figures, title="Rows and their length in words")
     for index, name in [*enumerate(corpus.classes), (None, "all")]:
         rows = np.flatnonzero(corpus.labels == index) if index is not None else np.arange(len(corpus))
         if len(rows):
             lengths = words[rows]
             table.add_row(
-                escape(name),
+                name,
                 str(len(rows)),
                 f"{len(rows) / len(corpus):.1%}",
                 str(len(set(groups[rows]))),
@@ -139,17 +139,14 @@ def print_description(corpus: Corpus, console: Console) -> None:
     console.print(table)
     for title, key in (("Not taken", "left_out"), ("Repeated", "duplicates")):
         if about[key]:
-            reasons = Table("what", title=title, title_justify="left")
-            reasons.add_column("rows" if key == "left_out" else "number", justify="right")
+            reasons = FittedTable("what", "rows" if key == "left_out" else "number", title=title)
             for reason, n in sorted(about[key].items(), key=lambda item: -item[1]):
-                reasons.add_row(escape(reason), str(n))
+                reasons.add_row(reason, str(n))
             console.print(reasons)
     if "split" in about:
-        parts = Table("class", title="The source's split, without what leaked", title_justify="left")
-        for part in about["split"]:
-            parts.add_column(part, justify="right")
+        parts = FittedTable("class", *about["split"], title="The source's split, without what leaked")
         for name in corpus.classes:
-            parts.add_row(escape(name), *(str(counts[name]) for counts in about["split"].values()))
+            parts.add_row(name, *(str(counts[name]) for counts in about["split"].values()))
         parts.add_row("all", *(str(sum(counts.values())) for counts in about["split"].values()))
         console.print(parts)
 
@@ -171,7 +168,7 @@ def data(args: argparse.Namespace) -> int:
     if args.format == "json":
         print(json.dumps(describe(corpus)))
     else:
-        print_description(corpus, Console())
+        print_description(corpus, output_console())
     return 0
 
 

@@ -10,6 +10,7 @@ from markupsafe import Markup, escape
 from rich.table import Table
 from rich.text import Text
 
+from study.terminal.tables import FittedTable
 from trainables.interval import Interval
 
 Pieces = list[tuple[str, bool]]  # text and whether it was changed; joined, they are the whole
@@ -50,17 +51,13 @@ def shown(name: str, estimate: Mapping[str, Any]) -> str:
     )
 
 
-def audit_table(audits: Iterable[Mapping[str, Any]]) -> Table:
+def audit_table(audits: Iterable[Mapping[str, Any]]) -> FittedTable:
     """Return the table of several audits, as :meth:`trainables.augment.audit.auditor.Audit.to_json` gives them."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("operator", no_wrap=True)
-    table.add_column("strength", justify="right")
     measures = [name for name in MEANINGS if name != "source_agreement"]  # the same in every row
-    for name in measures:
-        table.add_column(Text(heading(name)), justify="right")
+    table = FittedTable("operator", "strength", *map(heading, measures), box=None)
     for audit in audits:
         cells = (shown(name, audit[name]).replace(" [", "\n[") for name in measures)
-        table.add_row(Text(audit["operator"]), f"{audit['strength']:g}", *map(Text, cells))
+        table.add_row(audit["operator"], f"{audit['strength']:g}", *cells)
     return table
 
 
@@ -87,7 +84,7 @@ def marked(before: str, after: str) -> tuple[Pieces, Pieces]:
 def example_table(examples: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> Table:
     """Return examples side by side: removed words in red, inserted words in green."""
     table = Table("", "source", "augmentation", show_lines=True, expand=True, header_style="dim")
-    table.columns[0].no_wrap = True
+    table.columns[0].overflow, table.columns[0].max_width = "fold", 20
     table.columns[1].ratio = table.columns[2].ratio = 1
     for example in examples:
         before, after = marked(example["source"], example["augmentation"])

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from rich.console import Console
-from rich.table import Table
 
 from study.config.arms import CONTROLS
 from study.config.study import StudyConfig
@@ -18,6 +17,7 @@ from study.plan.tracks import tracks_of
 from study.run.cache_size import cache_sentence
 from study.run.cluster import TrialResources
 from study.run.paraphrase_cost import paraphrase_sentence
+from study.terminal.tables import FittedTable
 from study.verdict.words import duration
 from trainables.method.arms import ARM_TABLE, ARMS, HEAD_ARMS, POSTHOC_ARM, TWO_STAGE_ARMS
 from trainables.method.texts import OVERSAMPLED
@@ -142,10 +142,9 @@ def print_plan(
     console: Console,
 ) -> None:
     """Show what will be done, with which rows, and at what cost."""
-    table = Table(title="Training rows of a replicate", title_justify="left")
-    table.add_column("imbalance ratio")
-    for name in prepared.classes:
-        table.add_column(name, justify="right")
+    table = FittedTable(
+        "imbalance ratio", *prepared.classes, title="Training rows of a replicate", turns=True
+    )
     for ratio in config.imbalance_ratios:
         labels = prepared.train_labels[draw_rows(prepared, run, ratio, 0)]
         counts = np.bincount(labels, minlength=len(prepared.classes))

@@ -47,6 +47,16 @@ def lacking(monkeypatch):
     monkeypatch.setattr(toy_operator, "why_unavailable", lambda: "it lacks its dictionary", raising=False)
 
 
+@pytest.mark.parametrize("columns", ["60", "80"])
+def test_a_narrow_terminal_shows_every_name_and_measure(run, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    code, out, _ = run("--strength", "0.1", "--show", "1")
+    assert code == 0 and "…" not in out
+    table = " ".join(out.split())
+    for said in (*NAMES, "words changed", "label agreement", "numerals kept"):
+        assert said in table
+
+
 def test_json_alone_goes_to_standard_output_and_the_file_is_the_same(run, tmp_path):
     file = tmp_path / "audit.json"
     code, out, _ = run("--format", "json", "--strength", "0.1", "0.3", "--copies", "2", "--output", str(file))

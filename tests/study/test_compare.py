@@ -25,6 +25,25 @@ def test_table_shows_intervals_states_and_the_report(tmp_path, make_study, capsy
     assert (tmp_path / "adme" / "report.html").is_file()
 
 
+@pytest.mark.parametrize("columns", ["40", "60", "80", "100", "140"])
+def test_a_narrow_terminal_shows_every_name_and_figure(tmp_path, make_study, capsys, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    make_study(ratios=(0.1,), trials=3)
+    assert run("adme", "--storage", tmp_path) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines[:-1])) <= int(columns)  # the last one is the report's path
+    out = " ".join(" ".join(lines).split())
+    for name in (
+        "post-hoc logit",
+        "compute-matched",
+        "search-prefinetune-failed",
+        "operator=aeda",
+        "raced out",
+    ):
+        assert name in out
+    assert "…" not in out and out.count("strength=0.9") == 1
+
+
 def test_json_alone_on_standard_output(tmp_path, make_study, capsys):
     make_study()
     assert run("adme", "--storage", tmp_path, "--format", "json") == 0

@@ -53,3 +53,13 @@ def test_duplicates_are_told_apart_from_what_else_is_left_out(tmp_path, capsys):
     about = json.loads(capsys.readouterr().out)
     assert about["left_out"] == {"too short": 2}
     assert about["duplicates"] == {"duplicate in the same group": 1}
+
+
+@pytest.mark.parametrize("columns", ["30", "60"])
+def test_a_narrow_terminal_shows_every_class(capsys, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    assert data.main(["adme", "--data", "sample"]) == 0
+    out = capsys.readouterr().out
+    for name in ("absorption", "distribution", "metabolism", "longest", "near-duplicate"):
+        assert name in out
+    assert "…" not in out

@@ -48,6 +48,25 @@ def test_more_trials_than_the_cache_can_serve_are_warned_of():
     assert "12.0 GB more for checkpoints" in cache_sentence(config, 10**6, 1000)
 
 
+def test_the_plan_of_many_classes_shows_each_with_its_rows(monkeypatch, capsys):
+    monkeypatch.setattr(preflight, "shape_of", lambda encoder: SimpleNamespace(parameters=10**6))
+    monkeypatch.setattr(preflight, "draw_rows", lambda *args: np.arange(240))
+    monkeypatch.setattr(preflight, "_stage1_rows", lambda *args: 1)
+    labels = np.repeat(np.arange(120), 2)
+    classes = tuple(f"class_{number}" for number in range(120))
+    prepared = SimpleNamespace(classes=classes, train_labels=labels, validation_labels=labels)
+    preflight.print_plan(
+        small_config(),
+        prepared,
+        SimpleNamespace(encoder="", n_max=1),
+        TrialResources(workers=1, cpus=1, gpus=0, concurrency=2),
+        preflight.Estimate(1, 1, 1.0),
+        Console(width=80),
+    )
+    rows = [line.replace("│", " ").split() for line in capsys.readouterr().out.splitlines()]
+    assert all([name, "2", "2"] in rows for name in classes)
+
+
 def test_the_plan_warns_with_the_parameters_of_the_studys_own_encoder(monkeypatch, capsys):
     shapes = {"the encoder": SimpleNamespace(parameters=10**9)}
     monkeypatch.setattr(preflight, "shape_of", shapes.__getitem__)
