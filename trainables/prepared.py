@@ -12,6 +12,7 @@ import numpy.typing as npt
 from trainables.corpora.corpus import Corpus
 from trainables.corpora.imbalance import class_sizes, draw, largest_n_max
 from trainables.corpora.leakage import split_corpus
+from trainables.corpora.wording import class_in_words, listed
 from trainables.errors import ConfigurationError
 from trainables.model.encoder import load_tokenizer
 from trainables.model.tokenizer import token_kinds
@@ -147,6 +148,7 @@ def prepare(
             NATURAL,
             max_rows=max_validation_rows,
             rng=generator(study_seed, "validation"),
+            bound="max_validation_rows",
         )
         validation = validation[kept]
     tokenizer = load_tokenizer(encoder)
@@ -173,20 +175,21 @@ def _balanced(
 ) -> npt.NDArray[np.int64]:
     labels = corpus.labels[validation]
     counts = np.bincount(labels, minlength=len(corpus.classes)).tolist()
-    faults = [
-        f"validation_per_class is {per_class}, but class {name!r} has {n} validation rows; lower it."
-        for name, n in zip(corpus.classes, counts, strict=True)
-        if n < per_class
-    ]
-    if faults:
-        raise ConfigurationError(faults)
+    if min(counts) < per_class:
+        few = sorted((n, name) for name, n in zip(corpus.classes, counts, strict=True) if n < per_class)
+        raise ConfigurationError(
+            f"validation_per_class is {per_class}, but {len(few)} of {len(counts)} classes "
+            f"{'has' if len(few) == 1 else 'have'} fewer validation rows: "
+            f"{listed([class_in_words(name, n) for n, name in few])}; lower it to {min(counts)} or less, or leave rare "
+            "classes out (--rare-classes, --min-rows)."
+        )
     return draw(labels, 1.0, n_max=per_class, rng=rng, n_classes=len(counts))
 
 
 def count_faults(
     prepared: PreparedCorpus, ratios: Sequence[float | str], profile: str, n_max: int
 ) -> list[str]:
-    """Return a fault for every class with too few training rows for the requested n_max.
+    """Return a fault for every imbalance ratio at which classes have too few training rows for the requested n_max.
 
     Parameters
     ----------
@@ -200,15 +203,21 @@ def count_faults(
         Rows of the majority.
     """
     counts = np.bincount(prepared.train_labels, minlength=len(prepared.classes)).tolist()
-    return [
-        f"n_max is {n_max}, but class {name!r} has {count} training rows and needs {size} at imbalance ratio "
-        f"{ratio:g}; lower n_max (or the counts), or use more data."
-        for ratio in map(float, (ratio for ratio in ratios if ratio != NATURAL))
-        for name, count, size in zip(
-            prepared.classes, counts, class_sizes(counts, ratio, profile, n_max), strict=True
-        )
-        if size > count
-    ]
+    faults = []
+    for ratio in map(float, (ratio for ratio in ratios if ratio != NATURAL)):
+        sizes = class_sizes(counts, ratio, profile, n_max)
+        few = [
+            f"{class_in_words(name, count)}, {size} needed"
+            for name, count, size in zip(prepared.classes, counts, sizes, strict=True)
+            if size > count
+        ]
+        if few:
+            faults.append(
+                f"n_max is {n_max}, but {len(few)} of {len(counts)} classes {'has' if len(few) == 1 else 'have'} "
+                f"fewer training rows than imbalance ratio {ratio:g} needs: {listed(few)}. Lower n_max (or the "
+                "counts), use more data, or leave rare classes out (--rare-classes, --min-rows)."
+            )
+    return faults
 
 
 def shared_n_max(

@@ -44,6 +44,7 @@ def draw_rows(
         n_max=run.n_max,
         max_rows=run.max_train_rows,
         rng=generator(run.study_seed, "draw", replicate),
+        bound="max_train_rows",
     )
 
 

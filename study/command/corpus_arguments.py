@@ -21,6 +21,17 @@ _TABULAR = {
     "encoding": ("NAME", "e.g. utf-8, cp1252, utf-16 (default: detected)"),
     "header": ("yes|no", "whether the first row names the columns (default: no if all are given by number)"),
 }
+_CLASSES = {
+    "rare_classes": (
+        "WHAT",
+        "what becomes of classes with too few rows or groups: leave-out, merge:NAME (one class of that name, which "
+        "may be a class that exists) or refuse (default: refuse those that cannot be split)",
+    ),
+    "min_rows": (
+        "K",
+        "a class with fewer rows is rare (default: 6, two in each of train, validation and test)",
+    ),
+}
 
 
 def add_corpus_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +41,9 @@ def add_corpus_arguments(parser: argparse.ArgumentParser) -> None:
     )
     for name, (metavar, text) in _TABULAR.items():
         table.add_argument(f"--{name.replace('_', '-')}", metavar=metavar, help=text)
+    classes = parser.add_argument_group("classes", "for every corpus")
+    for name, (metavar, text) in _CLASSES.items():
+        classes.add_argument(f"--{name.replace('_', '-')}", metavar=metavar, help=text)
     parser.add_argument(
         "--option",
         action="append",
@@ -48,7 +62,7 @@ def corpus_options(args: argparse.Namespace) -> dict[str, Any]:
         An ``--option`` is not NAME=VALUE.
     """
     options: dict[str, Any] = {
-        name: getattr(args, name) for name in _TABULAR if getattr(args, name) is not None
+        name: getattr(args, name) for name in (*_TABULAR, *_CLASSES) if getattr(args, name) is not None
     }
     faults = []
     for assignment in args.option:

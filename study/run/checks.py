@@ -17,6 +17,7 @@ from trainables.errors import ConfigurationError, collect
 from trainables.method.arms import HEAD_ARMS
 from trainables.model.encoder import encoder_faults
 from trainables.prepared import PreparedCorpus, RunSettings, count_faults, prepare, shared_n_max
+from trainables.settings import NATURAL
 
 
 def checked(
@@ -65,6 +66,7 @@ def checked(
         )
         if resumes:
             faults += resume_faults(folder, config, corpus.digest, numerics_of(config, connection))
+    faults += _row_bound_faults(config, corpus)
     if prepared is not None and config.n_max is not None:
         imposed = [ratio for ratio in config.imbalance_ratios if isinstance(ratio, float)]
         faults += count_faults(prepared, imposed, config.profile, config.n_max)
@@ -88,3 +90,15 @@ def checked(
         share_vanilla=any(arm in HEAD_ARMS for arm in config.arms),
     )
     return prepared, run
+
+
+def _row_bound_faults(config: StudyConfig, corpus: Corpus) -> list[str]:
+    """Return why a draw at the natural ratio cannot hold two rows of every class, as each draw there does."""
+    bound, least = config.row_bound(corpus.is_sample), 2 * len(corpus.classes)
+    if bound is None or bound >= least or NATURAL not in config.imbalance_ratios:
+        return []
+    name = "max_train_rows" if bound == config.max_train_rows else "max_sample_rows"
+    return [
+        f"{name} is {bound}, too few for {len(corpus.classes)} classes: {least} or more were expected, 2 rows of each "
+        f"class (--set {name}={least})."
+    ]

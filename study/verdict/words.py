@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from trainables.corpora.wording import counted as counted
 from trainables.method.arms import ARM_TABLE
 
 
@@ -37,11 +38,6 @@ def metric_name(metric: str) -> str:
     name = metric.removeprefix("val/")
     kind, separator, class_name = name.partition("/")
     return f"{kind} of {class_name}" if separator else known.get(name, name.replace("_", " "))
-
-
-def counted(n: int, noun: str) -> str:
-    """Return a number with its noun, e.g. ``1 replicate``, ``3 replicates``."""
-    return f"{n:,} {noun}" + ("" if n == 1 else "s")
 
 
 def setting_text(value: Any) -> str:

@@ -98,6 +98,7 @@ def draw(
     max_rows: int | None = None,
     rng: np.random.Generator,
     n_classes: int | None = None,
+    bound: str = "max_rows",
 ) -> npt.NDArray[np.int64]:
     """Sample training rows without replacement to an imbalance ratio.
 
@@ -118,6 +119,8 @@ def draw(
         Generator of this draw.
     n_classes
         Number of classes C; by default the largest label plus one.
+    bound
+        What the caller calls ``max_rows``, for messages.
 
     Returns
     -------
@@ -134,7 +137,7 @@ def draw(
     if ratio == NATURAL:
         if max_rows is None or max_rows >= len(labels):
             return np.arange(len(labels), dtype=np.int64)
-        sizes = _proportional_sizes(counts, max_rows)
+        sizes = _proportional_sizes(counts, max_rows, bound)
     else:
         number = _checked_ratio(ratio)
         counts = _checked_counts(counts, profile)
@@ -155,13 +158,13 @@ def draw(
     return np.sort(np.concatenate(chosen)).astype(np.int64)
 
 
-def _proportional_sizes(counts: Sequence[int], max_rows: int) -> list[int]:
+def _proportional_sizes(counts: Sequence[int], max_rows: int, bound: str) -> list[int]:
     """Return class sizes that add up to max_rows with the prior of the counts (largest remainders)."""
     least = [min(_KEPT_PER_CLASS, count) for count in counts]
     if sum(least) > max_rows:
         raise ConfigurationError(
-            f"imbalance: {max_rows} rows are too few for {len(counts)} classes; raise max_rows to "
-            f"{sum(least)} or more."
+            f"{bound} is {max_rows}, too few for {len(counts)} classes: {sum(least)} or more were expected, "
+            f"{_KEPT_PER_CLASS} rows of each class (--set {bound}={sum(least)})."
         )
     exact = [max_rows * count / sum(counts) for count in counts]
     sizes = [max(low, math.floor(value)) for low, value in zip(least, exact, strict=True)]

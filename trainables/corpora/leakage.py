@@ -16,8 +16,17 @@ import numpy.typing as npt
 
 from trainables.corpora.corpus import Corpus
 from trainables.corpora.duplicates import joined_groups, near_duplicate_clusters, spanning
+from trainables.corpora.least_rows import servable_parts
 from trainables.corpora.rows import own_group, text_key
-from trainables.corpora.split import PARTS, Split, split_by_group
+from trainables.corpora.split import (
+    LEAST_ROWS,
+    PARTS,
+    Split,
+    rare_classes_advice,
+    rows_per_group,
+    split_by_group,
+)
+from trainables.corpora.wording import listed, shown
 from trainables.errors import ConfigurationError
 
 _TRAIN, _VALIDATION, _TEST = range(3)
@@ -43,7 +52,7 @@ class GivenParts:
 
 
 def split_corpus(
-    corpus: Corpus, *, seed: int, separate_near_duplicates: bool = True, minimum: int = 2
+    corpus: Corpus, *, seed: int, separate_near_duplicates: bool = True, minimum: int = LEAST_ROWS
 ) -> Split:
     """Split a corpus; see the module for what is done about leakage.
 
@@ -61,7 +70,7 @@ def split_corpus(
     Raises
     ------
     ConfigurationError
-        Naming every class that has too few rows in a part.
+        Naming the classes that have too few rows in a part.
     """
     n = len(corpus)
     clusters = (
@@ -72,8 +81,8 @@ def split_corpus(
         return split_by_group(corpus.labels, units, corpus.classes, seed=seed, minimum=minimum)
     given = given_parts(corpus, clusters)
     parts = given.part_of_row.copy()
-    missing = [part for part in (_VALIDATION, _TEST) if PARTS[part] not in set(corpus.split)]
-    _check_given(corpus, parts, given.removed, minimum, missing)
+    missing = _missing(corpus.split)
+    _check_given(corpus, given, minimum)
     if missing:
         train = np.flatnonzero(parts == _TRAIN)
         shares = tuple(
@@ -124,6 +133,28 @@ def given_parts(corpus: Corpus, clusters: npt.NDArray[np.int64]) -> GivenParts:
     return GivenParts(part_of_row, dict(removed))
 
 
+def unsplittable_classes(corpus: Corpus, clusters: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Return which classes, (C,), no split can give their least rows in every part, whatever the others need.
+
+    Parameters
+    ----------
+    corpus
+        The corpus, with or without a split.
+    clusters
+        (n,) near-duplicate cluster of each row.
+    """
+    units = joined_groups(corpus.groups, clusters)
+    n_classes = len(corpus.classes)
+    if corpus.split is None:
+        table, _ = rows_per_group(corpus.labels, units, n_classes)
+        return np.asarray(servable_parts(table, LEAST_ROWS) < len(PARTS))
+    given = given_parts(corpus, clusters)
+    train = np.flatnonzero(given.part_of_row == _TRAIN)
+    table, _ = rows_per_group(corpus.labels[train], [units[row] for row in train], n_classes)
+    served = servable_parts(table, LEAST_ROWS) >= 1 + len(_missing(corpus.split))
+    return np.asarray(~served | (_given_counts(corpus, given) < LEAST_ROWS).any(axis=0))
+
+
 def duplicate_counts(corpus: Corpus, clusters: npt.NDArray[np.int64]) -> dict[str, int]:
     """Return what is repeated in a corpus, by kind; kinds that do not occur are left out.
 
@@ -151,25 +182,38 @@ def duplicate_counts(corpus: Corpus, clusters: npt.NDArray[np.int64]) -> dict[st
     return {kind: n for kind, n in counts.items() if n}
 
 
-def _check_given(
-    corpus: Corpus,
-    parts: npt.NDArray[np.int64],
-    removed: dict[str, int],
-    minimum: int,
-    missing: Sequence[int],
-) -> None:
-    lost = "".join(f"; taken out: {n} {reason}" for reason, n in removed.items())
-    faults = [
-        f"{corpus.source}: class {name!r} has {rows} rows in the given split's {PARTS[part]}, at least {minimum} "
-        f"are needed{lost}. Add rows of that class, leave it out, or give no split."
-        for part in range(3)
-        if part not in missing
-        for name, rows in zip(
-            corpus.classes,
-            np.bincount(corpus.labels[parts == part], minlength=len(corpus.classes)).tolist(),
-            strict=True,
-        )
-        if rows < minimum
+def _missing(split: Sequence[str]) -> list[int]:
+    """Return the parts that a source's split lacks and that have to be cut out of train."""
+    return [part for part in (_VALIDATION, _TEST) if PARTS[part] not in set(split)]
+
+
+def _given_counts(corpus: Corpus, given: GivenParts) -> npt.NDArray[np.int64]:
+    """Return the (P, C) rows per part and class of the parts that the source gives."""
+    assert corpus.split is not None
+    there = [part for part in range(len(PARTS)) if part not in _missing(corpus.split)]
+    n_classes = len(corpus.classes)
+    return np.stack(
+        [np.bincount(corpus.labels[given.part_of_row == part], minlength=n_classes) for part in there]
+    )
+
+
+def _check_given(corpus: Corpus, given: GivenParts, minimum: int) -> None:
+    assert corpus.split is not None
+    there = [name for part, name in enumerate(PARTS) if part not in _missing(corpus.split)]
+    counts = _given_counts(corpus, given)
+    short = np.flatnonzero((counts < minimum).any(axis=0)).tolist()
+    if not short:
+        return
+    classes = [
+        f"'{shown(corpus.classes[index])}' ("
+        + ", ".join(f"{n} in {part}" for part, n in zip(there, counts[:, index], strict=True) if n < minimum)
+        + ")"
+        for index in short
     ]
-    if faults:
-        raise ConfigurationError(faults)
+    lost = ", ".join(f"{n} {reason}" for reason, n in given.removed.items())
+    raise ConfigurationError(
+        f"{corpus.source}: {len(short)} of {len(corpus.classes)} classes "
+        f"{'has' if len(short) == 1 else 'have'} fewer than {minimum} rows in a part of the given split"
+        + (f" (taken out: {lost})" if lost else "")
+        + f": {listed(classes)}. {rare_classes_advice()} Without the given split, the rows may be enough."
+    )

@@ -15,6 +15,7 @@ from trainables.corpora.own_tables.tabular import read_tabular
 from trainables.corpora.published.newsgroups20 import read_newsgroups20
 from trainables.corpora.published.sst2 import read_sst2
 from trainables.corpora.published.trec import read_trec
+from trainables.corpora.rare_classes import OPTIONS, rare_option_faults, settle_rare_classes
 from trainables.errors import ConfigurationError
 
 CORPORA: dict[str, Callable[..., Corpus]] = {
@@ -36,7 +37,8 @@ def read_corpus(name: str, data: str | None, **options: Any) -> Corpus:
     data
         Path of the data, or None for what the corpus brings itself.
     options
-        Settings of the reader, e.g. ``food_effect="other"``.
+        Settings of the reader, e.g. ``food_effect="other"``, and those of rare classes, which every corpus has
+        (:func:`trainables.corpora.rare_classes.settle_rare_classes`).
 
     Raises
     ------
@@ -51,7 +53,8 @@ def read_corpus(name: str, data: str | None, **options: Any) -> Corpus:
     faults = option_faults(name, options)
     if faults:
         raise ConfigurationError(faults)
-    return CORPORA[name](data, **options)
+    own = {key: value for key, value in options.items() if key not in OPTIONS}
+    return settle_rare_classes(CORPORA[name](data, **own), options)
 
 
 def option_faults(name: str, options: Mapping[str, Any]) -> list[str]:
@@ -60,9 +63,11 @@ def option_faults(name: str, options: Mapping[str, Any]) -> list[str]:
         return [f"corpus {name!r} is not known; expected one of {', '.join(sorted(CORPORA))}."]
     parameters = inspect.signature(CORPORA[name]).parameters
     known = [key for key, value in parameters.items() if value.kind is value.KEYWORD_ONLY]
-    unknown = sorted(set(options) - set(known))
+    unknown = sorted(set(options) - {*known, *OPTIONS})
+    faults = rare_option_faults(options)
     if not unknown:
-        return []
+        return faults
     return [
-        f"corpus {name!r} has no option {', '.join(unknown)}; expected {', '.join(known) or 'no options'}."
+        *faults,
+        f"corpus {name!r} has no option {', '.join(unknown)}; expected {', '.join(known) or 'no options'}.",
     ]

@@ -179,12 +179,19 @@ def class_order(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(listed)
 
 
+def unreadable(value: str) -> str | None:
+    """Return why a value cannot be written to a text file, or None where it can."""
+    if "\0" in value:
+        return NUL
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, as JSON escapes can spell it
+        return NOT_UNICODE
+    return None
+
+
 def _unusable(row: Row, minimum_words: int) -> str | None:
     for value in (row.text, row.label, row.group):
-        if "\0" in value:
-            return NUL
-        try:
-            value.encode()
-        except UnicodeEncodeError:  # half of a surrogate pair, as JSON escapes can spell it
-            return NOT_UNICODE
+        if (reason := unreadable(value)) is not None:
+            return reason
     return TOO_SHORT if len(row.text.split(None, minimum_words)) < minimum_words else None

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from trainables.corpora.least_rows import servable_parts, short_classes, with_least_rows
+from trainables.corpora.wording import class_in_words, listed
 from trainables.errors import ConfigurationError
 from trainables.seeds import generator
 
 Rows = npt.NDArray[np.int64]
 PARTS = ("train", "validation", "test")
+LEAST_ROWS = 2  # of every class in every part
 
 
 @dataclass(frozen=True)
@@ -31,13 +34,15 @@ def split_by_group(
     *,
     fractions: tuple[float, float, float] = (0.7, 0.15, 0.15),
     seed: int,
-    minimum: int = 2,
+    minimum: int = LEAST_ROWS,
 ) -> Split:
     """Split rows by group, stratified by class.
 
     Groups are placed one by one, the largest first, where they reduce most the squared distance
     ``sum_c ((n_pc - target_pc) / n_c)^2`` between the counts of a part p and its targets; dividing by the
-    class size makes rare classes count as much as frequent ones.
+    class size makes rare classes count as much as frequent ones. Where that leaves a class without its least rows
+    in a part, and its groups allow them, the fewest rows are moved that give them
+    (:mod:`trainables.corpora.least_rows`).
 
     Parameters
     ----------
@@ -57,7 +62,7 @@ def split_by_group(
     Raises
     ------
     ConfigurationError
-        Naming every class that has too few rows in a part.
+        Naming the classes whose rows or groups are too few for every part.
 
     Examples
     --------
@@ -69,16 +74,39 @@ def split_by_group(
     labels = np.asarray(labels, dtype=np.int64)
     names = _class_names(labels, classes)
     _check_input(labels, groups, fractions, len(names))
-    number_of_group = {group: number for number, group in enumerate(sorted(set(groups)))}
-    group_of_row = np.fromiter((number_of_group[group] for group in groups), np.int64, len(groups))
-    table = np.zeros((len(number_of_group), len(names)), dtype=np.int64)
-    np.add.at(table, (group_of_row, labels), 1)
-
-    part_of_group = _place(table, np.asarray(fractions), minimum, generator(seed, "split"))
+    table, group_of_row = rows_per_group(labels, groups, len(names))
+    shares = np.asarray(fractions)
+    part_of_group = _place(table, shares, minimum, generator(seed, "split"))
+    part_of_group = with_least_rows(table, part_of_group, minimum, shares > 0)
+    _check_parts(table, part_of_group, names, minimum, shares > 0)
     part_of_row = part_of_group[group_of_row]
-    _check_parts(table, part_of_group, names, minimum, fractions)
     train, validation, test = (np.flatnonzero(part_of_row == part).astype(np.int64) for part in range(3))
     return Split(train, validation, test)
+
+
+def rows_per_group(
+    labels: npt.NDArray[np.int64], groups: Sequence[str], n_classes: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the (G, C) rows per group and class, groups by name, and the (n,) number of each row's group."""
+    number_of_group = {group: number for number, group in enumerate(sorted(set(groups)))}
+    group_of_row = np.fromiter((number_of_group[group] for group in groups), np.int64, len(groups))
+    table = np.zeros((len(number_of_group), n_classes), dtype=np.int64)
+    np.add.at(table, (group_of_row, labels), 1)
+    return table, group_of_row
+
+
+def rare_classes_advice(least: str = "") -> str:
+    """Return what to do about classes that have too few rows, in one sentence that ends a fault's message.
+
+    Parameters
+    ----------
+    least
+        ``" --min-rows K"`` where the option's own bound does not count these classes as rare.
+    """
+    return (
+        f"Give --rare-classes leave-out{least} to study the other classes, --rare-classes merge:NAME{least} to make "
+        "one class of these (NAME may be a class that exists), or more rows and groups of them."
+    )
 
 
 def _place(
@@ -134,22 +162,23 @@ def _check_input(
 def _check_parts(
     table: npt.NDArray[np.int64],
     part_of_group: npt.NDArray[np.int64],
-    names: list[str],
+    names: Sequence[str],
     minimum: int,
-    fractions: Sequence[float],
+    used: npt.NDArray[np.bool_],
 ) -> None:
-    faults = []
-    for index, name in enumerate(names):
-        with_class = int((table[:, index] > 0).sum())
-        for part, part_name in enumerate(PARTS):
-            if fractions[part] == 0:
-                continue
-            rows = int(table[part_of_group == part, index].sum())
-            if rows < minimum:
-                faults.append(
-                    f"split: class {name!r} has {rows} rows in {part_name}, at least {minimum} are needed; "
-                    f"the corpus holds {table[:, index].sum()} rows of it in {with_class} groups. Add rows or "
-                    f"groups of that class, merge it with another one, or leave it out."
-                )
-    if faults:
-        raise ConfigurationError(faults)
+    short = short_classes(table, part_of_group, minimum, used)
+    if not len(short):
+        return
+    rows, groups = table.sum(axis=0), (table > 0).sum(axis=0)
+    servable = servable_parts(table, minimum) >= used.sum()
+    order = sorted(short.tolist(), key=lambda index: (rows[index], index))
+    described = [class_in_words(names[i], int(rows[i]), int(groups[i])) for i in order]
+    parts = [part for part, is_used in zip(PARTS, used, strict=True) if is_used]
+    # Where a class has enough, but its groups hold other classes too, only its number of rows can make it rare.
+    least = f" --min-rows {rows[short].max() + 1}" if servable[short].any() else ""
+    raise ConfigurationError(
+        f"split: {len(short)} of {len(names)} classes {'has' if len(short) == 1 else 'have'} too few rows or groups "
+        f"for {minimum} rows in each of "
+        f"{', '.join(parts)} (rows of one group and near-duplicates are never parted): {listed(described)}. "
+        f"{rare_classes_advice(least)}"
+    )
