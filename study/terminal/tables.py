@@ -81,16 +81,17 @@ class FittedTable:
         return [few + int(share * more) for few, more in zip(least, wanted, strict=True)]
 
     def _drawn(self, widths: Iterable[int]) -> Table:
-        padding = {"pad_edge": False, "padding": (0, 2, 0, 0)} if self._box is None else {}
+        open_sided = self._box is None
         table = Table(
             box=self._box,
             title=None if self._title is None else Text(self._title, style="table.title"),
             title_justify="left",
-            header_style="dim" if self._box is None else None,
-            **padding,
+            header_style="dim" if open_sided else None,
+            pad_edge=not open_sided,
+            padding=(0, 2, 0, 0) if open_sided else (0, 1),
         )
         for place, (column, width) in enumerate(zip(self._columns, widths, strict=True)):
-            to_the_right = self._box is not None and place > 0 and column not in self._words
+            to_the_right = not open_sided and place > 0 and column not in self._words
             table.add_column(
                 Text(column), width=width, overflow="fold", justify="right" if to_the_right else "left"
             )
