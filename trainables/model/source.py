@@ -1,21 +1,27 @@
-"""Where an encoder is, and whether it can be used, judged by names and files alone, before any library is loaded."""
+"""Where an encoder is, and whether it can be used, judged by names and files alone, before torch is loaded."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from trainables.errors import ConfigurationError
+from trainables.model.weight_files import folder_faults
 from trainables.settings import EncoderSettings
 
 
 def source_faults(settings: EncoderSettings) -> list[str]:
-    """Return what is wrong with an encoder's name or its folder's files; the files are not read."""
+    """Return what is wrong with an encoder's name or its folder's files; weights are not read."""
     try:
         source = settings.source
     except ConfigurationError as error:
         return error.faults
-    if not Path(source).is_dir():
-        if Path(source).exists() or source.startswith((".", "/", "~")) or source.count("/") > 1:
+    if os.path.isfile(source):  # noqa: PTH113
+        return [
+            f"encoder {source!r} is a file: give the folder that holds it, with config.json and the tokenizer's files"
+        ]
+    if not os.path.isdir(source):  # noqa: PTH112  (unlike Path's, it is never too long a name)
+        if os.path.lexists(source) or source.startswith((".", "/", "~")) or source.count("/") > 1:
             return [f"encoder {source!r} is not a folder; give a folder with config.json, or a Hub name"]
         if settings.revision is None:
             return [
@@ -23,15 +29,4 @@ def source_faults(settings: EncoderSettings) -> list[str]:
                 "digits, from the model's page on the Hub), or download it and give its folder"
             ]
         return []
-    needed = {"config.json": ("config.json",), "model.safetensors": ("*.safetensors", "pytorch_model*.bin")}
-    missing = [
-        name
-        for name, patterns in needed.items()
-        if not any(path for pattern in patterns for path in Path(source).glob(pattern))
-    ]
-    if not missing:
-        return []
-    return [
-        f"encoder {source!r} lacks {' and '.join(missing)}: the folder needs config.json, model.safetensors and the "
-        "tokenizer's files"
-    ]
+    return [f"encoder {source!r} {fault}" for fault in folder_faults(Path(source))]

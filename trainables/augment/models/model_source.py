@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from trainables.errors import ConfigurationError
 from trainables.model.encoder import encoder_digest
+from trainables.model.weight_files import folder_faults
 from trainables.settings import EncoderSettings
 
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
@@ -35,9 +36,8 @@ def source_fault(operator: str, option: str, model: object) -> str | None:
     if not isinstance(model, str) or not model:
         return f"{where}: expected {expected}"
     if Path(model).is_dir():
-        return (
-            None if (Path(model) / "config.json").is_file() else f"{where}: the folder holds no config.json"
-        )
+        faults = folder_faults(Path(model))
+        return f"{where}: the folder {'; it '.join(faults)}" if faults else None
     name, _, revision = model.partition("@")
     if not _HUB_NAME.fullmatch(name):
         return f"{where}: there is no such folder; expected {expected}"

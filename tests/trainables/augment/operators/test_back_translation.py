@@ -191,5 +191,6 @@ def test_missing_models_are_explained(tmp_path):
     assert len(caught.value.faults) == 3
     with pytest.raises(ConfigurationError, match="cannot be loaded"):
         (tmp_path / "config.json").write_text("{}")
+        (tmp_path / "pytorch_model.bin").write_bytes(b"\x80\x02 no pickle goes on like this")
         options = {"forward": str(tmp_path), "backward": str(tmp_path)}
         make_operator("back_translation", 0.3, EncoderSettings(), options)
