@@ -4,7 +4,7 @@ Command::
 
     python -m study.launch tabular --data my.csv --text COLUMN --label COLUMN [--group COLUMN] [--split COLUMN]
 
-CSV, TSV, JSON Lines or Parquet, plain or gzip, or ``hf:NAME`` for a Hugging Face data set. Columns go by name, or by
+CSV, TSV, JSON or Parquet, plain or gzip, or ``hf:NAME`` for a Hugging Face data set. Columns go by name, or by
 number from 0 (``--text 1 --label 0`` for a table without a header).
 
 Expected result: none is stated, because the corpus is the user's own.

@@ -17,8 +17,12 @@ _TABULAR = {
     "validation_data": ("FILE", "file of the validation rows; --data then holds the training rows"),
     "test_data": ("FILE", "file of the test rows; --data then holds the training rows"),
     "delimiter": ("CHARACTER", "comma, tab, semicolon, pipe or another character (default: detected)"),
-    "quoting": ("HOW", "double: fields may be in double quotes; none: quotes are text (default: detected)"),
-    "encoding": ("NAME", "e.g. utf-8, cp1252, utf-16 (default: detected)"),
+    "quoting": (
+        "HOW",
+        "double: fields may be in double quotes; backslash: and quotes in them have a backslash before them; none: "
+        "quotes are text (default: detected)",
+    ),
+    "encoding": ("NAME", "e.g. utf-8, cp1252, utf-16 (default: detected, and told where it was guessed)"),
     "header": ("yes|no", "whether the first row names the columns (default: no if all are given by number)"),
 }
 _CLASSES = {
@@ -36,11 +40,15 @@ _CLASSES = {
 
 def add_corpus_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what a corpus reader can be told."""
-    table = parser.add_argument_group(
-        "tabular", "a table of your own: CSV, TSV, JSON Lines, Parquet or hf:NAME"
-    )
+    table = parser.add_argument_group("tabular", "a table of your own: CSV, TSV, JSON, Parquet or hf:NAME")
     for name, (metavar, text) in _TABULAR.items():
         table.add_argument(f"--{name.replace('_', '-')}", metavar=metavar, help=text)
+    table.add_argument(
+        "--merge-alike",
+        action="store_true",
+        default=None,
+        help="make one class of labels that look alike, e.g. that differ in case or in invisible characters",
+    )
     classes = parser.add_argument_group("classes", "for every corpus")
     for name, (metavar, text) in _CLASSES.items():
         classes.add_argument(f"--{name.replace('_', '-')}", metavar=metavar, help=text)
@@ -62,7 +70,9 @@ def corpus_options(args: argparse.Namespace) -> dict[str, Any]:
         An ``--option`` is not NAME=VALUE.
     """
     options: dict[str, Any] = {
-        name: getattr(args, name) for name in (*_TABULAR, *_CLASSES) if getattr(args, name) is not None
+        name: getattr(args, name)
+        for name in (*_TABULAR, "merge_alike", *_CLASSES)
+        if getattr(args, name) is not None
     }
     faults = []
     for assignment in args.option:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from trainables.corpora.corpus import Corpus
+from trainables.corpora.left_out import LeftOut
 from trainables.corpora.split import PARTS
 from trainables.errors import ConfigurationError
 
@@ -89,7 +90,7 @@ def build_corpus(
     classes: tuple[str, ...] | None,
     *,
     source: str,
-    left_out: Mapping[str, int] | None = None,
+    left_out: LeftOut | None = None,
     minimum_words: int = 1,
     is_sample: bool = False,
 ) -> Corpus:
@@ -110,7 +111,7 @@ def build_corpus(
     source
         Where the corpus is from, for people.
     left_out
-        Counts of what the reader itself has left out; read after the last row.
+        What the reader itself leaves out, and counts up to the last row; what is left out here is added.
     minimum_words
         Shorter texts are left out.
     is_sample
@@ -121,7 +122,7 @@ def build_corpus(
     ConfigurationError
         When no row is left.
     """
-    counts: Counter[str] = Counter()
+    counts = LeftOut() if left_out is None else left_out
     found: Counter[str] = Counter()
     distinct: dict[str | None, _Distinct] = {}
     test_rows: list[Row] = []
@@ -130,7 +131,7 @@ def build_corpus(
         if reason not in (NUL, NOT_UNICODE):
             found[row.label] += 1
         if reason is not None:
-            counts[reason] += 1
+            counts.add(reason, row.origin)
         elif row.part == PARTS[2]:
             test_rows.append(row)
         else:
@@ -142,10 +143,9 @@ def build_corpus(
         kept.extend(stay)
         counts.update(repeated)
     distinct.clear()
-    counts.update(left_out or {})
     if not kept:
-        reasons = ", ".join(f"{reason}: {n}" for reason, n in sorted(counts.items()) if n) or "it was empty"
-        raise ConfigurationError(f"{source}: no usable row was found ({reasons}).")
+        reasons = counts.sentence(taken=0) or "It was empty."
+        raise ConfigurationError(f"{source}: no usable row was found. {reasons}")
 
     kept.sort(key=lambda row: (row.group, row.label, row.text, row.part or ""))
     if classes is None:

@@ -14,6 +14,7 @@ from trainables.corpora.corpus import Corpus
 from trainables.corpora.drug_labels.flattened import cut_at_headings
 from trainables.corpora.drug_labels.headings import CLASSES, FOOD_EFFECTS, MIXED
 from trainables.corpora.drug_labels.records import Paths, Record, find_files, read_records
+from trainables.corpora.left_out import LeftOut
 from trainables.corpora.rows import Row, build_corpus
 from trainables.errors import ConfigurationError
 from trainables.settings import digest_of
@@ -79,7 +80,7 @@ def read_openfda(
         raise ConfigurationError(f"food_effect {food_effect!r}: expected one of {', '.join(FOOD_EFFECTS)}.")
     files = find_files(data)
     newest: dict[str, _Label] = {}
-    left_out: Counter[str] = Counter()
+    left_out = LeftOut()
     n_records = 0
     for path in files:
         for number, record in read_records(path):

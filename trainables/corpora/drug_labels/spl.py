@@ -24,6 +24,7 @@ from trainables.corpora.drug_labels.openfda import (
 )
 from trainables.corpora.drug_labels.records import Paths, Record, find_files
 from trainables.corpora.drug_labels.safe_xml import child, local_name, parse_xml
+from trainables.corpora.left_out import LeftOut
 from trainables.corpora.rows import Row, build_corpus
 from trainables.errors import ConfigurationError
 
@@ -76,7 +77,7 @@ def read_spl(
         raise ConfigurationError(f"food_effect {food_effect!r}: expected one of {', '.join(FOOD_EFFECTS)}.")
     files = find_files(data, SUFFIXES)
     newest: dict[str, _Label] = {}
-    left_out: Counter[str] = Counter()
+    left_out = LeftOut()
     faults: list[str] = []
     for path in files:
         try:

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pyarrow
 import pyarrow.parquet
 
+from trainables.corpora.left_out import LeftOut
+from trainables.corpora.own_tables.columns import NUMBER, find_columns
 from trainables.corpora.own_tables.delimited import find_dialect, read_delimited
-from trainables.corpora.own_tables.text_files import detect_encoding, is_parquet, read_lines
+from trainables.corpora.own_tables.encodings import Decoding, find_decoding
+from trainables.corpora.own_tables.json_rows import is_json_lines, read_json
+from trainables.corpora.own_tables.text_files import is_parquet
 from trainables.errors import ConfigurationError
-from trainables.rules import did_you_mean
 
 JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
 HEADERS = ("yes", "no")
 WRONG_NUMBER_OF_FIELDS = "row with another number of fields"
 _BATCH = 1000
-_NUMBER = re.compile(r"[0-9]{1,6}")
 
-# Number of the row or line, and the values of the wanted columns; a string in their place says why there are none.
-TableRows = Iterator[tuple[int, tuple[Any, ...] | str]]
+# Number of the row or line, and the values of the wanted columns.
+TableRows = Iterator[tuple[int, tuple[Any, ...]]]
+
+
+@dataclass
+class Notes:
+    """What comes up while tables are read: rows that are left out, and sentences that the user has to know."""
+
+    left_out: LeftOut = field(default_factory=LeftOut)
+    remarks: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +41,10 @@ class TableOptions:
 
     Attributes
     ----------
-    delimiter, quoting, encoding
+    delimiter, quoting
         See :func:`trainables.corpora.own_tables.delimited.find_dialect`.
+    encoding
+        A codec of Python's. None: see :func:`trainables.corpora.own_tables.encodings.find_decoding`.
     header
         ``"yes"`` or ``"no"``: whether the first row of a CSV or TSV names the columns. None: it does so unless
         all wanted columns are numbers.
@@ -46,7 +56,7 @@ class TableOptions:
     header: str | None = None
 
 
-def read_table(path: Path, columns: Sequence[str], options: TableOptions) -> TableRows:
+def read_table(path: Path, columns: Sequence[str], options: TableOptions, notes: Notes) -> TableRows:
     """Yield the wanted columns of a file's rows; the file's kind is told by its content and its name.
 
     Parameters
@@ -57,6 +67,8 @@ def read_table(path: Path, columns: Sequence[str], options: TableOptions) -> Tab
         Names of columns, or their numbers from 0.
     options
         What the user tells of the file.
+    notes
+        Takes what comes up.
 
     Raises
     ------
@@ -64,26 +76,31 @@ def read_table(path: Path, columns: Sequence[str], options: TableOptions) -> Tab
         With file and row, for whatever cannot be read, and for columns that are missing or occur twice.
     """
     if is_parquet(path):
-        return read_parquet(path, columns)
-    if path.name.lower().removesuffix(".gz").endswith(JSON_SUFFIXES):
-        return read_json_lines(path, columns, options.encoding)
-    return read_delimited_table(path, columns, options)
+        yield from read_parquet(path, columns)
+        return
+    decoding = Decoding(options.encoding) if options.encoding else find_decoding(path)
+    if decoding.remark:
+        notes.remarks.append(decoding.remark)
+    if path.name.lower().removesuffix(".gz").endswith(JSON_SUFFIXES) or is_json_lines(path, decoding):
+        yield from read_json(path, columns, decoding)
+    else:
+        yield from read_delimited_table(path, columns, options, decoding, notes)
 
 
-def read_delimited_table(path: Path, columns: Sequence[str], options: TableOptions) -> TableRows:
+def read_delimited_table(
+    path: Path, columns: Sequence[str], options: TableOptions, decoding: Decoding, notes: Notes
+) -> TableRows:
     """Yield the wanted columns of a CSV or TSV file."""
     if options.header not in (None, *HEADERS):
         raise ConfigurationError(f"--header {options.header}: one of {', '.join(HEADERS)} was expected.")
-    dialect = find_dialect(
-        path, encoding=options.encoding, delimiter=options.delimiter, quoting=options.quoting
-    )
+    dialect = find_dialect(path, decoding, delimiter=options.delimiter, quoting=options.quoting)
     rows = read_delimited(path, dialect)
     first = next(rows, None)
     if first is None:
         raise ConfigurationError(f"{path}: the file is empty; expected a table with at least one row.")
     line, fields = first
     has_header = options.header == "yes" or (
-        options.header is None and not all(_NUMBER.fullmatch(column) for column in columns)
+        options.header is None and not all(NUMBER.fullmatch(column) for column in columns)
     )
     names = fields if has_header else [str(number) for number in range(len(fields))]
     wanted = find_columns(columns, names, f"{path}, line {line}")
@@ -92,45 +109,14 @@ def read_delimited_table(path: Path, columns: Sequence[str], options: TableOptio
     found = False
     for line, fields in rows:
         found = True
-        if len(fields) == len(names):
+        # Spreadsheets put delimiters behind the last column, some of them below the header alone.
+        if len(fields) == len(names) or (len(fields) > len(names) and not any(fields[len(names) :])):
             yield line, tuple(fields[index] for index in wanted)
         else:
-            yield line, WRONG_NUMBER_OF_FIELDS
+            where = f"{path.name}:{line} ({len(fields)} where {len(names)} were expected)"
+            notes.left_out.add(WRONG_NUMBER_OF_FIELDS, where)
     if has_header and not found:
         raise ConfigurationError(f"{path}: there is a header and no row below it.")
-
-
-def read_json_lines(path: Path, columns: Sequence[str], encoding: str | None) -> TableRows:
-    """Yield the wanted columns of a file with one JSON object a line."""
-    picked: list[str] | None = None
-    for number, line in enumerate(read_lines(path, encoding or detect_encoding(path)), start=1):
-        if not line.strip():
-            continue
-        where = f"{path}, line {number}"
-        try:
-            record = json.loads(line, object_pairs_hook=JsonObject)
-        except (ValueError, RecursionError) as error:
-            reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
-            raise ConfigurationError(
-                f"{where}: not JSON ({reason}); expected one JSON object a line."
-            ) from error
-        if not isinstance(record, JsonObject):
-            raise ConfigurationError(f"{where}: expected a JSON object, found {line.strip()[:40]!r}.")
-        if picked is None or record.names_twice(picked):
-            picked = [record.names[index] for index in find_columns(columns, record.names, where)]
-        values = dict(record.pairs)
-        yield number, tuple(values.get(name) for name in picked)
-
-
-class JsonObject:
-    """One JSON object before it is known whether a name occurs twice."""
-
-    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
-        self.pairs = pairs
-        self.names = [name for name, _ in pairs]
-
-    def names_twice(self, columns: Sequence[str]) -> bool:
-        return len(self.names) > len(set(self.names)) and any(self.names.count(name) > 1 for name in columns)
 
 
 def read_parquet(path: Path, columns: Sequence[str]) -> TableRows:
@@ -141,7 +127,7 @@ def read_parquet(path: Path, columns: Sequence[str]) -> TableRows:
             picked = [names[index] for index in find_columns(columns, names, str(path))]
             number = 0
             for batch in file.iter_batches(batch_size=_BATCH, columns=list(dict.fromkeys(picked))):
-                values = {name: batch.column(name).to_pylist() for name in set(picked)}
+                values = {name: [*map(_text, batch.column(name).to_pylist())] for name in set(picked)}
                 for row in zip(*(values[name] for name in picked), strict=True):
                     number += 1
                     yield number, row
@@ -151,33 +137,9 @@ def read_parquet(path: Path, columns: Sequence[str]) -> TableRows:
         ) from error
 
 
-def find_columns(columns: Sequence[str], names: Sequence[str], where: str) -> list[int]:
-    """Return where the wanted columns stand, by name or else by number from 0.
-
-    Raises
-    ------
-    ConfigurationError
-        Naming every column that is missing or whose name occurs twice.
-    """
-    faults, indices = [], []
-    listed = ", ".join(repr(name[:40]) for name in names[:50])
-    for column in columns:
-        places = [index for index, name in enumerate(names) if name == column]
-        if len(places) > 1:
-            faults.append(
-                f"{where}: {len(places)} columns are called {column!r}; give the number of the one that is meant: "
-                f"{', '.join(map(str, places))}."
-            )
-        elif places:
-            indices.append(places[0])
-        elif _NUMBER.fullmatch(column) and int(column) < len(names):
-            indices.append(int(column))
-        else:
-            hint = did_you_mean(column, names[:200])
-            faults.append(f"{where}: there is no column {column!r}; the columns are {listed}.{hint}")
-    if faults:
-        raise ConfigurationError(faults)
-    return indices
+def _text(value: Any) -> Any:
+    """Return bytes as the text that they are: some writers do not mark strings as such."""
+    return value.decode(errors="surrogateescape") if isinstance(value, bytes) else value
 
 
 def read_hugging_face(name: str, columns: Sequence[str]) -> Mapping[str, TableRows]:

@@ -10,24 +10,30 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from charset_normalizer import from_bytes
-
 from trainables.errors import ConfigurationError
 
 MAX_LINE = 10_000_000  # characters; an unclosed quote or a file that is no text shows here
-_CHUNK = 1 << 20
 _GZIP = b"\x1f\x8b"
 _ZIP = b"PK\x03\x04"
 _PARQUET = b"PAR1"
 # Text seldom packs to a tenth of a per cent; what does so and unpacks to more than this is a bomb.
 _BOMB_BYTES = 1 << 30
 _BOMB_RATIO = 500
-_BYTE_ORDER_MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
+# What is no table, by its first bytes.
+_FOREIGN = (
+    (_ZIP, "a zip archive or a spreadsheet; unpack it, or save the sheet as CSV, and give that file"),
+    (b"\xd0\xcf\x11\xe0", "a file of an older Excel or Word; save the sheet as CSV, and give that file"),
+    (b"%PDF-", "a PDF document; give its texts as a table"),
+    (b"\x28\xb5\x2f\xfd", "packed by zstd; unpack it, or pack it with gzip"),
+    (b"BZh91AY&SY", "packed by bzip2; unpack it, or pack it with gzip"),
+    (b"\xfd7zXZ", "packed by xz; unpack it, or pack it with gzip"),
+    (b"7z\xbc\xaf", "a 7z archive; unpack it and give the table that is in it"),
+    (b"Rar!\x1a", "a RAR archive; unpack it and give the table that is in it"),
+    (b"SQLite format 3\0", "an SQLite database; export the table as CSV and give that file"),
+    (b"\x89HDF\r", "an HDF5 file; write the table as CSV or Parquet and give that file"),
+    (b"ARROW1\0", "an Arrow or Feather file; write the table as Parquet and give that file"),
+    (b"Obj\x01", "an Avro file; write the table as Parquet or JSON Lines and give that file"),
+    (b"\x80\x04\x95", "a Python pickle; write the table as CSV or Parquet and give that file"),
 )
 
 
@@ -45,11 +51,10 @@ def explained(path: Path) -> Iterator[None]:
 def open_bytes(path: Path) -> gzip.GzipFile | io.BufferedReader:
     """Open a file, decompressed where its first bytes say that it is gzip."""
     with path.open("rb") as file:
-        magic = file.read(4)
-    if magic == _ZIP:
-        raise ConfigurationError(
-            f"{path}: a zip archive or a spreadsheet; unpack it, or save the sheet as CSV, and give that file."
-        )
+        magic = file.read(16)
+    for mark, what in _FOREIGN:
+        if magic.startswith(mark):
+            raise ConfigurationError(f"{path}: this is {what}.")
     return gzip.open(path, "rb") if magic.startswith(_GZIP) else path.open("rb")
 
 
@@ -59,79 +64,15 @@ def is_parquet(path: Path) -> bool:
         return file.read(4) == _PARQUET
 
 
-def detect_encoding(path: Path) -> str:
-    """Return the encoding of a text file: by its byte order mark, else UTF-8 where all of it is, else the most likely.
-
-    The whole file is read once, so that a single accent in the last line counts too.
-
-    Raises
-    ------
-    ConfigurationError
-        For a file that cannot be read, is empty, unpacks to an absurd size, or is no text.
-    """
-    with explained(path), open_bytes(path) as file:
-        head = file.read(_CHUNK)
-        if not head.strip(b" \t\r\n\0\xef\xbb\xbf\xff\xfe"):
-            raise ConfigurationError(f"{path}: the file is empty; expected a table with at least one row.")
-        for mark, name in _BYTE_ORDER_MARKS:
-            if head.startswith(mark):
-                return name
-        if wide := _wide(head):
-            return wide
-        packed = path.stat().st_size
-        decoder = codecs.getincrementaldecoder("utf-8")()
-        chunk, size, line = head, 0, 1
-        while True:
-            size += len(chunk)
-            if size > _BOMB_BYTES and size > _BOMB_RATIO * packed:
-                raise ConfigurationError(
-                    f"{path}: {packed} bytes unpack to more than {size}; this is no data file but a compression bomb."
-                )
-            try:
-                decoder.decode(chunk, final=not chunk)
-            except UnicodeDecodeError:
-                return _most_likely(chunk or head, path, line)
-            if not chunk:
-                return "utf-8"
-            line += chunk.count(b"\n")
-            chunk = file.read(_CHUNK)
-
-
-def _wide(head: bytes) -> str | None:
-    """Return UTF-16 of a byte order where every other byte of Latin text is zero, though no mark says so."""
-    sample = head[:4096]
-    even, odd = sample[::2].count(0), sample[1::2].count(0)
-    if min(even, odd) * 10 > max(even, odd) or max(even, odd) * 4 < len(sample):
-        return None
-    return "utf-16-be" if even > odd else "utf-16-le"
-
-
-def _most_likely(chunk: bytes, path: Path, line: int) -> str:
-    text = chunk.decode("utf-8", errors="surrogateescape")
-    broken = sum("\udc80" <= character <= "\udcff" for character in text)
-    if sum(character > "\x7f" for character in text) > 2 * broken:
-        # Another encoding would be found for it, and would turn all that is right into gibberish.
-        start = next(i for i, character in enumerate(text) if "\udc80" <= character <= "\udcff")
+def check_bomb(path: Path, packed: int, size: int) -> None:
+    """Refuse a file of so many packed bytes that unpacks to so many and more."""
+    if size > _BOMB_BYTES and size > _BOMB_RATIO * packed:
         raise ConfigurationError(
-            f"{path}, line {line + text[:start].count(chr(10))}: UTF-8 text with broken characters; repair it, or name "
-            f"the file's encoding with --encoding."
+            f"{path}: {packed} bytes unpack to more than {size}; this is no data file but a compression bomb."
         )
-    best = from_bytes(chunk[: 1 << 16] + _around_first_high_byte(chunk)).best()
-    if best is None:
-        raise ConfigurationError(
-            f"{path}: neither UTF-8 nor another encoding that can be recognised; name it with --encoding, e.g. "
-            f"--encoding cp1252."
-        )
-    return str(best.encoding)
 
 
-def _around_first_high_byte(chunk: bytes) -> bytes:
-    first = next((i for i, byte in enumerate(chunk) if byte >= 0x80), 0)
-    start = max(0, chunk.rfind(b"\n", 0, first))
-    return chunk[start : start + (1 << 16)] if first >= 1 << 16 else b""
-
-
-def read_lines(path: Path, encoding: str) -> Iterator[str]:
+def read_lines(path: Path, encoding: str, errors: str = "strict") -> Iterator[str]:
     """Yield the lines of a text file with their line ends, as the ``csv`` module wants them.
 
     Raises
@@ -146,7 +87,7 @@ def read_lines(path: Path, encoding: str) -> Iterator[str]:
         with (
             explained(path),
             open_bytes(path) as file,
-            io.TextIOWrapper(file, encoding=encoding, newline="") as stream,
+            io.TextIOWrapper(file, encoding=encoding, errors=errors, newline="") as stream,
         ):
             while line := stream.readline(MAX_LINE + 1):
                 number += 1

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from trainables.corpora.corpus import Corpus
+from trainables.corpora.left_out import LeftOut
 from trainables.corpora.published.download import fetch
 from trainables.corpora.published.files import published_files, text_lines
 from trainables.corpora.rows import Row, build_corpus, own_group
@@ -67,7 +68,7 @@ def read_newsgroups20(data: str | None, *, headers: str = "subject") -> Corpus:
         raise ConfigurationError(f"headers {headers!r}: expected one of {', '.join(HEADERS)}.")
     path = Path(data) if data is not None else fetch(*PUBLISHED)
     source = data or "the published 20 Newsgroups"
-    left_out: Counter[str] = Counter()
+    left_out = LeftOut()
     rows = []
     for part, label, text, origin in _posts(path, left_out):
         text = text if headers == "keep" else without_header(text)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from trainables.corpora.corpus import Corpus
+from trainables.corpora.left_out import LeftOut
 from trainables.corpora.published.download import fetch
 from trainables.corpora.published.files import published_files, text_lines
 from trainables.corpora.rows import Row, build_corpus, own_group
@@ -74,7 +75,7 @@ def read_sst2(data: str | None, *, units: str | None = None) -> Corpus:
             f"{source}: no file of {chosen} for {' and '.join(missing)}; expected train, dev and test as .txt (trees), "
             f"sentences_*.tsv, or GLUE's .tsv."
         )
-    left_out: Counter[str] = Counter()
+    left_out = LeftOut()
     rows = {part: list(_read(source, *file, left_out)) for part, file in files[chosen].items()}
     if not rows.get("test"):
         rows = {"train": rows["train"], "test": rows["dev"]}

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from trainables.corpora.corpus import Corpus
+from trainables.corpora.left_out import LeftOut
 from trainables.corpora.published.download import fetch
 from trainables.corpora.published.files import published_files, text_lines
 from trainables.corpora.rows import Row, build_corpus, own_group
@@ -50,7 +51,7 @@ def read_trec(data: str | None, *, labels: str = "coarse") -> Corpus:
     if labels not in LABELS:
         raise ConfigurationError(f"labels {labels!r}: expected one of {', '.join(LABELS)}.")
     paths = [Path(data)] if data is not None else [fetch(url, digest) for url, digest in PUBLISHED]
-    left_out: Counter[str] = Counter()
+    left_out = LeftOut()
     rows: list[Row] = []
     parts = set()
     for name, content in published_files(paths):

@@ -244,7 +244,7 @@ def test_an_unknown_hugging_face_data_set_is_explained(tmp_path, monkeypatch):
             "a.csv",
             "text,label\nä ö ü ß é è,a\n".encode() + b"\xff\n",
             {},
-            r"a\.csv, line 3: UTF-8 text with broken",
+            r"a\.csv, line 3: not UTF-8, but other lines are",
         ),
         ("a.csv", b"PK\x03\x04etc", {}, "zip archive or a spreadsheet"),
         ("a.csv.gz", b"\x1f\x8b\x08\x00broken", {}, "cannot be read"),
