@@ -183,7 +183,7 @@ def test_a_class_that_is_rare_only_without_its_repeated_rows_is_rare(tmp_path):
     path = tmp_path / "rows.csv"
     path.write_text("text,label\n" + "\n".join(rows))
     settled = read_corpus("tabular", str(path), text="text", label="label", rare_classes="leave-out")
-    assert settled.classes == ("common", "second") and "'rare' (1 row)" in settled.remarks[0]
+    assert settled.classes == ("common", "second") and "'rare' (1 row)" in settled.remarks[-1]
 
 
 def test_a_thousand_classes_make_one_short_remark():
