@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from study.tracking.projection import gain_name
+from study.tracking.projection import gain_name, renaming
 
 SHOWN_PARAMS = ("operator", "strength", "stage1_epochs", "stage1_learning_rate", "stage2_learning_rate")
 SHOWN_TAGS = ("imbalance_ratio", "phase", "replicates", "state")
@@ -89,6 +89,7 @@ def parent_tags(launch: Launch) -> dict[str, str]:
     """Return the tags of the parent run, whose note explains how to read the trials."""
     notes = [f"**{launch.corpus['notice']}**"] if launch.corpus["notice"] else []
     notes += [f"Note: {remark}" for remark in launch.remarks]
+    notes += [f"Note: {sentence}" for sentence in [renaming(launch.corpus["classes"])] if sentence]
     return {
         **shared_tags(launch),
         "phase": "launch",
@@ -101,22 +102,25 @@ def parent_tags(launch: Launch) -> dict[str, str]:
     }
 
 
-def corpus_facts(launch: Launch) -> dict[str, str]:
-    """Return the corpus in the form in which MLflow describes a dataset and the context of its use."""
+def corpus_input(launch: Launch) -> Any:
+    """Return the corpus as MLflow's description of a dataset, with the context of its use."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
     corpus = launch.corpus
     profile = {
         "num_rows": corpus["rows"],
         "num_groups": corpus["groups"],
         "rows_per_class": corpus["classes"],
     }
-    return {
-        "name": launch.study,
-        "digest": str(corpus["digest"])[:36],
-        "source_type": "local",
-        "source": json.dumps({"uri": corpus["source"]}),
-        "profile": json.dumps(profile, ensure_ascii=False),
-        "context": "sample corpus" if corpus["is_sample"] else "corpus",
-    }
+    dataset = Dataset(
+        name=launch.study,
+        digest=str(corpus["digest"])[:36],
+        source_type="local",
+        source=json.dumps({"uri": corpus["source"]}),
+        profile=json.dumps(profile, ensure_ascii=False),
+    )
+    context = "sample corpus" if corpus["is_sample"] else "corpus"
+    return DatasetInput(dataset, [InputTag("mlflow.data.context", context)])
 
 
 def _reading_note(objective: str) -> str:

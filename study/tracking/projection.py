@@ -21,18 +21,19 @@ import math
 import re
 import statistics
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from study.record.ledger import SEARCH_PHASES, Ledger, TrialRecord
 from study.verdict.statistics import paired_gain
+from trainables.corpora.wording import shown
 from trainables.method.arms import settings_of
 from trainables.settings import digest_of
 
 VALUES = "values/"
-LONGEST_NAME = 250
+LONGEST_NAME = 250 - len(VALUES)  # MLflow takes 250 characters, and single replicates stand under VALUES
 LONGEST_PARAM = 6000
-LONGEST_TAG = 8000
+LONGEST_TAG = 5000  # what every store of MLflow takes
 # Settings that run names show, with their short forms. Where vanilla or a control is tuned, names also show lengths
 # and learning rates.
 _IN_NAME = {"tau": "tau", "weight_power": "p", "beta": "beta", "gamma": "gamma", "smote_neighbours": "k"}
@@ -98,9 +99,9 @@ def view_of(trial: TrialRecord, ledger: Ledger, objective: str) -> RunView:
         tags["error"] = trial.error
     return RunView(
         name=run_name(trial),
-        tags={key: value[:LONGEST_TAG] for key, value in tags.items()},
+        tags={key: cut(value, LONGEST_TAG) for key, value in tags.items()},
         params={
-            name: str(value)[:LONGEST_PARAM]
+            name: cut(str(value), LONGEST_PARAM)
             for name, value in trial.config.items()
             # The configuration holds other settings too, but the arm does not use them.
             if value is not None and name in settings_of(trial.arm)
@@ -174,8 +175,38 @@ def metric_name(name: str) -> str:
     )
     if len(safe) <= LONGEST_NAME:
         return safe
-    digest = hashlib.sha256(name.encode()).hexdigest()[:12]
-    return f"{safe[: LONGEST_NAME - 13].rstrip('/')}-{digest}"
+    return f"{safe[: LONGEST_NAME - 13].rstrip('/')}-{_digest(name)}"
+
+
+def cut(value: str, longest: int) -> str:
+    """Return a text that fits MLflow's limit; one that is cut says so, and ends in a digest of the whole.
+
+    Examples
+    --------
+    >>> cut("short", 100), cut("a" * 101, 40)
+    ('short', 'aaaaaaaa… (101 characters, 9d0793397991)')
+    """
+    if len(value) <= longest:
+        return value
+    end = f"… ({len(value)} characters, {_digest(value)})"
+    return value[: longest - len(end)] + end
+
+
+def renaming(classes: Iterable[str]) -> str:
+    """Say which class names the names of MLflow's metrics cannot hold as they are; empty where there is none."""
+    names = {name: metric_name(f"val/recall/{name}") for name in classes}
+    changed = [name for name, written in names.items() if written != f"val/recall/{name}"]
+    if not changed:
+        return ""
+    return (
+        f"MLflow's names of metrics hold letters, digits, spaces and _ . - / alone, and {LONGEST_NAME} characters: "
+        f"{len(changed)} of {len(names)} classes are written otherwise there, e.g. '{shown(changed[0], 40)}' as "
+        f"'{shown(names[changed[0]], 60)}'."
+    )
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _points(trial: TrialRecord, ledger: Ledger, objective: str) -> dict[tuple[str, int], tuple[float, int]]:
@@ -190,7 +221,7 @@ def _points(trial: TrialRecord, ledger: Ledger, objective: str) -> dict[tuple[st
         worked += record.seconds
         time = _milliseconds(trial.started + worked)
         values = {metric_name(key): value for key, value in record.metrics.items()}
-        values |= {f"diagnostics/{metric_name(key)}": value for key, value in record.diagnostics.items()}
+        values |= {metric_name(f"diagnostics/{key}"): value for key, value in record.diagnostics.items()}
         values |= {key: gains[replicate] for key, gains in gained.items() if replicate in gains}
         values["seconds"] = record.seconds
         points |= {(VALUES + key, replicate): (_storable(v), time) for key, v in values.items()}
@@ -236,6 +267,11 @@ def _storable(value: float) -> float:
     if math.isnan(value):
         return float("nan")
     return max(-sys.float_info.max, min(sys.float_info.max, float(value)))
+
+
+def same_value(a: float, b: float) -> bool:
+    """Return whether two values are the same to MLflow, where an undefined one equals itself."""
+    return a == b or (math.isnan(a) and math.isnan(b))
 
 
 def _milliseconds(seconds: float) -> int:

@@ -13,28 +13,31 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from study.record.ledger import Ledger, TrialRecord
 from study.tracking.experiment_page import (
     Launch,
-    corpus_facts,
+    corpus_input,
     experiment_tags,
     parent_tags,
     shared_tags,
     view_key,
 )
-from study.tracking.projection import VALUES, RunView, view_of
+from study.tracking.projection import LONGEST_TAG, VALUES, RunView, cut, renaming, same_value, view_of
+from study.tracking.refusals import Refusals, attach, is_refusal, send
 from study.tracking.uri import first_line, open_client, shown_uri
 
 STATUS = {"running": "RUNNING", "complete": "FINISHED", "raced_out": "FINISHED", "failed": "FAILED"}
-_METRICS_PER_BATCH = 800  # MLflow takes 1,000 entities a batch; this leaves room for params and tags
+_ENTITIES_PER_BATCH = 800  # MLflow takes 1,000
 _WRITE_EVERY_S = 1.0  # replicates that finish within this time are written together
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 5.0, 60.0  # between attempts to reach an MLflow that is away
 _RUNS_PER_PAGE = 1000
 _COUNT = "values_logged"
 _NOTE = "mlflow.note.content"
+_IDENTITY = ("study_id", "trial_id", "mlflow.parentRunId")
 # Without this tag MLflow opens its pages for traces of language models.
 _FOR_TRAINING = "workflowType=machine_learning"
 
@@ -84,7 +87,10 @@ class Tracker:
         self._closing = False
         self._written_at = -math.inf
         self._lost: Exception | None = None
+        self._refusals = Refusals()
         self._pause, self._retry_at = _FIRST_PAUSE_S, -math.inf
+        if sentence := renaming(launch.corpus["classes"]):
+            self._say(sentence)
         self.sync()
 
     @property
@@ -135,16 +141,18 @@ class Tracker:
         """
         self._closing = True
         self.sync()
-        if self._lost is None:
+        if self._lost is None and self._parent is not None:
             with self._watched():
-                assert self._parent is not None
                 self._set_status(self._parent, status, None)
+        where = f"Nothing is lost: the results are in {self._ledger.path.parent}."
         if self._lost is not None:
+            lets_in = "lets the study in" if is_refusal(self._lost, of_sender=True) else "answers"
             self._say(
-                f"MLflow at {shown_uri(self.uri)} is not up to date ({first_line(self._lost)}). Nothing is lost: the "
-                f"results are in {self._ledger.path.parent}. Run the same command again when MLflow answers: it "
-                "adds what is missing."
+                f"MLflow at {shown_uri(self.uri)} is not up to date ({first_line(self._lost)}). {where} Run the same "
+                f"command again when MLflow {lets_in}: it adds what is missing."
             )
+        if refused := self._refusals.sentence():
+            self._say(f"MLflow at {shown_uri(self.uri)} holds all but what it {refused}. {where}")
 
     def address(self, server: str) -> str:
         """Return where a browser shows the runs sorted by gain, on a server such as ``http://127.0.0.1:5000``."""
@@ -163,7 +171,7 @@ class Tracker:
                 self._bring(view_of(self._ledger.trials[trial_id], self._ledger, self._launch.objective))
                 del self._due[trial_id]
             for path in list(self._artifacts):
-                self._log_artifact(path)
+                attach(partial(self._log_artifact, path), f"the artifact {path.name}", self._refusals)
                 del self._artifacts[path]
             for trial_id in list(self._audits):
                 self._log_audit(self._runs[trial_id], *self._audits[trial_id])
@@ -183,9 +191,11 @@ class Tracker:
             yield
         except (MlflowException, SQLAlchemyError, OSError) as error:
             if self._lost is None:
+                refuses = is_refusal(error, of_sender=True)
                 self._say(
-                    f"MLflow at {shown_uri(self.uri)} failed ({first_line(error)}). The study goes on; MLflow is "
-                    "brought up to date when it answers again."
+                    f"MLflow at {shown_uri(self.uri)} {'refuses the study' if refuses else 'failed'} "
+                    f"({first_line(error)}). The study goes on; MLflow is brought up to date when it "
+                    f"{'lets it in' if refuses else 'answers again'}."
                 )
             self._lost, self._parent, self._runs = error, None, {}
             self._due.update(dict.fromkeys(self._ledger.trials))
@@ -277,7 +287,7 @@ class Tracker:
         metrics = [
             Metric(key, value, now, step)
             for key, (value, step) in view.means.items()
-            if key not in run.latest or not _equal(run.latest[key], value)
+            if key not in run.latest or not same_value(run.latest[key], value)
         ]
         metrics += [
             Metric(key, value, timestamp, step)
@@ -291,16 +301,18 @@ class Tracker:
             run.points = None  # seldom needed again, and large
 
     def _create(self, name: str, tags: Mapping[str, str], started: int) -> _Run:
+        """Create a run with the tags by which it is found again; the others could be refused, and the run with them."""
+        identity = {key: tags[key] for key in _IDENTITY if key in tags}
         created = self._client.create_run(
-            self._experiment_id, start_time=started, tags=dict(tags), run_name=name
+            self._experiment_id, start_time=started, tags=identity, run_name=name
         )
-        return _Run(created.info.run_id, created.info.status, tags=dict(tags), points=set())
+        return _Run(created.info.run_id, created.info.status, tags=identity, points=set())
 
     def _logged_points(self, run: _Run, view: RunView) -> set[tuple[str, int]]:
         """Return which replicates' values MLflow holds.
 
-        They are only ever added to, and once all are written their number is written as a tag. If the tag does not
-        match, a driver ended in between, and every series is read.
+        Once all are written, their number is written as a tag. If the tag does not match, a driver ended in between,
+        and every series is read.
         """
         if run.tags.get(_COUNT) == str(len(view.points)):
             return set(view.points)
@@ -318,27 +330,28 @@ class Tracker:
         params: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> None:
-        """Log what is new, in one batch if it fits; the tags come with the last batch."""
+        """Log what is new, in one batch if it fits; the tags come last."""
         from mlflow.entities import Param, RunTag
 
         new_params = {key: value for key, value in (params or {}).items() if key not in run.params}
         new_tags = {
-            key: value
+            key: cut(value, LONGEST_TAG)
             for key, value in (tags or {}).items()
-            if run.tags.get(key) != value
+            if run.tags.get(key) != cut(value, LONGEST_TAG)
             and not (key == _NOTE and key in run.tags)  # a user's own note stays
         }
         if not (metrics or new_params or new_tags):
             return
-        in_last = len(metrics) % _METRICS_PER_BATCH
-        for start in range(0, len(metrics) - in_last, _METRICS_PER_BATCH):
-            self._client.log_batch(run.run_id, metrics=metrics[start : start + _METRICS_PER_BATCH])
-        self._client.log_batch(
-            run.run_id,
-            metrics=metrics[len(metrics) - in_last :],
-            params=[Param(key, value) for key, value in new_params.items()],
-            tags=[RunTag(key, value) for key, value in new_tags.items()],
-        )
+        entities = [
+            *metrics,
+            *(Param(key, value) for key, value in new_params.items()),
+            *(RunTag(key, value) for key, value in new_tags.items()),
+        ]
+        probe = RunTag("study_id", self._launch.study_id)
+        for start in range(0, len(entities), _ENTITIES_PER_BATCH):
+            send(
+                self._client, run.run_id, entities[start : start + _ENTITIES_PER_BATCH], self._refusals, probe
+            )
         run.params |= new_params.keys()
         run.tags |= new_tags
         if run.points is not None:
@@ -346,15 +359,10 @@ class Tracker:
         run.latest |= {m.key: m.value for m in metrics}
 
     def _log_corpus(self, run: _Run) -> None:
-        if run.has_corpus:
-            return
-        from mlflow.entities import Dataset, DatasetInput, InputTag
-
-        facts = corpus_facts(self._launch)
-        context = facts.pop("context")
-        dataset = DatasetInput(Dataset(**facts), [InputTag("mlflow.data.context", context)])
-        self._client.log_inputs(run.run_id, [dataset])
-        run.has_corpus = True
+        if not run.has_corpus:
+            log = partial(self._client.log_inputs, run.run_id, [corpus_input(self._launch)])
+            attach(log, "the description of the corpus", self._refusals)
+            run.has_corpus = True
 
     def _log_artifact(self, path: Path) -> None:
         assert self._parent is not None
@@ -372,10 +380,11 @@ class Tracker:
             [
                 Metric(name, value, now, 0)
                 for name, value in metrics.items()
-                if name not in run.latest or not _equal(run.latest[name], value)
+                if name not in run.latest or not same_value(run.latest[name], value)
             ],
         )
-        self._client.log_artifacts(run.run_id, str(folder), artifact_path="audit")
+        upload = partial(self._client.log_artifacts, run.run_id, str(folder), artifact_path="audit")
+        attach(upload, "the artifact audit", self._refusals)
 
     def _set_status(self, run: _Run, status: str, finished: int | None) -> None:
         if run.status == status:
@@ -389,7 +398,3 @@ class Tracker:
     def _started(self) -> int:
         first = min((trial.started for trial in self._ledger.trials.values()), default=time.time())
         return round(first * 1000)
-
-
-def _equal(a: float, b: float) -> bool:
-    return a == b or (math.isnan(a) and math.isnan(b))

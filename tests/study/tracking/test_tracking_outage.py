@@ -146,9 +146,9 @@ def test_one_event_is_one_batch_and_quick_replicates_are_written_together(tmp_pa
     monkeypatch.setattr(FakeClient, "log_batch", counted)
     monkeypatch.setattr(tracking, "_WRITE_EVERY_S", 3600.0)
     tracker = run_study(tmp_path / "ledger.jsonl", (), client, [])
-    assert len(batches) == 6, "one when a trial starts, one when it ends"
+    assert len(batches) == 7, "one for the launch, one when a trial starts, one when it ends"
     tracker.close()
-    assert len(batches) == 7, "the tuning's gain, whose reference came after it"
+    assert len(batches) == 8, "the tuning's gain, whose reference came after it"
 
 
 class Server:
