@@ -1,4 +1,4 @@
-"""Parse XML from strangers: no DTD, no entities, no external references, limited depth."""
+"""Parse XML from strangers: no DTD that declares anything, no entities, no external references, limited depth."""
 
 from __future__ import annotations
 
@@ -32,6 +32,16 @@ class _LimitedBuilder(TreeBuilder):
         return super().end(tag)
 
 
+class _Parser(DefusedXMLParser):  # type: ignore[misc]
+    """Lets a DOCTYPE pass that declares nothing: ``<!DOCTYPE document>``."""
+
+    def defused_start_doctype_decl(
+        self, name: str, sysid: str | None, pubid: str | None, has_internal_subset: int
+    ) -> None:
+        if sysid or pubid or has_internal_subset:
+            super().defused_start_doctype_decl(name, sysid, pubid, has_internal_subset)
+
+
 def parse_xml(content: bytes, where: str) -> Element:
     """Return the root element of a document.
 
@@ -45,12 +55,10 @@ def parse_xml(content: bytes, where: str) -> Element:
     Raises
     ------
     ConfigurationError
-        For XML that is not well-formed, with its line; and for a DTD, entities, external references or
-        elements nested deeper than :data:`MAX_DEPTH`.
+        For XML that is not well-formed, with its line; and for a DTD that declares anything or lies elsewhere,
+        entities, external references or elements nested deeper than :data:`MAX_DEPTH`.
     """
-    parser = DefusedXMLParser(
-        target=_LimitedBuilder(), forbid_dtd=True, forbid_entities=True, forbid_external=True
-    )
+    parser = _Parser(target=_LimitedBuilder(), forbid_dtd=True, forbid_entities=True, forbid_external=True)
     try:
         parser.feed(content)
         root: Element = parser.close()

@@ -5,14 +5,16 @@ The labels are silver: each paragraph takes the class of the heading above it, w
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from trainables.corpora.corpus import Corpus
 from trainables.corpora.drug_labels.archives import xml_documents
-from trainables.corpora.drug_labels.headings import CLASSES, FOOD_EFFECTS, MIXED
+from trainables.corpora.drug_labels.headings import CLASSES, FOOD_EFFECTS, MIXED, opens_pharmacokinetics
 from trainables.corpora.drug_labels.marked_up import cut_section
 from trainables.corpora.drug_labels.openfda import (
     MINIMUM_WORDS,
@@ -29,8 +31,11 @@ from trainables.corpora.rows import Row, build_corpus
 from trainables.errors import ConfigurationError
 
 SUFFIXES = (".xml", ".zip")
-# LOINC codes of the sections, in the order in which they are looked for.
-PHARMACOKINETICS, CLINICAL_PHARMACOLOGY = "43682-4", "34090-1"
+# LOINC codes of the sections, in the order in which they are looked for; the last says nothing of what is in it.
+PHARMACOKINETICS, CLINICAL_PHARMACOLOGY, UNCLASSIFIED = "43682-4", "34090-1", "42229-5"
+NOT_A_LABEL = "document that is no label"
+_NUMBERED = re.compile(r"\s*12\.3(?!\d).*pharmacokinetic", re.IGNORECASE)
+_CHAPTER = re.compile(r"(?:\d+\.?\s*)?clinical\s+pharmacology", re.IGNORECASE)
 # classCode of an active ingredient, by the basis of its strength.
 _ACTIVE = frozenset(("ACTIB", "ACTIM", "ACTIR"))
 _MAX_FAULTS = 20
@@ -53,7 +58,9 @@ def read_spl(
     """Read labels in SPL XML: single documents, folders of them, and DailyMed's zips of zips.
 
     The pharmacokinetics section (LOINC 43682-4) is used where a label has one with text, else the
-    pharmacokinetic part of clinical pharmacology (34090-1). Of several versions of a label the newest counts.
+    pharmacokinetic part of clinical pharmacology (34090-1) and what stands outside of it under the title of either
+    without a code of its own (42229-5). Of several versions of a label the newest counts. Documents that are no
+    labels are passed over, and the corpus remarks on them.
 
     Parameters
     ----------
@@ -70,22 +77,23 @@ def read_spl(
     Raises
     ------
     ConfigurationError
-        For files that are missing, unreadable, refused (entities, bombs) or no labels, all at once; and for
-        labels without a usable section.
+        For files that are missing or cannot be read to their end (bombs, broken archives), and where no document
+        is a label, with what is wrong with each, all at once; and for labels without a usable section.
     """
     if food_effect not in FOOD_EFFECTS:
         raise ConfigurationError(f"food_effect {food_effect!r}: expected one of {', '.join(FOOD_EFFECTS)}.")
     files = find_files(data, SUFFIXES)
     newest: dict[str, _Label] = {}
     left_out = LeftOut()
-    faults: list[str] = []
+    no_labels: list[str] = []  # documents; each is one label less
+    faults: list[str] = []  # files, of which nobody knows how many labels are lost
     for path in files:
         try:
             for origin, content in xml_documents(path):
                 try:
                     set_id, label = _read_document(content, origin, food_effect, keep_mixed)
                 except ConfigurationError as error:
-                    faults += error.faults
+                    no_labels += error.faults
                     continue
                 if set_id in newest:
                     left_out[OLDER_VERSION] += 1
@@ -94,10 +102,12 @@ def read_spl(
                 newest[set_id] = label
         except ConfigurationError as error:
             faults += error.faults
-    source = ", ".join(map(str, files)) if len(files) <= 3 else f"{files[0].parent} ({len(files)} files)"
-    if faults:
+    source = ", ".join(map(str, files)) if len(files) <= 3 else f"{_place(data, files)} ({len(files)} files)"
+    if faults or (no_labels and not newest):
+        faults += no_labels
         more = [f"… and {len(faults) - _MAX_FAULTS} more faults."] if len(faults) > _MAX_FAULTS else []
-        raise ConfigurationError(faults[:_MAX_FAULTS] + more)
+        first = faults[0] if len(files) == 1 and str(files[0]) in faults[0] else f"{source}: {faults[0]}"
+        raise ConfigurationError([first, *faults[1:_MAX_FAULTS], *more])
     if all(NO_SECTION in label.left_out for label in newest.values()):
         raise ConfigurationError(
             f"{source}: none of {len(newest)} labels has a section with the code {PHARMACOKINETICS} "
@@ -106,13 +116,24 @@ def read_spl(
         )
     for label in newest.values():
         left_out.update(label.left_out)
-    return build_corpus(
+    left_out[NOT_A_LABEL] += len(no_labels)
+    corpus = build_corpus(
         (row for label in newest.values() for row in label.rows),
         (*CLASSES, MIXED) if keep_mixed else CLASSES,
         source=source,
         left_out=left_out,
         minimum_words=minimum_words,
     )
+    return replace(corpus, remarks=_passed_over(source, no_labels)) if no_labels else corpus
+
+
+def _place(data: Paths, files: list[Path]) -> Path:
+    return Path(data) if isinstance(data, str | Path) else files[0].parent
+
+
+def _passed_over(source: str, faults: list[str]) -> tuple[str, ...]:
+    what = "One document was" if len(faults) == 1 else f"{len(faults)} documents were"
+    return (f"{what} passed over in {source}, as no label could be read there. The first: {faults[0]}",)
 
 
 def _read_document(content: bytes, origin: str, food_effect: str, keep_mixed: bool) -> tuple[str, _Label]:
@@ -131,17 +152,15 @@ def _read_document(content: bytes, origin: str, food_effect: str, keep_mixed: bo
             _attribute(root, "id", "root"),
         )
     )
-    code, sections = _sections(root)
+    sections = _sections(root)
     if not sections:
         label.left_out[NO_SECTION] += 1
         return set_id, label
     record = _as_record(root, set_id)
     group, names = substance_group(record), name_words(record)
     number = 0
-    for section in sections:
-        for paragraph in cut_section(
-            section, names=names, food_effect=food_effect, whole_chapter=code == CLINICAL_PHARMACOLOGY
-        ):
+    for code, is_chapter, section in sections:
+        for paragraph in cut_section(section, names=names, food_effect=food_effect, whole_chapter=is_chapter):
             number += 1
             if paragraph.label is None:
                 label.left_out[paragraph.reason] += 1
@@ -153,21 +172,50 @@ def _read_document(content: bytes, origin: str, food_effect: str, keep_mixed: bo
     return set_id, label
 
 
-def _sections(root: Element) -> tuple[str, list[Element]]:
-    """Return the code and the outermost sections of that code, of the first code that has text."""
-    for code in (PHARMACOKINETICS, CLINICAL_PHARMACOLOGY):
-        sections = [section for section in _outermost(root, code) if _has_text(section)]
-        if sections:
-            return code, sections
-    return "", []
+def _sections(root: Element) -> list[tuple[str, bool, Element]]:
+    """Return code and section of what is to be read, and whether it is a chapter whose part has to be found."""
+    sections = [
+        (PHARMACOKINETICS, False, section)
+        for section in _outermost(root, lambda inner: _code(inner) == PHARMACOKINETICS)
+        if _has_text(section)
+    ]
+    return sections or [
+        (_code(section) or UNCLASSIFIED, not _opens(section), section)
+        for section in _outermost(root, _is_clinical_pharmacology)
+        if _has_text(section)
+    ]
 
 
-def _outermost(element: Element, code: str) -> Iterator[Element]:
+def _is_clinical_pharmacology(section: Element) -> bool:
+    """Tell a chapter by its code; it and the pharmacokinetics section without a code of their own by their titles."""
+    if _code(section) == CLINICAL_PHARMACOLOGY:
+        return True
+    if _code(section) not in (UNCLASSIFIED, ""):
+        return False
+    return _opens(section) or _CHAPTER.fullmatch(_title(section)) is not None
+
+
+def _opens(section: Element) -> bool:
+    if _code(section) == CLINICAL_PHARMACOLOGY:
+        return False
+    return opens_pharmacokinetics(_title(section)) or _NUMBERED.match(_title(section)) is not None
+
+
+def _title(section: Element) -> str:
+    title = child(section, "title")
+    return "" if title is None else " ".join(" ".join(title.itertext()).split())
+
+
+def _code(section: Element) -> str:
+    return _attribute(section, "code", "code").strip()
+
+
+def _outermost(element: Element, is_wanted: Callable[[Element], bool]) -> Iterator[Element]:
     for inner in element:
-        if local_name(inner) == "section" and _attribute(inner, "code", "code").strip() == code:
+        if local_name(inner) == "section" and is_wanted(inner):
             yield inner
         else:
-            yield from _outermost(inner, code)
+            yield from _outermost(inner, is_wanted)
 
 
 def _has_text(section: Element) -> bool:

@@ -9,6 +9,7 @@ from tests.trainables.corpora.contract import ReaderContract
 from tests.trainables.corpora.label_records import HEADINGS
 from tests.trainables.corpora.spl_documents import (
     CHAPTER,
+    UNCLASSIFIED,
     bold,
     document,
     ingredient,
@@ -179,13 +180,89 @@ def test_bad_documents_are_explained(tmp_path, xml, message):
     assert "label.xml" in str(caught.value)
 
 
-def test_all_faults_of_a_folder_come_at_once(tmp_path):
-    write(tmp_path / "a.xml", "<document>")
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.xml", "<document>"),
+        ("a.xml", "<other/>"),
+        ("a.xml", ""),
+        ("a.xml", GOOD.replace("\n", "\n" + BOMB, 1)),
+        ("a.zip", zipped({"1.xml": "<html/>"})),
+    ],
+)
+def test_what_is_no_label_is_passed_over_and_told(tmp_path, name, content):
+    expected = read_spl(write(tmp_path / "b.xml", GOOD))
+    (tmp_path / name).write_bytes(content.encode() if isinstance(content, str) else content)
+    corpus = read_spl(tmp_path)
+    assert corpus.digest == expected.digest and expected.remarks == ()
+    assert corpus.left_out[spl.NOT_A_LABEL] == 1
+    (remark,) = corpus.remarks
+    assert remark.startswith("One document was passed over") and name in remark and str(tmp_path) in remark
+    assert read_corpus("adme", str(tmp_path)).remarks == corpus.remarks
+
+
+def test_where_nothing_is_left_the_folder_and_all_faults_are_named(tmp_path):
+    for n in range(30):
+        write(tmp_path / f"{n:02}.xml", "<document>" if n % 2 else "<other/>")
+    with pytest.raises(ConfigurationError, match="root element is <other>") as caught:
+        read_spl(tmp_path)
+    faults = caught.value.faults
+    assert faults[0].startswith(f"{tmp_path} (30 files): 00.xml: the root element")
+    assert faults[1].startswith("01.xml, line 1") and faults[-1] == "… and 10 more faults."
+
+
+def test_an_archive_that_cannot_be_read_to_its_end_is_refused_with_the_folder(tmp_path):
     write(tmp_path / "b.xml", GOOD)
     write(tmp_path / "c.xml", "<other/>")
-    with pytest.raises(ConfigurationError) as caught:
+    (tmp_path / "a.zip").write_bytes(zipped({"1.xml": GOOD, "../2.xml": GOOD}))
+    with pytest.raises(ConfigurationError, match="leaves the archive") as caught:
         read_spl(tmp_path)
-    assert [fault.split(":")[0].split(",")[0] for fault in caught.value.faults] == ["a.xml", "c.xml"]
+    assert len(caught.value.faults) == 2 and str(tmp_path) in str(caught.value)
+
+
+def test_a_doctype_that_declares_nothing_is_passed(tmp_path):
+    plain = read_spl(write(tmp_path / "a.xml", GOOD))
+    with_doctype = GOOD.replace("\n", "\n<!DOCTYPE document>\n", 1)
+    assert read_spl(write(tmp_path / "a.xml", with_doctype)).digest == plain.digest
+    with pytest.raises(ConfigurationError, match=r"not well-formed.*undefined entity"):
+        read_spl(write(tmp_path / "a.xml", with_doctype.replace("<text>", "<text>&nbsp;", 1)))
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "12.3 Pharmacokinetics",
+        "12.3Pharmacokinetics",
+        "PHARMACOKINETICS:",
+        "12.3 Pharmacokinetics and Metabolism",
+    ],
+)
+@pytest.mark.parametrize("code", [UNCLASSIFIED, ""])
+def test_a_pharmacokinetics_section_without_a_code_of_its_own_is_found(tmp_path, title, code):
+    outside = section(TWO, code=code, title=title)
+    expected = rows(read_spl(write(tmp_path / "a.xml", document(pk(TWO)))))
+    assert rows(read_spl(write(tmp_path / "a.xml", document(outside)))) == expected
+    chapter = section("", code=CHAPTER, title="12 CLINICAL PHARMACOLOGY", nested=[
+        section(p("It blocks a receptor of some kind."), title="12.1 Mechanism of Action"),
+    ])  # fmt: skip
+    corpus = read_spl(write(tmp_path / "a.xml", document(chapter, outside)))
+    assert rows(corpus) == expected and UNCLASSIFIED in corpus.origins[0]
+    # Inside a chapter it counts once, and beside a section with the right code not at all.
+    inside = section("", code=CHAPTER, title="12 CLINICAL PHARMACOLOGY", nested=[outside])
+    assert rows(read_spl(write(tmp_path / "a.xml", document(inside)))) == expected
+    other = section(p(bold("Metabolism:") + " Another text of some five words."), title=title)
+    assert rows(read_spl(write(tmp_path / "a.xml", document(pk(TWO), other)))) == expected
+
+
+def test_a_chapter_without_a_code_of_its_own_is_found_and_other_titles_are_not(tmp_path):
+    expected = rows(read_spl(write(tmp_path / "a.xml", document(pk(TWO)))))
+    chapter = section(
+        "", title="12 Clinical Pharmacology", nested=[section(TWO, title="12.3 Pharmacokinetics")]
+    )
+    assert rows(read_spl(write(tmp_path / "a.xml", document(chapter)))) == expected
+    for title in ("7.1 Pharmacokinetic Interactions", "13.2 Animal Pharmacokinetics", "112.3 Things"):
+        with pytest.raises(ConfigurationError, match="none of 1 labels has a section"):
+            read_spl(write(tmp_path / "a.xml", document(section(TWO, title=title))))
 
 
 def encrypted_zip():
