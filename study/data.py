@@ -27,6 +27,7 @@ from trainables.corpora.duplicates import near_duplicate_clusters
 from trainables.corpora.leakage import duplicate_counts, given_parts
 from trainables.corpora.registry import CORPORA, read_corpus
 from trainables.corpora.split import PARTS
+from trainables.corpora.wording import shown
 from trainables.errors import ConfigurationError
 
 
@@ -127,7 +128,7 @@ def print_description(corpus: Corpus, console: Console) -> None:
         if len(rows):
             lengths = words[rows]
             table.add_row(
-                name,
+                shown(name),
                 str(len(rows)),
                 f"{len(rows) / len(corpus):.1%}",
                 str(len(set(groups[rows]))),
@@ -146,7 +147,7 @@ def print_description(corpus: Corpus, console: Console) -> None:
     if "split" in about:
         parts = FittedTable("class", *about["split"], title="The source's split, without what leaked")
         for name in corpus.classes:
-            parts.add_row(name, *(str(counts[name]) for counts in about["split"].values()))
+            parts.add_row(shown(name), *(str(counts[name]) for counts in about["split"].values()))
         parts.add_row("all", *(str(sum(counts.values())) for counts in about["split"].values()))
         console.print(parts)
 

@@ -20,6 +20,7 @@ from study.record.folder import StudyFolder
 from study.run import cluster, place
 from study.run.first_checks import first_checks
 from trainables.corpora.corpus import Corpus
+from trainables.corpora.wording import counts_in_words
 from trainables.errors import ConfigurationError, collect
 from trainables.rules import field_faults, rules_of
 
@@ -97,7 +98,7 @@ def run(
         return 0
     from study.command.conduct import CheckedStudy, conduct
     from study.compare import print_table
-    from study.run.facts import facts_of
+    from study.run.facts import PARTS, facts_of
     from study.run.tokens import TOKENS, token_facts
     from study.run.tuning import Execution
     from study.tracking.uri import ui_command
@@ -113,6 +114,7 @@ def run(
             **facts_of(config, corpus, folder, connection, uri, remarks),
             FACT: left_out,
             TOKENS: token_facts(prepared),
+            PARTS: prepared.class_counts(),
         }
         execution = Execution(resources, folder.ray, run_settings)
         study = CheckedStudy(config, folder, facts, corpus, prepared, execution, estimate.replicates)
@@ -127,12 +129,8 @@ def run(
 
 def print_corpus(corpus: Corpus, remarks: Sequence[str], console: Console) -> None:
     """Say which corpus is studied, with its notice and remarks; loudly if it is only the generated sample."""
-    counts = ", ".join(f"{name} {n}" for name, n in corpus.class_counts().items())
-    console.print(
-        f"Corpus: {corpus.source}: {len(corpus)} rows in {len(set(corpus.groups))} groups ({counts}).",
-        highlight=False,
-        soft_wrap=True,
-    )
+    about = f"Corpus: {corpus.source}: {len(corpus)} rows in {len(set(corpus.groups))} groups"
+    console.print(Text(f"{about} ({counts_in_words(corpus.class_counts())})."), soft_wrap=True)
     if corpus.notice:
         label = "[bold reverse] GENERATED SAMPLE [/] " if corpus.is_sample else ""
         console.print(label + escape(corpus.notice), highlight=False, soft_wrap=True)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from trainables.corpora.corpus import Corpus
 from trainables.corpora.imbalance import class_sizes, draw, largest_n_max
 from trainables.corpora.leakage import split_corpus
+from trainables.corpora.split import PARTS
 from trainables.corpora.wording import class_in_words, listed
 from trainables.errors import ConfigurationError
 from trainables.model.encoder import load_tokenizer
@@ -58,6 +59,16 @@ class PreparedCorpus:
     digest: str
     remarks: tuple[str, ...] = ()
     coverage: Coverage = field(default_factory=Coverage)
+
+    def class_counts(self) -> dict[str, dict[str, int]]:
+        """Return the rows per class of each part of the split."""
+        labels = (self.train_labels, self.validation_labels, self.test_labels)
+        return {
+            part: dict(
+                zip(self.classes, np.bincount(rows, minlength=len(self.classes)).tolist(), strict=True)
+            )
+            for part, rows in zip(PARTS, labels, strict=True)
+        }
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,7 @@ from trainables.corpora.corpus import Corpus
 from trainables.model.encoder import encoder_digest
 from trainables.reuse.keys import TRAINING_VERSION
 
+PARTS = "parts"  # rows per class of each part of the split, as trials use them
 _VERSIONED = ("ray", "torch", "transformers", "optuna", "mlflow", "nlpaug", "pandas", "numpy")
 
 

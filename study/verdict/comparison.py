@@ -208,7 +208,8 @@ def load_study(storage: Path, name: str) -> tuple[dict[str, Any], Ledger]:
     ]
     if missing:
         raise ConfigurationError(f"{path}: lacks {', '.join(missing)}; launch the study again to rewrite it")
-    # An earlier version wrote neither notice nor remarks, and did not look at the tokens.
+    # An earlier version wrote neither notice nor remarks nor counts of the parts, and did not look at the tokens.
+    facts.setdefault("parts", {})
     facts.setdefault("remarks", [])
     facts.setdefault("tokens", {})
     corpus = facts["config"].get("corpus", "")

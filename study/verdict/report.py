@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import resources
@@ -34,6 +34,8 @@ from trainables.method.arms import ARM_TABLE
 
 HEADLINE_METRICS = ("val/macro_f1", "val/balanced_accuracy", "val/minority_auprc")
 _RECALL = "val/recall/"
+# A table of more classes gets a height of its own, and a sentence says what it shows.
+_MANY_CLASSES = 20
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,20 @@ def recall_changes(comparison: Comparison) -> dict[str, dict[float | str, Recall
     }
 
 
+def recall_directions(recalls: Mapping[str, Mapping[float | str, RecallChange]]) -> dict[float | str, str]:
+    """Say, by imbalance ratio, in how many classes recall rises, falls and stays, going by its mean change."""
+    changes: dict[float | str, list[float]] = {}
+    for row in recalls.values():
+        for ratio, cell in row.items():
+            if cell.change.is_defined:
+                changes.setdefault(ratio, []).append(cell.change.mean)
+    return {
+        ratio: f"recall is higher in {sum(c > 0 for c in found)} of {len(found)} classes, lower in "
+        f"{sum(c < 0 for c in found)} and the same in {sum(c == 0 for c in found)}"
+        for ratio, found in changes.items()
+    }
+
+
 def costs(comparison: Comparison) -> list[Cost]:
     """Return the cost of every phase and arm, in the order in which the study goes through them."""
     results = comparison.everything
@@ -177,6 +193,8 @@ def _content(comparison: Comparison) -> dict[str, Any]:
         "lead_scale": _scale(lead for f in answer(comparison).findings for _, lead in f.controls),
         "finding_scale": _scale(f.leading.gain for f in answer(comparison).findings if f.leading),
         "recalls": recalls,
+        "many_classes": len(study["corpus"]["classes"]) > _MANY_CLASSES,
+        "directions": recall_directions(recalls),
         "recall_scale": _scale(c.change for row in recalls.values() for c in row.values()),
         "audits": _audits(comparison),
         "audit_meanings": {heading(name): meaning for name, meaning in MEANINGS.items()},

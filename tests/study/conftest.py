@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +40,7 @@ def write_study(
     is_sample: bool = False,
     notice: str | None = None,
     remarks: Sequence[str] | None = None,
+    parts: Mapping[str, Mapping[str, int]] | None = None,
     tracking_uri: str = "sqlite:///results/adme/mlflow.db",
     reference: bool = True,
     failed: bool = True,
@@ -60,6 +61,7 @@ def write_study(
             **({} if notice is None else {"notice": notice}),
         },
         **({} if remarks is None else {"remarks": list(remarks)}),
+        **({} if parts is None else {"parts": parts}),
         "encoder": "minilm",
         "ratios": list(ratios),
         "config": {

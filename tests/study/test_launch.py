@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 
+import numpy as np
 import pytest
 import ray
+from rich.console import Console
 
 from study.command.launch_arguments import build_parser, overrides_of
 from study.config.arms import CONTROLS
-from study.launch import main
+from study.launch import main, print_corpus
 from study.record.folder import StudyFolder
 from tests.study.simulation import small_config
 from tests.trainables.corpora.label_records import label, sample_labels, write_lines
+from trainables.corpora.corpus import Corpus
 from trainables.errors import ConfigurationError
 
 pytestmark = pytest.mark.usefixtures("no_ray")
@@ -209,3 +213,25 @@ def test_what_the_command_line_overrides():
     assert pinned == {"encoder": "org/bert", "encoder_revision": "abc123"}
     with pytest.raises(ConfigurationError, match="NAME=VALUE"):
         overrides_of(build_parser().parse_args(["adme", "--set", "=3"]))
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["[/red]", "[bold]", "a\nb"], "[/red] 9, [bold] 9, a\\nb 9"),
+        ([f"class {i}" for i in range(120)], "120 classes, from 'class 0' with 9 rows"),
+    ],
+)
+def test_any_classes_are_counted_on_one_short_line(names, said):
+    corpus = Corpus(
+        texts=[f"text {i}" for i in range(9 * len(names))],
+        labels=np.repeat(np.arange(len(names)), 9),
+        groups=[f"g{i}" for i in range(9 * len(names))],
+        classes=tuple(names),
+        origins=[""] * (9 * len(names)),
+        source="/data/[/]/my.csv",
+    )
+    written = io.StringIO()
+    print_corpus(corpus, (), Console(file=written, width=80))
+    line = written.getvalue()
+    assert said in line and "/data/[/]/my.csv" in line and line.count("\n") == 1 and len(line) < 300

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+_COUNTED_ONE_BY_ONE = 12
 # They break lines or tables, drive terminals, or turn the text around them: characters that control, and what
 # overrides the direction of writing.
 _CONTROLS = {"Cc", "Zl", "Zp"}
@@ -66,3 +67,23 @@ def class_in_words(name: str, rows: int, groups: int | None = None) -> str:
     """
     inside = f" in {counted(groups, 'group')}" if groups is not None and groups < rows else ""
     return f"'{shown(name)}' ({counted(rows, 'row')}{inside})"
+
+
+def counts_in_words(counts: Mapping[str, int]) -> str:
+    """Return the rows of each class, or, where the classes are many, of the largest, the median and the smallest one.
+
+    Examples
+    --------
+    >>> counts_in_words({"a": 3, "b": 1})
+    'a 3, b 1'
+    >>> counts_in_words({f"class {n}": n for n in range(1, 101)})
+    "100 classes, from 'class 100' with 100 rows to 'class 1' with 1 row; half of them have 51 rows or more"
+    """
+    if len(counts) <= _COUNTED_ONE_BY_ONE:
+        return ", ".join(f"{shown(name)} {n}" for name, n in counts.items())
+    order = sorted(counts, key=lambda name: -counts[name])
+    largest, half, smallest = order[0], order[(len(order) - 1) // 2], order[-1]
+    return (
+        f"{len(order)} classes, from '{shown(largest)}' with {counted(counts[largest], 'row')} to '{shown(smallest)}' "
+        f"with {counted(counts[smallest], 'row')}; half of them have {counted(counts[half], 'row')} or more"
+    )

@@ -230,3 +230,39 @@ def test_judging_by_another_metric_than_the_search_did_is_told(tmp_path, make_st
     make_study()
     assert "search maximised" not in render(tmp_path)[1].text
     assert "The search maximised the gain in macro F1" in render(tmp_path, metric="val/nll")[1].text
+
+
+def recall_table(html):
+    section = html[html.index("<h2>Recall of each class</h2>") :]
+    return section[: section.index("</section>")]
+
+
+def test_recall_stands_beside_the_texts_that_it_was_scored_on(tmp_path, make_study):
+    counts = {"absorption": 61, "distribution": 17, "metabolism": 13, "excretion": 11, "other": 7}
+    classes = {name: 10 * n for name, n in counts.items()}
+    parts = {"train": classes, "validation": counts, "test": dict.fromkeys(counts, 5)}
+    make_study("adme", classes=classes, parts=parts)
+    table = recall_table(render(tmp_path)[0])
+    assert "validation texts</th>" in table and ">61<" in table and ">610<" not in table
+    _, page = render(tmp_path)
+    assert "class texts share train validation test" in page.text
+
+
+def test_a_study_from_before_the_parts_were_counted_shows_no_count_beside_recall(tmp_path, make_study):
+    make_study("adme")
+    assert '<th scope="col" class="number">' not in recall_table(render(tmp_path)[0])
+
+
+def test_many_classes_get_a_table_of_bounded_height_that_sorts_and_a_sentence(tmp_path, make_study):
+    classes = {f"class {i}": 20 for i in range(150)}
+    make_study("adme", ratios=(0.1,), classes=classes, parts={"validation": classes})
+    table = recall_table(render(tmp_path)[0])
+    assert '<div class="scroll tall"><table class="sortable">' in table
+    assert re.search(r"recall is higher in \d+ of 150 classes, lower in \d+ and the same in \d+", table)
+    make_study("few", ratios=(0.1,))
+    assert "tall" not in recall_table(render(tmp_path, "few")[0])
+
+
+def test_a_name_that_turns_the_text_around_stays_in_its_cell(tmp_path, make_study):
+    make_study("adme", classes={"\u202ename": 40, "other": 40})
+    assert "<bdi>\u202ename</bdi>" in render(tmp_path)[0]
