@@ -80,7 +80,7 @@ def largest_n_max(
 
     if not fits(1):
         raise ConfigurationError(
-            f"imbalance: {max_rows} rows are too few for {len(counts)} classes; raise max_rows."
+            f"imbalance: a bound of {max_rows} rows is too low for {len(counts)} classes with one row each; raise it."
         )
     low, high = 1, max(counts)
     while low < high:
