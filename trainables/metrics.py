@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import log_softmax
 
+from trainables.corpora.imbalance import ranked
+
 CALIBRATION_BINS = 15
 
 
@@ -15,12 +17,13 @@ def evaluate(
     logits: npt.NDArray[np.float32],
     labels: npt.NDArray[np.int64],
     classes: Sequence[str],
-    class_counts: npt.NDArray[np.int64] | None = None,
+    majority_first: Sequence[int] | None = None,
 ) -> dict[str, float]:
     """Score logits against labels.
 
     Where a metric would be 0/0: precision and F1 of a class that is never predicted are 0; a class that the labels
-    lack enters no mean and has no metrics of its own; MCC is 0 where one side is constant (scikit-learn's convention).
+    lack enters no mean and has no metrics of its own; MCC is 0 where one side is constant, and micro-F1 where its
+    classes have neither rows nor predictions (scikit-learn's convention).
 
     Parameters
     ----------
@@ -30,16 +33,16 @@ def evaluate(
         (n,) indices into ``classes``.
     classes
         C names.
-    class_counts
-        (C,) rows of each class, which decide which one is the minority: those of the corpus's training part, since an
-        evaluation set may have been balanced. By default the counts in ``labels``.
+    majority_first
+        (C,) class indices from the majority to the minority, as a draw ranks them in the training part, see
+        :func:`trainables.corpora.imbalance.ranked`: an evaluation set may have been balanced. By default the classes
+        are ranked by their rows in ``labels``.
 
     Returns
     -------
     ``macro_f1``, ``balanced_accuracy`` (mean recall), ``accuracy``, ``mcc``; ``minority_auprc`` (average precision
-    of the minority, scored by its probability; the minority is the class in ``labels`` with the lowest of
-    ``class_counts``, in a tie the last in class order, which is the one that a draw reduces most, see
-    :func:`trainables.corpora.imbalance.class_sizes`); ``ece`` (expected calibration error of the top label, 15 bins
+    of the minority, scored by its probability; the minority is the last of ``majority_first`` that ``labels`` hold);
+    ``micro_f1_minority`` (see :func:`micro_f1_minority`); ``ece`` (expected calibration error of the top label, 15 bins
     of equal width, Guo et al. 2017); ``brier`` (sum over classes of the squared error, mean over rows, in [0, 2]);
     ``nll`` (nats per row); and ``recall/<class>``, ``precision/<class>``, ``f1/<class>``.
     """
@@ -56,8 +59,8 @@ def evaluate(
     recall = hits / np.maximum(support, 1)
     precision = hits / np.maximum(np.bincount(predicted, minlength=n_classes), 1)
     f1 = 2 * hits / np.maximum(support + np.bincount(predicted, minlength=n_classes), 1)
-    counts = support if class_counts is None else np.asarray(class_counts)
-    minority = max(present.tolist(), key=lambda c: (-counts[c], c))
+    order = ranked(support.tolist()) if majority_first is None else list(majority_first)
+    minority = [c for c in order if support[c]][-1]
     truth = np.zeros_like(p)
     truth[np.arange(len(labels)), labels] = 1.0
 
@@ -66,6 +69,7 @@ def evaluate(
         "balanced_accuracy": recall[present].mean(),
         "accuracy": hits.sum() / len(labels),
         "mcc": matthews_corrcoef(labels, predicted),
+        "micro_f1_minority": micro_f1_minority(labels, predicted, n_classes, order[0]),
         "minority_auprc": average_precision_score(labels == minority, p[:, minority]),
         "ece": expected_calibration_error(p.max(axis=1), predicted == labels),
         "brier": ((p - truth) ** 2).sum(axis=1).mean(),
@@ -76,6 +80,45 @@ def evaluate(
         scores[f"precision/{classes[c]}"] = precision[c]
         scores[f"f1/{classes[c]}"] = f1[c]
     return {name: float(value) for name, value in scores.items()}
+
+
+def micro_f1_minority(
+    labels: npt.NDArray[np.int64], predicted: npt.NDArray[np.int64], n_classes: int, majority: int
+) -> float:
+    """Return the micro-F1 of the non-majority classes; with two classes that of both, which equals accuracy.
+
+    ``2·TP / (2·TP + FP + FN)``, with the true positives, false positives and false negatives of all classes except the
+    majority added up first. So what the majority takes from the others counts as missed, what they take from it as
+    false, and what it gets right does not count. 0 where these classes have neither rows nor predictions.
+
+    Under the profile ``step`` several classes are as large as the largest; still only one is left out.
+
+    Parameters
+    ----------
+    labels, predicted
+        (n,) class indices.
+    n_classes
+        Number of classes C.
+    majority
+        Index of the majority.
+
+    References
+    ----------
+    Shi et al., Improving Imbalanced Learning by Pre-finetuning with Data Augmentation, PMLR 183, 2022: the metric of
+    its multi-class tables; for two classes it gives micro-F1 and the F1 of each class.
+
+    Examples
+    --------
+    >>> micro_f1_minority(np.array([0, 0, 1, 2]), np.array([0, 1, 1, 0]), 3, majority=0)
+    0.5
+    """
+    counted = np.ones(n_classes, dtype=np.bool_)
+    if n_classes > 2:
+        counted[majority] = False
+    hits = int((counted[labels] & (labels == predicted)).sum())
+    # Every row of these classes is a true positive or a false negative, every prediction a true or a false positive.
+    both = int(counted[labels].sum() + counted[predicted].sum())
+    return 2 * hits / both if both else 0.0
 
 
 def expected_calibration_error(

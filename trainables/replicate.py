@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from trainables.augment.cached import cached_stage1_set
 from trainables.augment.stage1_set import DrawnRows
-from trainables.corpora.imbalance import draw
+from trainables.corpora.imbalance import draw, ranked
 from trainables.diagnostics import run_diagnostics
 from trainables.method.arms import stage1_recipe
 from trainables.method.texts import ReplicateTexts
@@ -101,9 +101,9 @@ def run_replicate(
     )
     logits = result.logits["val"]
     adjusted = adjust_logits(logits, np.bincount(original.labels, minlength=len(prepared.classes)))
-    corpus_counts = np.bincount(prepared.train_labels, minlength=len(prepared.classes))
+    majority_first = ranked(np.bincount(prepared.train_labels, minlength=len(prepared.classes)).tolist())
     metrics, posthoc = (
-        _prefixed(evaluate(x, prepared.validation_labels, prepared.classes, corpus_counts))
+        _prefixed(evaluate(x, prepared.validation_labels, prepared.classes, majority_first))
         for x in (logits, adjusted)
     )
     seconds = time.perf_counter() - started

@@ -32,19 +32,46 @@ from study.verdict.figure import gain_figure
 from trainables.interval import Interval, mean_interval
 from trainables.method.arms import ARM_TABLE
 
-HEADLINE_METRICS = ("val/macro_f1", "val/balanced_accuracy", "val/minority_auprc")
-_RECALL = "val/recall/"
 # A table of more classes gets a height of its own, and a sentence says what it shows.
 _MANY_CLASSES = 20
+HEADLINE_METRICS = ("val/macro_f1", "val/micro_f1_minority", "val/balanced_accuracy", "val/minority_auprc")
+# What is shown of each class: heading and caption by the metric's name.
+CLASS_METRICS = {
+    "recall": ("Recall of each class", "Share of a class's validation texts that is found"),
+    "f1": ("F1 of each class", "Harmonic mean of a class's recall and precision on the validation texts"),
+}
 
 
 @dataclass(frozen=True)
-class RecallChange:
-    """Recall of one class under vanilla and under the leading trial, with their paired difference."""
+class ClassChange:
+    """A metric of one class under vanilla and under the leading trial, with their paired difference."""
 
     vanilla: Interval
     leading: Interval
     change: Interval
+
+
+@dataclass(frozen=True)
+class ClassTable:
+    """What the report shows of a metric of each class.
+
+    Attributes
+    ----------
+    heading, caption
+        What stands above the table.
+    rows
+        See :func:`class_changes`.
+    directions
+        A sentence on each imbalance ratio, for tables that are too long to take in.
+    scale
+        Half-width of the axis on which the changes are drawn.
+    """
+
+    heading: str
+    caption: str
+    rows: Mapping[str, Mapping[float | str, ClassChange]]
+    directions: Mapping[float | str, str]
+    scale: float
 
 
 @dataclass(frozen=True)
@@ -108,35 +135,45 @@ def render_report(comparison: Comparison) -> str:
     return environment.from_string(template).render(_content(comparison))
 
 
-def recall_changes(comparison: Comparison) -> dict[str, dict[float | str, RecallChange]]:
-    """Return the change of recall from vanilla to the leading trial, by class and then imbalance ratio."""
+def class_changes(comparison: Comparison, name: str) -> dict[str, dict[float | str, ClassChange]]:
+    """Return how the leading trial changes a metric of each class against vanilla, by class and then imbalance ratio.
+
+    Parameters
+    ----------
+    comparison
+        The study.
+    name
+        A key of :data:`CLASS_METRICS`.
+    """
     pairs = {
         ratio: (vanilla, leading)
         for ratio, leading in comparison.best.items()
         if (vanilla := comparison.baseline(ratio, "vanilla"))
     }
     return {
-        name: {
-            ratio: RecallChange(
+        label: {
+            ratio: ClassChange(
                 vanilla.metrics[metric], leading.metrics[metric], difference(leading, vanilla, metric)
             )
             for ratio, (vanilla, leading) in pairs.items()
             if metric in vanilla.metrics and metric in leading.metrics
         }
-        for name in comparison.study["corpus"]["classes"]
-        for metric in [_RECALL + name]
+        for label in comparison.study["corpus"]["classes"]
+        for metric in [f"val/{name}/{label}"]
     }
 
 
-def recall_directions(recalls: Mapping[str, Mapping[float | str, RecallChange]]) -> dict[float | str, str]:
-    """Say, by imbalance ratio, in how many classes recall rises, falls and stays, going by its mean change."""
+def class_directions(
+    rows: Mapping[str, Mapping[float | str, ClassChange]], name: str
+) -> dict[float | str, str]:
+    """Say, by imbalance ratio, in how many classes a metric rises, falls and stays, going by its mean change."""
     changes: dict[float | str, list[float]] = {}
-    for row in recalls.values():
+    for row in rows.values():
         for ratio, cell in row.items():
             if cell.change.is_defined:
                 changes.setdefault(ratio, []).append(cell.change.mean)
     return {
-        ratio: f"recall is higher in {sum(c > 0 for c in found)} of {len(found)} classes, lower in "
+        ratio: f"{words.metric_name(name)} is higher in {sum(c > 0 for c in found)} of {len(found)} classes, lower in "
         f"{sum(c < 0 for c in found)} and the same in {sum(c == 0 for c in found)}"
         for ratio, found in changes.items()
     }
@@ -173,7 +210,7 @@ def interval_strip(interval: Interval, scale: float) -> Markup:
 
 def _content(comparison: Comparison) -> dict[str, Any]:
     study = comparison.study
-    recalls = recall_changes(comparison)
+    changes = {name: class_changes(comparison, name) for name in CLASS_METRICS}
     used_arms = dict.fromkeys(r.record.arm for r in (*comparison.baselines, *comparison.trials))
     everything = comparison.everything
     searched = differing_settings((*comparison.trials, *comparison.control_trials))
@@ -192,10 +229,17 @@ def _content(comparison: Comparison) -> dict[str, Any]:
         "gain_scale": _scale([t.gain for t in comparison.trials if t.gain.n > 1]),
         "lead_scale": _scale(lead for f in answer(comparison).findings for _, lead in f.controls),
         "finding_scale": _scale(f.leading.gain for f in answer(comparison).findings if f.leading),
-        "recalls": recalls,
         "many_classes": len(study["corpus"]["classes"]) > _MANY_CLASSES,
-        "directions": recall_directions(recalls),
-        "recall_scale": _scale(c.change for row in recalls.values() for c in row.values()),
+        "class_tables": [
+            ClassTable(
+                *CLASS_METRICS[name],
+                rows,
+                class_directions(rows, name),
+                _scale(c.change for row in rows.values() for c in row.values()),
+            )
+            for name, rows in changes.items()
+            if any(rows.values())
+        ],
         "audits": _audits(comparison),
         "audit_meanings": {heading(name): meaning for name, meaning in MEANINGS.items()},
         "augmentations": _augmentations(everything),

@@ -28,8 +28,10 @@ def ratio_phrase(ratio: float | str) -> str:
 def metric_name(metric: str) -> str:
     """Return a metric's name as people read it, e.g. ``macro F1``."""
     known = {
+        "f1": "F1",
         "macro_f1": "macro F1",
         "minority_auprc": "minority AUPRC",
+        "micro_f1_minority": "non-majority micro F1",
         "mcc": "MCC",
         "ece": "ECE",
         "nll": "NLL",
@@ -37,7 +39,9 @@ def metric_name(metric: str) -> str:
     }
     name = metric.removeprefix("val/")
     kind, separator, class_name = name.partition("/")
-    return f"{kind} of {class_name}" if separator else known.get(name, name.replace("_", " "))
+    return (
+        f"{known.get(kind, kind)} of {class_name}" if separator else known.get(name, name.replace("_", " "))
+    )
 
 
 def setting_text(value: Any) -> str:

@@ -2,17 +2,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from trainables.corpora.imbalance import class_sizes
-from trainables.metrics import evaluate, expected_calibration_error
+from trainables.corpora.imbalance import class_sizes, ranked
+from trainables.metrics import evaluate, expected_calibration_error, micro_f1_minority
 from trainables.training.losses import adjust_logits, log_priors
 
 CLASSES = ("a", "b", "c")
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(2, 80))
 def test_equals_scikit_learn(seed, n):
     rng = np.random.default_rng(seed)
@@ -44,6 +45,38 @@ def test_equals_scikit_learn(seed, n):
     assert 0 <= scores["ece"] <= 1
 
 
+@settings(deadline=None)
+@given(st.integers(0, 10_000), st.integers(3, 6), st.integers(1, 60))
+def test_the_papers_metric_equals_scikit_learn_without_the_majority(seed, n_classes, n):
+    rng = np.random.default_rng(seed)
+    labels, predicted = rng.integers(0, n_classes, (2, n))
+    counts = rng.integers(1, 9, n_classes).tolist()
+    majority = ranked(counts)[0]
+    others = [c for c in range(n_classes) if c != majority]
+    expected = sk.f1_score(labels, predicted, labels=others, average="micro", zero_division=0)
+    assert micro_f1_minority(labels, predicted, n_classes, majority) == pytest.approx(expected)
+    logits = np.eye(n_classes, dtype=np.float32)[predicted]
+    scores = evaluate(logits, labels, [str(c) for c in range(n_classes)], ranked(counts))
+    assert scores["micro_f1_minority"] == pytest.approx(expected)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 60), st.sampled_from([0, 1]))
+def test_with_two_classes_the_papers_metric_is_micro_f1_of_both_which_is_accuracy(seed, n, majority):
+    labels, predicted = np.random.default_rng(seed).integers(0, 2, (2, n))
+    found = micro_f1_minority(labels, predicted, 2, majority)
+    assert found == pytest.approx(sk.f1_score(labels, predicted, average="micro"))
+    assert found == pytest.approx(sk.accuracy_score(labels, predicted))
+
+
+def test_what_the_majority_gets_right_does_not_count():
+    labels, predicted = np.array([0, 1, 2]), np.array([0, 1, 0])
+    few = micro_f1_minority(labels, predicted, 3, 0)
+    many = micro_f1_minority(np.r_[labels, np.zeros(99, int)], np.r_[predicted, np.zeros(99, int)], 3, 0)
+    assert few == many == pytest.approx(2 / 3)
+    assert micro_f1_minority(np.array([0]), np.array([0]), 3, 0) == 0.0
+
+
 def test_a_class_without_rows_enters_no_mean_and_has_no_metric():
     logits = np.eye(3, dtype=np.float32)[[0, 1, 1]] * 5
     scores = evaluate(logits, np.array([0, 0, 1]), CLASSES)
@@ -56,15 +89,16 @@ def test_the_minority_is_the_corpus_not_a_balanced_evaluation_sets():
     labels = np.array([0, 0, 1, 1, 2, 2])
     logits = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
     p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    scores = evaluate(logits, labels, CLASSES, np.array([50, 9, 20]))
+    scores = evaluate(logits, labels, CLASSES, ranked([50, 9, 20]))
     assert scores["minority_auprc"] == pytest.approx(sk.average_precision_score(labels == 1, p[:, 1]))
-    without = evaluate(logits[labels != 1], labels[labels != 1], CLASSES, np.array([50, 9, 20]))
+    without = evaluate(logits[labels != 1], labels[labels != 1], CLASSES, ranked([50, 9, 20]))
     kept = labels != 1
     assert without["minority_auprc"] == pytest.approx(
         sk.average_precision_score(labels[kept] == 2, p[kept, 2])
     )
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(50, 53), min_size=3, max_size=3))
 def test_the_minority_is_the_class_that_a_draw_reduces_the_most(counts):
     """Ties count: a balanced corpus becomes imbalanced by the draw alone."""
@@ -72,7 +106,7 @@ def test_the_minority_is_the_class_that_a_draw_reduces_the_most(counts):
     logits = np.random.default_rng(0).normal(size=(12, 3)).astype(np.float32)
     p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     reduced = int(np.argmin(class_sizes(counts, 0.1, "exponential", 50)))
-    scores = evaluate(logits, labels, CLASSES, np.array(counts))
+    scores = evaluate(logits, labels, CLASSES, ranked(counts))
     assert scores["minority_auprc"] == pytest.approx(
         sk.average_precision_score(labels == reduced, p[:, reduced])
     )

@@ -14,19 +14,30 @@ from trainables.settings import NATURAL, PROFILES
 _KEPT_PER_CLASS = 2
 
 
+def ranked(label_counts: Sequence[int]) -> list[int]:
+    """Return the class indices from the majority to the minority: the most frequent first, ties by index.
+
+    Examples
+    --------
+    >>> ranked([50, 90, 50])
+    [1, 0, 2]
+    """
+    return sorted(range(len(label_counts)), key=lambda index: (-label_counts[index], index))
+
+
 def class_sizes(label_counts: Sequence[int], ratio: float, profile: str, n_max: int) -> list[int]:
     """Return the rows that each class gets, in class order.
 
-    Classes are ranked by their count, the most frequent first, ties by class index. ``step`` gives n_max to
-    the first half (rounded up) and n_max·ratio to the rest; ``exponential`` gives n_max·ratio^(rank/(C-1)),
-    the long tail of Cao et al. 2019 (LDAM). No class gets less than one row.
+    Classes are ranked by :func:`ranked`. ``step`` gives n_max to the first half (rounded up) and n_max·ratio to the
+    rest; ``exponential`` gives n_max·ratio^(rank/(C-1)), the long tail of Cao et al. 2019 (LDAM). No class gets less
+    than one row.
 
     Examples
     --------
     >>> class_sizes([50, 90, 70], 0.1, "exponential", 40)
     [4, 40, 13]
     """
-    order = sorted(range(len(label_counts)), key=lambda index: (-label_counts[index], index))
+    order = ranked(label_counts)
     sizes = [0] * len(label_counts)
     for rank, index in enumerate(order):
         sizes[index] = max(1, math.floor(n_max * _share(rank, len(order), ratio, profile) + 0.5))

@@ -7,7 +7,7 @@ import pytest
 
 from study.compare import main
 from study.verdict.comparison import build_comparison, load_study
-from study.verdict.report import costs, recall_changes, render_report, write_report
+from study.verdict.report import CLASS_METRICS, class_changes, costs, render_report, write_report
 from trainables.corpora.notices import NOTICES, SAMPLE
 
 VOID = {"meta", "link", "br", "circle", "line"}
@@ -157,14 +157,29 @@ def test_failures_states_and_racing_are_told(tmp_path, make_study):
     assert "2 – 4 – – 4 2 – – –" in page.text
 
 
-def test_recall_changes_are_paired_with_vanilla(tmp_path, make_study):
+@pytest.mark.parametrize("name", CLASS_METRICS)
+def test_changes_of_a_class_are_paired_with_vanilla(tmp_path, make_study, name):
     make_study(ratios=(0.1,))
     comparison = comparison_of(tmp_path)
-    changes = recall_changes(comparison)
+    changes = class_changes(comparison, name)
     assert list(changes) == list(comparison.study["corpus"]["classes"])
     for row in changes.values():
         change = row[0.1]
         assert change.change.mean == pytest.approx(change.leading.mean - change.vanilla.mean)
+
+
+def test_recall_and_f1_of_each_class_are_shown_and_what_an_older_study_lacks_is_left_out(
+    tmp_path, make_study
+):
+    ledger = make_study()
+    _, page = render(tmp_path)
+    assert "Recall of each class" in page.text and "F1 of each class" in page.text
+    assert "non-majority micro F1" in page.text
+    older = re.sub(r', "val/(f1/[^"]*|micro_f1_minority)": [0-9.e-]+', "", ledger.path.read_text())
+    ledger.path.write_text(older)
+    _, page = render(tmp_path)
+    assert "Recall of each class" in page.text and "F1 of each class" not in page.text
+    assert "non-majority micro F1" not in page.text
 
 
 def test_costs_add_up(tmp_path, make_study):
