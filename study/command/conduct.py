@@ -95,7 +95,8 @@ def conduct(study: CheckedStudy, console: Console) -> StudyEnd:
     reopen_searched(config, ledger)
     uri = facts["mlflow"]["tracking_uri"]
     tracker = Tracker(uri, _launch_of(study), ledger, partial(console.print, highlight=False))
-    search = GainSearch(config, folder.optuna)
+    say = partial(console.print, highlight=False, markup=False, soft_wrap=True)
+    search = GainSearch(config, folder.optuna, say)
     search.replay(ledger)
     view = ProgressView(config, ledger, console, study.replicates)
 
@@ -106,11 +107,13 @@ def conduct(study: CheckedStudy, console: Console) -> StudyEnd:
     status = "FAILED"
     try:
         plan = Plan(config, ledger, search, notify)
+        if plan.stopped is not None:
+            raise plan.stopped
         if not plan.complete:
             with view.shown():
                 run_plan(plan, study.prepared, study.execution, view.tick)
+        search.catch_up(ledger)
         found = build_comparison(ledger, facts, config.objective)
-        say = partial(console.print, highlight=False, markup=False, soft_wrap=True)
         for trial_id in audit_leading(found, study.corpus, study.prepared, study.execution.run, say):
             _log_audit(tracker, folder.root, trial_id)
         status = "FINISHED"

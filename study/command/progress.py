@@ -61,13 +61,15 @@ class ProgressView:
             TimeElapsedColumn(),
             console=console,
         )
+        # Escape codes belong on a screen alone: a dumb terminal shows them, and a forced colour sends them to files.
+        self._on_screen = console.is_interactive and console.file.isatty()
         self._tasks: dict[str, TaskID] = {}
         self._live: Live | None = None
 
     @contextmanager
     def shown(self) -> Iterator[None]:
         """Show the live view for as long as the block runs."""
-        if not self._console.is_terminal:
+        if not self._on_screen:
             yield
             return
         with Live(self._render(), console=self._console, refresh_per_second=2) as self._live:
@@ -78,7 +80,7 @@ class ProgressView:
         """Show that a trial changed; without a terminal, print one line when it ends."""
         if self._live is not None:
             self._live.update(self._render())
-        elif trial.state != "running" and not self._console.is_terminal:
+        elif trial.state != "running" and not self._on_screen:
             self._console.print(self._sentence(trial), highlight=False, soft_wrap=True)
             self._last_line = time.monotonic()
 

@@ -65,6 +65,7 @@ class Plan:
         self._take_up_what_a_kill_left()
         if self.complete:
             self._close_superseded()
+        self.stopped = self._fruitless_search(at_least=None)
 
     def _take_up_what_a_kill_left(self) -> None:
         """Do what follows from recorded replicates where a driver died after recording them but before doing it."""
@@ -215,10 +216,10 @@ class Plan:
             if (trial.arm, trial.imbalance_ratio) in self._tracks
         ]
 
-    def _all_failed(self, *tracks: Track) -> bool:
+    def _all_failed(self, *tracks: Track, at_least: int = FAILURES_THAT_STOP) -> bool:
         """Return whether enough trials of these tracks have ended, and all of them failed."""
         ends = {state: sum(self._ends[*track.key, state] for track in tracks) for state in FINISHED}
-        return ends["failed"] == sum(ends.values()) >= FAILURES_THAT_STOP
+        return ends["failed"] == sum(ends.values()) >= at_least
 
     def _reference(self, ratio: float | str) -> TrialRecord:
         reference = self.ledger.reference(ratio)
@@ -328,17 +329,9 @@ class Plan:
             self._finish(trial, "failed", failure)
         if trial.phase in SEARCH_PHASES:
             self._search.tell(trial, None)
-        rivals = [track for track in self._tracks.values() if track.phase == "search"]
-        if trial.phase == "search" and self._all_failed(*rivals):
-            self.stopped = StudyStopped(
-                f"The first {FAILURES_THAT_STOP} trials of the search all failed, the last one with: {failure}. "
-                "Fix the cause and give the same command again, "
-                + (
-                    "which retries what failed."
-                    if failure.can_pass
-                    else "with a larger --trials, or with --fresh to start over."
-                )
-            )
+        fruitless = self._fruitless_search(FAILURES_THAT_STOP) if trial.phase == "search" else None
+        if fruitless is not None:
+            self.stopped = fruitless
         elif trial.phase == "reference" or (
             trial.phase == "reference_tuning" and self._all_tuning_failed(trial)
         ):
@@ -346,6 +339,26 @@ class Plan:
                 f"The reference vanilla at imbalance ratio {trial.imbalance_ratio} failed: {failure}. Without it "
                 "no gain can be computed. Fix the cause and give the same command again: it retries what failed."
             )
+
+    def _fruitless_search(self, at_least: int | None) -> StudyStopped | None:
+        """Return that pre-finetuning's trials all failed: so many of them, or all that there will be."""
+        rivals = [track for track in self._tracks.values() if track.phase == "search"]
+        trials = [trial for trial in self._searched() if trial.phase == "search"]
+        if not any(map(self._is_due, rivals)) and all(trial.state != "running" for trial in trials):
+            at_least = 1
+        if at_least is None or not self._all_failed(*rivals, at_least=at_least):
+            return None
+        failed = [trial for trial in trials if trial.state == "failed"]
+        last = max(failed, key=lambda trial: trial.finished or 0.0)
+        return StudyStopped(
+            f"{'The first' if at_least > 1 else 'All'} {len(failed)} trials of the search failed, the last one with: "
+            f"{last.error}. Fix the cause and give the same command again, "
+            + (
+                "which retries what failed."
+                if last.can_pass
+                else "with a larger --trials, or with --fresh to start over."
+            )
+        )
 
     def _all_tuning_failed(self, trial: TrialRecord) -> bool:
         rivals = self._owed.tuning_at(trial.imbalance_ratio)

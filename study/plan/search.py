@@ -17,20 +17,24 @@ import itertools
 import math
 import sqlite3
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState, create_trial
+from sqlalchemy.exc import SQLAlchemyError
 
 from study.config.study import StudyConfig
 from study.plan.tracks import Track, TrackKey, tracks_of
 from study.record.gains import gains_of, mean_of
 from study.record.ledger import SEARCH_PHASES, Ledger, TrialRecord
+from study.record.sqlite import is_locked, locked_by, sqlite_uri
 from trainables.seeds import derive_seed, generator
 
+_LOCKED_S = 10.0  # how long another program's lock is waited for
 _ATTEMPTS = 20  # after this many proposals of known configurations an unseen one is drawn at random
 
 
@@ -43,14 +47,24 @@ class GainSearch:
         The study.
     storage
         File of Optuna's SQLite storage, which is rebuilt from the ledger. None keeps it in memory.
+    say
+        Called with the sentence that the file cannot be written any more. What is proposed does not depend on it, so
+        the study goes on.
     """
 
-    def __init__(self, config: StudyConfig, storage: Path | None = None) -> None:
+    def __init__(
+        self,
+        config: StudyConfig,
+        storage: Path | None = None,
+        say: Callable[[str], None] = lambda sentence: None,
+    ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
         self._config = config
         self._ratio_distribution = CategoricalDistribution(tuple(config.imbalance_ratios))
         self._samplers = {track.key: TrackSampler(config, track) for track in tracks_of(config)}
+        self._storage, self._say = storage, say
+        self._behind = False  # the file lacks something that the ledger holds
         if storage is not None:
             storage.unlink(missing_ok=True)
         kept_in = None if storage is None else _storage(storage)
@@ -63,6 +77,7 @@ class GainSearch:
             for arm in dict.fromkeys(arm for arm, _ in self._samplers)
         }
         self._recorded: dict[str, optuna.Trial] = {}
+        self._known: set[str] = set()  # trials that were opened and have not been told
 
     def replay(self, ledger: Ledger) -> None:
         """Learn every search trial that the ledger knows; those that have not ended stay open.
@@ -104,17 +119,22 @@ class GainSearch:
 
     def opened(self, trial: TrialRecord) -> None:
         """Record that proposed values now run as a trial."""
-        if trial.trial_id in self._recorded:
+        if trial.trial_id in self._known:
             return
         sampler = self._samplers[trial.arm, trial.imbalance_ratio]
         values = sampler.values_of(trial.config)
-        record = self._records[trial.arm]
-        record.enqueue_trial({**values, "imbalance_ratio": trial.imbalance_ratio})
-        asked = record.ask({**sampler.space, "imbalance_ratio": self._ratio_distribution})
-        asked.set_user_attr("trial_id", trial.trial_id)
-        asked.set_user_attr("arm", trial.arm)
-        self._recorded[trial.trial_id] = asked
+        self._known.add(trial.trial_id)
         sampler.open(values)
+
+        def record() -> None:
+            study = self._records[trial.arm]
+            study.enqueue_trial({**values, "imbalance_ratio": trial.imbalance_ratio})
+            asked = study.ask({**sampler.space, "imbalance_ratio": self._ratio_distribution})
+            asked.set_user_attr("trial_id", trial.trial_id)
+            asked.set_user_attr("arm", trial.arm)
+            self._recorded[trial.trial_id] = asked
+
+        self._write(record)
 
     def tell(self, trial: TrialRecord, gain: float | None) -> None:
         """Learn the end of a trial.
@@ -126,15 +146,58 @@ class GainSearch:
         gain
             Mean gain over the replicates that it finished; None or NaN where it failed.
         """
-        recorded = self._recorded.pop(trial.trial_id)
-        recorded.set_user_attr("state", trial.state)
-        recorded.set_user_attr("replicates", len(trial.replicates))
-        if trial.state == "failed" or gain is None or math.isnan(gain):
-            self._records[trial.arm].tell(recorded, state=TrialState.FAIL)
+        self._known.remove(trial.trial_id)
+        learnt = None if trial.state == "failed" or gain is None or math.isnan(gain) else gain
+        if learnt is not None:
+            sampler = self._samplers[trial.arm, trial.imbalance_ratio]
+            sampler.learn(sampler.values_of(trial.config), learnt)
+
+        def record() -> None:
+            recorded = self._recorded.pop(trial.trial_id)
+            recorded.set_user_attr("state", trial.state)
+            recorded.set_user_attr("replicates", len(trial.replicates))
+            state = TrialState.FAIL if learnt is None else TrialState.COMPLETE
+            self._records[trial.arm].tell(recorded, learnt, state=state)
+
+        self._write(record)
+
+    def catch_up(self, ledger: Ledger) -> None:
+        """Write Optuna's storage anew if it lacks something that the ledger holds."""
+        if not self._behind or self._storage is None:
             return
-        self._records[trial.arm].tell(recorded, gain)
-        sampler = self._samplers[trial.arm, trial.imbalance_ratio]
-        sampler.learn(sampler.values_of(trial.config), gain)
+        try:
+            GainSearch(self._config, self._storage, self._say).replay(ledger)
+        except (StorageInternalError, SQLAlchemyError, OSError) as error:
+            self._say(
+                f"Optuna's storage {self._storage} is incomplete ({_first_line(error)}). The next launch writes "
+                "it anew."
+            )
+
+    def _write_anew(self, storage: Path, ledger: Ledger) -> None:
+        try:
+            GainSearch(self._config, storage).replay(ledger)
+            self._behind = False
+        except (StorageInternalError, SQLAlchemyError, OSError) as error:
+            self._say(
+                f"Optuna's storage {storage} is still incomplete ({error}). The next launch writes it anew."
+            )
+
+    def _write(self, record: Callable[[], None]) -> None:
+        """Write to Optuna's storage, unless that failed before: each trial there builds on the earlier ones."""
+        if self._behind:
+            return
+        try:
+            record()
+        except (StorageInternalError, SQLAlchemyError) as error:
+            if self._storage is None:
+                raise
+            self._behind = True
+            cause = error.__cause__ or error
+            why = f"locked by {locked_by(self._storage)}" if is_locked(cause) else _first_line(cause)
+            self._say(
+                f"Optuna's storage {self._storage} cannot be written ({why}). The study goes on without it, and writes "
+                "it anew from the ledger at its end."
+            )
 
 
 class TrackSampler:
@@ -213,11 +276,16 @@ def _storage(path: Path) -> optuna.storages.RDBStorage:
     """Open Optuna's SQLite file without waiting for the disk: the ledger can always rebuild it."""
 
     def connect() -> sqlite3.Connection:
-        connection = sqlite3.connect(path, check_same_thread=False)
+        connection = sqlite3.connect(path, timeout=_LOCKED_S, check_same_thread=False)
         connection.execute("PRAGMA synchronous=OFF")
         return connection
 
-    return optuna.storages.RDBStorage(f"sqlite:///{path}", engine_kwargs={"creator": connect})
+    return optuna.storages.RDBStorage(sqlite_uri(path), engine_kwargs={"creator": connect})
+
+
+def _first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or its kind."""
+    return next(iter(str(error).splitlines()), "") or type(error).__name__
 
 
 def _key(params: Mapping[str, Any]) -> tuple[Any, ...]:

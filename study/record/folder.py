@@ -115,23 +115,37 @@ class StudyFolder:
 
 
 def storage_faults(storage: str) -> list[str]:
-    """Return why a storage folder cannot be used; create it if it is missing."""
+    """Return why a storage folder cannot be used; nothing is created, because the launch may be refused yet."""
     if "://" in storage:
         return [
             f"--storage {storage}: an address was given, a folder was expected. On a cluster give a folder that "
             "every node sees, such as a network mount."
         ]
-    path = Path(storage)
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            pass
+        problem = _storage_problem(Path(storage).absolute())
     except OSError as error:
-        return [
-            f"--storage {storage}: the folder cannot be written ({error.strerror}). Give a folder that can be, "
-            f"or set {STORAGE_VARIABLE}."
-        ]
-    return []
+        problem = error.strerror
+    if problem is None:
+        return []
+    return [
+        f"--storage {storage}: the folder cannot be written ({problem}). Give a folder that can be, or set "
+        f"{STORAGE_VARIABLE}."
+    ]
+
+
+def _storage_problem(path: Path) -> str | None:
+    """Return what keeps a folder from being written, or from being made."""
+    if path.is_dir():
+        with tempfile.TemporaryFile(dir=path):
+            return None
+    nearest = next(folder for folder in (path, *path.parents) if os.path.lexists(folder))
+    if nearest.is_symlink() and not nearest.exists():
+        return f"{nearest} is a link to {nearest.readlink()}, which is not there"
+    if not nearest.is_dir():
+        return f"{nearest} is no folder"
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        return f"{nearest} is read-only"
+    return None
 
 
 def study_id(folder: StudyFolder) -> str:
@@ -145,7 +159,8 @@ def write_atomically(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.writing-{os.getpid()}")
     try:
-        temporary.write_text(text, encoding="utf-8")
+        # A file name that is no Unicode becomes an escape, which JSON reads back as that name.
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -25,7 +25,7 @@ def first_checks(config: StudyConfig, storage: str, tracking: str | None, unknow
     config
         The study, as far as its values are known.
     storage
-        Folder for results and caches; created where it is missing.
+        Folder for results and caches, which may be missing yet.
     tracking
         MLflow's address, where one was given.
     unknown

@@ -6,6 +6,7 @@ reference vanilla, the search and the controls.
 
 from __future__ import annotations
 
+import logging
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -156,8 +157,11 @@ class PlanCallback(tune.Callback):  # type: ignore[misc]
         error = trial.get_error()
         last_line = str(error).strip().splitlines()[-1] if error is not None else "no message"
         self._searcher.failures.pop(trial.trial_id, None)
+        job = self._searcher.jobs.pop(trial.trial_id, None)
+        if job is None:
+            return  # its end was told before its process died
         with stopped_by_the_folder(self._plan):
-            self._plan.on_lost(self._searcher.jobs.pop(trial.trial_id), last_line)
+            self._plan.on_lost(job, last_line)
 
 
 @dataclass(frozen=True)
@@ -258,6 +262,8 @@ def run_trials(
             callbacks=[PlanCallback(plan, searcher, tick)],
         ),
     )
+    # At its end Tune lists every process that died, though the plan gave their trials to others.
+    logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)
     tuner.fit()
 
 

@@ -28,7 +28,7 @@ from study.tracking.experiment_page import (
 )
 from study.tracking.projection import LONGEST_TAG, VALUES, RunView, cut, renaming, same_value, view_of
 from study.tracking.refusals import Refusals, attach, is_refusal, send
-from study.tracking.uri import first_line, open_client, shown_uri
+from study.tracking.uri import open_client, reason, shown_uri
 
 STATUS = {"running": "RUNNING", "complete": "FINISHED", "raced_out": "FINISHED", "failed": "FAILED"}
 _ENTITIES_PER_BATCH = 800  # MLflow takes 1,000
@@ -148,7 +148,7 @@ class Tracker:
         if self._lost is not None:
             lets_in = "lets the study in" if is_refusal(self._lost, of_sender=True) else "answers"
             self._say(
-                f"MLflow at {shown_uri(self.uri)} is not up to date ({first_line(self._lost)}). {where} Run the same "
+                f"MLflow at {shown_uri(self.uri)} is not up to date ({reason(self.uri, self._lost)}). {where} Run the same "
                 f"command again when MLflow {lets_in}: it adds what is missing."
             )
         if refused := self._refusals.sentence():
@@ -194,7 +194,7 @@ class Tracker:
                 refuses = is_refusal(error, of_sender=True)
                 self._say(
                     f"MLflow at {shown_uri(self.uri)} {'refuses the study' if refuses else 'failed'} "
-                    f"({first_line(error)}). The study goes on; MLflow is brought up to date when it "
+                    f"({reason(self.uri, error)}). The study goes on; MLflow is brought up to date when it "
                     f"{'lets it in' if refuses else 'answers again'}."
                 )
             self._lost, self._parent, self._runs = error, None, {}

@@ -10,8 +10,11 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from study.record.sqlite import is_locked, locked_by, open_to_read, sqlite_uri
+
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
 PORT = 5000
+_LOCKED_S = 5.0  # how long another program's lock is waited for
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 _SERVERS = ("http", "https")
 _PASSWORD = re.compile(r"(?<=://)([^/\s:@]*):[^/\s]*@")
@@ -26,7 +29,7 @@ _ENVIRONMENT = {
 
 def default_tracking_uri(storage: Path) -> str:
     """Return the embedded store: a SQLite file in the storage folder."""
-    return f"sqlite:///{(storage / 'mlflow.db').absolute()}"
+    return sqlite_uri((storage / "mlflow.db").absolute())
 
 
 def tracking_uri(storage: Path, given: str | None = None) -> str:
@@ -83,6 +86,8 @@ def open_client(uri: str) -> Any:
         os.environ.setdefault(name, value)
     for logger in ("mlflow", "alembic"):
         logging.getLogger(logger).setLevel(logging.ERROR)
+    # It prints a traceback of each error that it also raises.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", module=r"mlflow\.|alembic\.")
     from mlflow import MlflowClient
 
@@ -111,11 +116,11 @@ def tracking_faults(uri: str) -> list[str]:
     """
     scheme = _scheme(uri)
     if scheme in _SERVERS:
-        return _client_faults(uri, "Start the server, correct the address")
+        return _server_faults(uri)
     if scheme == "sqlite":
         return _sqlite_faults(uri)
     if scheme in _DATABASES:
-        return _database_faults(uri) or _client_faults(uri, "Correct the address")
+        return _database_faults(uri)
     return address_faults(uri)
 
 
@@ -124,40 +129,86 @@ def _scheme(uri: str) -> str:
 
 
 def _sqlite_faults(uri: str) -> list[str]:
-    path = Path(uri.removeprefix("sqlite:///"))
-    if path.exists():
-        if not os.access(path, os.W_OK):
-            return [_fault(uri, "the file is read-only", "Make it writable")]
-        return _database_faults(uri) or _client_faults(uri, "Move the file away")
-    above = next(folder for folder in path.absolute().parents if folder.exists())
+    path = sqlite_path(uri)
+    if path is None:
+        return []
+    try:
+        if path.exists():
+            if not os.access(path, os.W_OK):
+                return [_fault(uri, "the file is read-only", "Make it writable")]
+            return _database_faults(uri)
+        above = next(folder for folder in path.absolute().parents if folder.exists())
+    except OSError as error:
+        return [_fault(uri, error.strerror, "Choose another place")]
     if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
         return [_fault(uri, f"{above} is not a folder that can be written", "Choose another place")]
     return []
 
 
-def _database_faults(uri: str) -> list[str]:
-    """Return why a database cannot be used, asking it directly: MLflow would retry for minutes."""
+def sqlite_path(uri: str) -> Path | None:
+    """Return the file of a SQLite store; None for a store of another kind, or in memory."""
     import sqlalchemy
 
-    limited = uri.startswith(("postgresql", "mysql"))
+    if _scheme(uri) != "sqlite":
+        return None
+    database = sqlalchemy.make_url(uri).database
+    return None if database in (None, "", ":memory:") else Path(database)
+
+
+def _database_faults(uri: str) -> list[str]:
+    """Return why a database cannot be used, reading its schema's version and no more.
+
+    MLflow itself would retry for minutes, and upgrade an older schema, which ends the use of older MLflows.
+    """
+    import sqlalchemy
+
+    path = sqlite_path(uri)
+    options: dict[str, Any] = {}
+    if path is not None:
+        options["creator"] = lambda: open_to_read(path, _LOCKED_S)
+    elif uri.startswith(("postgresql", "mysql")):
+        options["connect_args"] = {"connect_timeout": 5}
     try:
-        engine = sqlalchemy.create_engine(uri, connect_args={"connect_timeout": 5} if limited else {})
-        sqlalchemy.inspect(engine).get_table_names()
-        engine.dispose()
+        engine = sqlalchemy.create_engine(uri, poolclass=sqlalchemy.NullPool, **options)
+        with engine.connect() as connection:
+            version = None
+            if "alembic_version" in sqlalchemy.inspect(connection).get_table_names():
+                version = connection.scalar(sqlalchemy.text("SELECT version_num FROM alembic_version"))
     except ImportError as error:
         return [_fault(uri, str(error), f"Install the database driver (pip install {error.name})")]
     except sqlalchemy.exc.SQLAlchemyError as error:
-        return [_fault(uri, first_line(error), "Start the database or correct the address")]
-    return []
+        return [_database_fault(uri, path, error)]
+    if version is None or version in _known_schemas():
+        return []
+    problem = f"its schema {version!r} is not known to the installed MLflow: a newer MLflow or another program made it"
+    return [_fault(uri, problem, "Install the MLflow that made it, or choose another store")]
 
 
-def _client_faults(uri: str, remedy: str) -> list[str]:
+def _database_fault(uri: str, path: Path | None, error: Exception) -> str:
+    if path is None:
+        return _fault(uri, first_line(error), "Start the database or correct the address")
+    if is_locked(error):
+        problem = f"the file {path} is locked by {locked_by(path)}"
+        return _fault(uri, problem, "Wait until that program is done, or end it")
+    return _fault(uri, first_line(error), "Move the file away")
+
+
+def _known_schemas() -> set[str]:
+    """Return the versions of MLflow's schema that the installed MLflow has, or can upgrade."""
+    import mlflow.store
+    from alembic.script import ScriptDirectory
+
+    migrations = ScriptDirectory(str(Path(mlflow.store.__path__[0], "db_migrations")))
+    return {script.revision for script in migrations.walk_revisions()}
+
+
+def _server_faults(uri: str) -> list[str]:
     from mlflow.exceptions import MlflowException
 
     try:
         open_client(uri).search_experiments(max_results=1)
     except (MlflowException, OSError, ValueError) as error:
-        return [_fault(uri, first_line(error), remedy)]
+        return [_fault(uri, first_line(error), "Start the server, correct the address")]
     return []
 
 
@@ -166,6 +217,14 @@ def _fault(uri: str, problem: str, remedy: str) -> str:
         f"MLflow at {shown_uri(uri)} cannot be used: {problem}. {remedy}, or unset {URI_VARIABLE}: then a SQLite "
         "file beside the study is used."
     )
+
+
+def reason(uri: str, error: Exception) -> str:
+    """Return why a store failed, for a sentence: who has locked it, or the first line of the error."""
+    path = sqlite_path(uri)
+    if path is not None and is_locked(error):
+        return f"{path} is locked by {locked_by(path)}"
+    return first_line(error)
 
 
 def first_line(error: Exception) -> str:

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import sqlite3
+from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 
 import optuna
 import pytest
 
+from study.plan import search
 from study.record.gains import gains_of, leading_prefinetuning
 from tests.study.simulation import SimulatedStudy, run_to_the_end, small_config
 
@@ -154,6 +158,71 @@ def test_three_failures_before_any_success_stop_the_study(tmp_path):
     study.run()
     assert "first 3 trials" in str(study.plan.stopped)
     assert len(study.ledger.of_phase("search")) == 3
+
+
+@pytest.mark.parametrize("trials", [1, 2])
+def test_a_search_of_few_trials_that_all_fail_stops_the_study_at_this_launch_and_the_next(tmp_path, trials):
+    config = small_config(trials=trials)
+    for launch in range(2):
+        study = SimulatedStudy(tmp_path, config, fails=lambda job: job.phase == "search")
+        assert (study.plan.stopped is not None) == (launch == 1)
+        study.run()
+        said = str(study.plan.stopped)
+        assert f"All {trials} trials of the search failed" in said and "made to fail" in said
+        assert "larger --trials" in said
+    more = run_to_the_end(tmp_path, small_config(trials=trials + 1))
+    assert more.plan.complete and more.plan.stopped is None
+
+
+def test_a_ratio_at_which_all_trials_fail_does_not_stop_the_others(tmp_path):
+    def fails(job):
+        return job.phase == "search" and job.settings.imbalance_ratio == 0.1
+
+    study = run_to_the_end(tmp_path, small_config(), fails=fails)
+    assert study.plan.complete and study.plan.stopped is None
+    assert {t.state for t in study.ledger.of_phase("search") if t.imbalance_ratio == 0.1} == {"failed"}
+
+
+def locked_for_ever(path):
+    """Keep a SQLite file locked, as a program that looks at it may."""
+    holder = sqlite3.connect(path)
+    holder.execute("BEGIN EXCLUSIVE")
+    return holder
+
+
+@pytest.mark.parametrize("begun", [0, 12])
+def test_optunas_locked_storage_costs_no_trial_and_is_written_anew(tmp_path, monkeypatch, begun):
+    monkeypatch.setattr(search, "_LOCKED_S", 0.05)
+    said = []
+    monkeypatch.setattr("tests.study.simulation.GainSearch", partial(search.GainSearch, say=said.append))
+    study = SimulatedStudy(tmp_path, small_config())
+    for _ in range(begun):
+        study._run_job(study.plan.next_job())
+    holder = locked_for_ever(tmp_path / "optuna.db")
+    study.run()
+    assert study.plan.complete and len(study.ledger.of_phase("search")) == 6
+    (sentence,) = said
+    assert str(tmp_path / "optuna.db") in sentence and "locked by another program" in sentence
+    study.search.catch_up(study.ledger)
+    holder.close()
+    found = optuna.load_study(study_name="toy", storage=f"sqlite:///{tmp_path}/optuna.db")
+    told = {t.user_attrs["trial_id"] for t in found.trials if t.state.is_finished()}
+    assert told == {t.trial_id for t in study.ledger.of_phase("search")}
+
+
+def test_optunas_storage_that_stays_unwritable_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(search, "_LOCKED_S", 0.05)
+    said = []
+    monkeypatch.setattr("tests.study.simulation.GainSearch", partial(search.GainSearch, say=said.append))
+    study = SimulatedStudy(tmp_path, small_config())
+    holder = locked_for_ever(tmp_path / "optuna.db")
+    study.run()
+    holder.close()
+    monkeypatch.setattr(
+        Path, "unlink", lambda *args, **options: (_ for _ in ()).throw(OSError(30, "Read-only"))
+    )
+    study.search.catch_up(study.ledger)
+    assert "The next launch writes it anew" in said[-1] and "Read-only" in said[-1]
 
 
 def test_one_failed_trial_does_not_stop_the_study(tmp_path):

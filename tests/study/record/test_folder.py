@@ -93,6 +93,29 @@ def test_a_storage_that_cannot_be_written_is_a_fault(tmp_path):
     (fault,) = storage_faults("s3://bucket/x")
     assert "a folder was expected" in fault
     assert storage_faults(str(tmp_path / "new" / "folder")) == []
+    assert not (tmp_path / "new").exists(), "a launch that only looks creates nothing"
+
+
+@pytest.mark.parametrize("name", ["my results", "ä" * 100 + "x" * 40, "what?now", "a%20b", "#1&2"])
+def test_any_name_is_a_storage_folder(tmp_path, name):
+    assert storage_faults(str(tmp_path / name)) == []
+    (tmp_path / name).mkdir()
+    assert storage_faults(str(tmp_path / name)) == [] and not list((tmp_path / name).iterdir())
+
+
+def test_a_name_that_is_too_long_and_a_link_to_a_lost_disk_are_told(tmp_path):
+    (fault,) = storage_faults(str(tmp_path / ("x" * 300) / "below"))
+    assert "File name too long" in fault
+    (tmp_path / "link").symlink_to(tmp_path / "lost")
+    for path in (tmp_path / "link", tmp_path / "link" / "below"):
+        (fault,) = storage_faults(str(path))
+        assert f"{tmp_path}/link is a link to {tmp_path}/lost, which is not there" in fault
+
+
+def test_the_facts_hold_a_file_name_that_is_no_unicode(tmp_path):
+    folder = StudyFolder(tmp_path, "toy")
+    folder.write_facts({"command": [os.fsdecode(b"\xff.csv"), "ü"]})
+    assert folder.read_facts() == {"command": [os.fsdecode(b"\xff.csv"), "ü"]}
 
 
 def test_a_reader_never_sees_half_a_file(tmp_path, monkeypatch):

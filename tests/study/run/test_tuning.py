@@ -98,6 +98,17 @@ def test_a_folder_that_cannot_be_written_stops_the_study_with_advice(tmp_path):
     assert searcher.suggest("b") == "FINISHED"
 
 
+def test_a_process_that_dies_after_its_job_was_told_changes_nothing(tmp_path):
+    study = SimulatedStudy(tmp_path, small_config())
+    searcher = PlanSearcher(study.plan)
+    config = searcher.suggest("a")
+    searcher.on_trial_complete("a", {})
+    dead = SimpleNamespace(trial_id="a", config=config, get_error=lambda: RuntimeError("died"))
+    before = study.ledger.path.read_bytes()
+    PlanCallback(study.plan, searcher, lambda: None).on_trial_error(0, [], dead)
+    assert study.ledger.path.read_bytes() == before
+
+
 @pytest.fixture(scope="module")
 def two_slots():
     cluster.quieten()
@@ -139,9 +150,10 @@ def test_two_processes_serve_all_phases(two_slots, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_process_that_dies_is_replaced_and_its_trial_runs_again(two_slots, tmp_path):
+def test_a_process_that_dies_is_replaced_and_its_trial_runs_again(two_slots, tmp_path, caplog):
     ledger, processes, _ = run_study(tmp_path, dies_once=True)
     assert (tmp_path / "died").exists()
+    assert "Trials did not complete" not in caplog.text
     assert len(processes) <= 3
     assert {t.state for t in ledger.trials.values()} == {"complete"}
     assert len(ledger.of_phase("search")) == 8

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from pathlib import Path
 
 import pytest
 
+from study.tracking import uri as uris
 from study.tracking.uri import (
     artifact_folder,
     default_tracking_uri,
+    open_client,
     tracking_faults,
     tracking_uri,
     ui_command,
@@ -59,3 +62,68 @@ def test_an_unusable_store_is_named_quickly_with_what_to_do(tmp_path, make, expe
     assert expected in fault
     assert "MLFLOW_TRACKING_URI" in fault
     assert "secret" not in fault
+
+
+@pytest.mark.parametrize(
+    "name", ["what?now", "100%", "a%20b", "#1 & ü;@:", "my results", "ä" * 100 + "x" * 40]
+)
+def test_the_store_lies_in_the_storage_folder_whatever_its_name(tmp_path, empty_mlflow_store, name):
+    storage = tmp_path / name
+    storage.mkdir()
+    (storage / "mlflow.db").write_bytes(empty_mlflow_store)
+    uri = default_tracking_uri(storage)
+    assert tracking_faults(uri) == []
+    client = open_client(uri)
+    experiment = client.create_experiment("a", artifact_location=(storage / "artifacts").as_uri())
+    run = client.create_run(experiment).info.run_id
+    (tmp_path / "file.txt").write_text("text")
+    client.log_artifact(run, str(tmp_path / "file.txt"))
+    assert [file.path for file in client.list_artifacts(run)] == ["file.txt"]
+    assert list(storage.rglob("file.txt"))
+    with sqlite3.connect(storage / "mlflow.db") as written:
+        assert written.execute("SELECT count(*) FROM runs").fetchone() == (1,)
+    written.close()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, "file.txt"])
+
+
+def with_schema(uri: str, version: str) -> Path:
+    """Give a store the schema's version of another MLflow, and return its file."""
+    path = Path(uri.removeprefix("sqlite:///"))
+    with sqlite3.connect(path) as store:
+        store.execute("UPDATE alembic_version SET version_num = ?", (version,))
+    store.close()
+    return path
+
+
+def test_looking_at_an_older_store_does_not_upgrade_it(uri):
+    path = with_schema(uri, "451aebb31d03")  # of MLflow 1
+    before = path.read_bytes()
+    assert tracking_faults(uri) == []
+    assert path.read_bytes() == before and [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_a_store_of_a_newer_mlflow_is_refused_and_left_alone(uri):
+    path = with_schema(uri, "fedcba987654")
+    before = path.read_bytes()
+    (fault,) = tracking_faults(uri)
+    assert "'fedcba987654'" in fault and "newer MLflow" in fault and "Install the MLflow" in fault
+    assert path.read_bytes() == before
+
+
+def test_a_database_of_another_program_is_refused(tmp_path):
+    import optuna
+
+    optuna.create_study(storage=f"sqlite:///{tmp_path}/optuna.db")
+    (fault,) = tracking_faults(f"sqlite:///{tmp_path}/optuna.db")
+    assert "another program made it" in fault
+
+
+def test_who_locks_the_store_is_told(uri, monkeypatch):
+    monkeypatch.setattr(uris, "_LOCKED_S", 0.1)
+    holder = sqlite3.connect(uri.removeprefix("sqlite:///"))
+    holder.execute("BEGIN EXCLUSIVE")
+    (fault,) = tracking_faults(uri)
+    holder.close()
+    assert "is locked by another program" in fault and "Wait until that program is done" in fault
+    assert "Start the database" not in fault
+    assert tracking_faults(uri) == []
