@@ -148,8 +148,8 @@ class Tracker:
         if self._lost is not None:
             lets_in = "lets the study in" if is_refusal(self._lost, of_sender=True) else "answers"
             self._say(
-                f"MLflow at {shown_uri(self.uri)} is not up to date ({reason(self.uri, self._lost)}). {where} Run the same "
-                f"command again when MLflow {lets_in}: it adds what is missing."
+                f"MLflow at {shown_uri(self.uri)} is not up to date ({reason(self.uri, self._lost)}). {where} Run the "
+                f"same command again when MLflow {lets_in}: it adds what is missing."
             )
         if refused := self._refusals.sentence():
             self._say(f"MLflow at {shown_uri(self.uri)} holds all but what it {refused}. {where}")

@@ -139,7 +139,7 @@ def _sqlite_faults(uri: str) -> list[str]:
             return _database_faults(uri)
         above = next(folder for folder in path.absolute().parents if folder.exists())
     except OSError as error:
-        return [_fault(uri, error.strerror, "Choose another place")]
+        return [_fault(uri, error.strerror or str(error), "Choose another place")]
     if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
         return [_fault(uri, f"{above} is not a folder that can be written", "Choose another place")]
     return []
