@@ -25,6 +25,10 @@ from trainables.settings import NATURAL, EncoderSettings
 from trainables.texts.coverage import Coverage, coverage
 from trainables.texts.tokens import TokenisedTexts, tokenise
 
+_FAR_FROM_RATIO = (
+    1.5  # times the rows that the ratio asks for: more than rounding to whole rows gives from one row on
+)
+
 
 @dataclass(frozen=True)
 class PreparedCorpus:
@@ -258,6 +262,27 @@ def shared_n_max(
     if max_train_rows is not None:
         n_max = min(n_max, max(1, int(max_train_rows / _rows_per_n_max(imposed, profile, len(counts)))))
     return n_max
+
+
+def ratio_remarks(ratios: Sequence[float | str], n_max: int) -> tuple[str, ...]:
+    """Say at which imposed ratios whole rows, of which every class has at least one, make another ratio.
+
+    Examples
+    --------
+    >>> ratio_remarks([0.1, 0.5, "natural"], 20)
+    ()
+    >>> ratio_remarks([0.01], 4)
+    ('Imbalance ratio 0.01: of n_max 4 rows that is less than one, so minority classes have 1 row, a ratio of 0.25.',)
+    """
+    remarks = []
+    for ratio in map(float, (ratio for ratio in ratios if ratio != NATURAL)):
+        [_, least] = class_sizes([2, 1], ratio, "step", n_max)
+        if least > n_max * ratio * _FAR_FROM_RATIO:
+            remarks.append(
+                f"Imbalance ratio {ratio:g}: of n_max {n_max} rows that is less than one, so minority classes have "
+                f"1 row, a ratio of {least / n_max:.3g}."
+            )
+    return tuple(remarks)
 
 
 def _rows_per_n_max(ratios: Sequence[float], profile: str, n_classes: int) -> float:

@@ -16,7 +16,14 @@ from trainables.corpora.corpus import Corpus
 from trainables.errors import ConfigurationError, collect
 from trainables.method.arms import HEAD_ARMS
 from trainables.model.encoder import encoder_faults
-from trainables.prepared import PreparedCorpus, RunSettings, count_faults, prepare, shared_n_max
+from trainables.prepared import (
+    PreparedCorpus,
+    RunSettings,
+    count_faults,
+    prepare,
+    ratio_remarks,
+    shared_n_max,
+)
 from trainables.settings import NATURAL
 
 
@@ -89,7 +96,8 @@ def checked(
         checkpoint_every_s=config.checkpoint_every_s,
         share_vanilla=any(arm in HEAD_ARMS for arm in config.arms),
     )
-    return prepared, run
+    remarks = (*prepared.remarks, *ratio_remarks(config.imbalance_ratios, run.n_max))
+    return replace(prepared, remarks=remarks), run
 
 
 def _row_bound_faults(config: StudyConfig, corpus: Corpus) -> list[str]:

@@ -4,7 +4,7 @@ import pytest
 from trainables.corpora.drug_labels.sample import generate_sample
 from trainables.corpora.imbalance import draw
 from trainables.errors import ConfigurationError
-from trainables.prepared import count_faults, prepare
+from trainables.prepared import count_faults, prepare, ratio_remarks
 from trainables.settings import EncoderSettings
 
 
@@ -45,3 +45,9 @@ def test_exact_counts_are_drawn_or_refused(corpus):
     assert sorted(np.bincount(ready.train_labels[rows]).tolist()) == [3, 3, n_max, n_max, n_max]
     faults = count_faults(ready, [0.1], "step", 10_000)
     assert len(faults) == 1 and "n_max is 10000, but 5 of 5 classes have fewer training rows" in faults[0]
+
+
+def test_a_ratio_that_whole_rows_cannot_make_is_told():
+    assert ratio_remarks([0.1, 0.05, "natural", 1], 20) == ()
+    [remark] = ratio_remarks([0.1, 0.01], 8)
+    assert "ratio 0.01" in remark and "a ratio of 0.125" in remark
