@@ -12,6 +12,7 @@ from typing import Any
 from trainables.corpora.corpus import Corpus
 from trainables.corpora.drug_labels.adme import read_adme
 from trainables.corpora.own_tables.tabular import read_tabular
+from trainables.corpora.published.imdb import read_imdb
 from trainables.corpora.published.newsgroups20 import read_newsgroups20
 from trainables.corpora.published.sst2 import read_sst2
 from trainables.corpora.published.trec import read_trec
@@ -20,6 +21,7 @@ from trainables.errors import ConfigurationError
 
 CORPORA: dict[str, Callable[..., Corpus]] = {
     "adme": read_adme,
+    "imdb": read_imdb,
     "newsgroups20": read_newsgroups20,
     "sst2": read_sst2,
     "tabular": read_tabular,

@@ -231,6 +231,18 @@ def newsgroups20(rng):
     )
 
 
+def imdb(rng):
+    cells = [(part, name) for part in ("train", "test") for name in ("pos", "neg")]
+    if rng.random() < 0.5:
+        reviews = [
+            {"split": part, "label": name, "text": "Good.<br />Or so", "id": 0} for part, name in cells
+        ]
+        return mutate(rng, "\n".join(map(json.dumps, reviews)).encode()), ".jsonl"
+    return archived(
+        rng, {f"aclImdb/{part}/{name}/0_7.txt": mutate(rng, b"Good.<br />") for part, name in cells}
+    )
+
+
 KINDS = {
     "csv": ("tabular", delimited),
     "jsonl": ("tabular", json_lines),
@@ -240,6 +252,7 @@ KINDS = {
     "sst2": ("sst2", sst2),
     "trec": ("trec", trec),
     "newsgroups20": ("newsgroups20", newsgroups20),
+    "imdb": ("imdb", imdb),
 }
 
 

@@ -8,7 +8,7 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from trainables.errors import ConfigurationError
@@ -17,7 +17,9 @@ _MAX_FILE = 256 << 20
 _MAX_TOTAL = 1 << 30
 
 
-def published_files(paths: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
+def published_files(
+    paths: Sequence[Path], wanted: Callable[[str], bool] = lambda name: True
+) -> Iterator[tuple[str, bytes]]:
     """Yield (name, content) of all files in an order that depends on their names alone.
 
     Names keep their folders; ``.gz`` files are decompressed and lose that ending.
@@ -26,6 +28,8 @@ def published_files(paths: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
     ----------
     paths
         Folders, archives or single files. Archives inside folders or archives are passed over.
+    wanted
+        Tells by its name whether a file is read at all; names still end in ``.gz`` here.
 
     Raises
     ------
@@ -35,7 +39,7 @@ def published_files(paths: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
     total = 0
     for path in paths:
         try:
-            for name, content in _files_of(path):
+            for name, content in _files_of(path, wanted):
                 total += len(content)
                 if len(content) > _MAX_FILE or total > _MAX_TOTAL:
                     raise ConfigurationError(
@@ -61,25 +65,26 @@ def published_files(paths: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
             raise ConfigurationError(f"{path}: cannot be read ({error}); is the file complete?") from error
 
 
-def _files_of(path: Path) -> Iterator[tuple[str, bytes]]:
+def _files_of(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str, bytes]]:
     if path.is_dir():
         for file in sorted(file for file in path.rglob("*") if file.is_file()):
-            if file.suffix.lower() not in (".zip", ".tar", ".tgz"):
-                yield _opened(file, file.relative_to(path).as_posix())
+            name = file.relative_to(path).as_posix()
+            if file.suffix.lower() not in (".zip", ".tar", ".tgz") and wanted(name):
+                yield _opened(file, name)
     elif zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             for info in sorted(archive.infolist(), key=lambda info: info.filename):
-                if not info.is_dir():
+                if not info.is_dir() and wanted(info.filename):
                     with archive.open(info) as member:
                         yield info.filename, member.read(_MAX_FILE + 1)
     elif tarfile.is_tarfile(path):
         with tarfile.open(path) as bundle:
             # In the order of the archive: going back in a compressed one would unpack it anew each time.
             for entry in bundle:
-                content = bundle.extractfile(entry) if entry.isfile() else None
+                content = bundle.extractfile(entry) if entry.isfile() and wanted(entry.name) else None
                 if content is not None:
                     yield entry.name, content.read(_MAX_FILE + 1)
-    else:
+    elif wanted(path.name):
         yield _opened(path, path.name)
 
 

@@ -147,7 +147,7 @@ def test_the_published_archive_of_newsgroups(tmp_path):
     assert "From: me" in read_corpus("newsgroups20", str(path), headers="keep").texts[0]
 
 
-@pytest.mark.parametrize("name", ["sst2", "trec", "newsgroups20"])
+@pytest.mark.parametrize("name", ["sst2", "trec", "newsgroups20", "imdb"])
 @pytest.mark.parametrize(
     ("content", "message"),
     [(b"PK\x03\x04", "input"), (b"nothing of the kind", "expected"), (b"", "expected")],
@@ -185,6 +185,10 @@ def test_a_member_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
         ("sst2", {}, 9613, {"validation": 872, "test": 1821}, {"negative": 4650, "positive": 4963}),
         ("sst2", {"units": "phrases"}, 70_042, {"validation": 872, "test": 1821}, {"negative": 31120}),
         ("newsgroups20", {}, 18_846, {"test": 7532}, {"alt.atheism": 799, "talk.religion.misc": 628}),
+        pytest.param(
+            *("imdb", {}, 50_000, {"test": 25_000}, {"negative": 25_000, "positive": 25_000}),
+            marks=pytest.mark.slow,
+        ),
         ("trec", {}, 5952, {"test": 500}, {"ABBR": 95, "ENTY": 1344, "HUM": 1288}),
         ("trec", {"labels": "fine"}, 5952, {"test": 500}, {"NUM:ord": 6}),
     ],

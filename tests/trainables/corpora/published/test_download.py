@@ -14,21 +14,22 @@ CONTENT = b"NUM:dist How far is it ?\nHUM:ind Who was it ?\n" * 50
 
 @pytest.fixture
 def server(tmp_path, monkeypatch):
-    """Serve CONTENT at /file, half of it at /cut, and nothing elsewhere; count the requests."""
+    """Serve CONTENT at /file, half of it at /cut, the handler's content at /served; count the requests."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
     class Handler(BaseHTTPRequestHandler):
-        requests = 0
+        requests, content = 0, CONTENT
 
         def do_GET(self):
             Handler.requests += 1
-            if self.path not in ("/file", "/cut"):
+            if self.path not in ("/file", "/cut", "/served"):
                 self.send_error(404)
                 return
+            whole = Handler.content if self.path == "/served" else CONTENT
             self.send_response(200)
-            self.send_header("Content-Length", str(len(CONTENT)))
+            self.send_header("Content-Length", str(len(whole)))
             self.end_headers()
-            self.wfile.write(CONTENT if self.path == "/file" else CONTENT[: len(CONTENT) // 2])
+            self.wfile.write(whole[: len(whole) // 2] if self.path == "/cut" else whole)
 
         def log_message(self, *args):
             pass
