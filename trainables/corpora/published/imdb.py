@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from trainables.corpora.corpus import Corpus
+from trainables.corpora.left_out import LeftOut
 from trainables.corpora.published.download import fetch
 from trainables.corpora.published.files import published_files, text_lines
 from trainables.corpora.rows import Row, build_corpus, own_group
@@ -57,14 +58,14 @@ def read_imdb(data: str | None) -> Corpus:
     """
     path = Path(data) if data is not None else fetch(*PUBLISHED)
     source = data or "the published movie reviews"
-    left_out: Counter[str] = Counter()
+    left_out = LeftOut()
     rows: list[Row] = []
     numbers: dict[_Cell, set[str]] = {(part, name): set() for part in ("train", "test") for name in CLASSES}
     found: Counter[_Cell] = Counter()
     for part, label, number, text, origin in _reviews(path, left_out):
         seen = numbers[part, label]
         if number is not None and number in seen:
-            left_out[READ_TWICE] += 1
+            left_out.add(READ_TWICE, origin)
             continue
         if number is not None:
             seen.add(number)
@@ -96,7 +97,7 @@ def _missing(found: Counter[_Cell]) -> tuple[str, ...]:
     )
 
 
-def _reviews(path: Path, left_out: Counter[str]) -> Iterator[tuple[str, str, str | None, str, str]]:
+def _reviews(path: Path, left_out: LeftOut) -> Iterator[tuple[str, str, str | None, str, str]]:
     """Yield (part, class, number or None, text, origin)."""
     for name, content in published_files([path], wanted=_is_wanted):
         if _RECORDS.search(name):
@@ -104,12 +105,12 @@ def _reviews(path: Path, left_out: Counter[str]) -> Iterator[tuple[str, str, str
             continue
         place, file = _IN_FOLDERS.search(name), _FILE.fullmatch(name.rsplit("/", 1)[-1])
         if place is None or file is None:
-            left_out[NOT_A_REVIEW] += 1
+            left_out.add(NOT_A_REVIEW, name)
             continue
         try:
             text = content.decode("utf-8-sig")
         except UnicodeDecodeError:
-            left_out[NOT_UTF8] += 1
+            left_out.add(NOT_UTF8, name)
             continue
         yield place[1], _LABELS[place[2]], file[1], text, name
 
@@ -119,7 +120,7 @@ def _is_wanted(name: str) -> bool:
 
 
 def _records(
-    path: Path, name: str, content: bytes, left_out: Counter[str]
+    path: Path, name: str, content: bytes, left_out: LeftOut
 ) -> Iterator[tuple[str, str, str | None, str, str]]:
     in_name = _PART_IN_NAME.search(name.rsplit("/", 1)[-1].lower())
     for line_number, line in text_lines(content, "utf-8-sig", f"{path}, {name!r}"):
@@ -131,6 +132,6 @@ def _records(
         part = record.get("split", in_name and in_name[1])
         text, label, number = (record.get(key) for key in ("text", "label", "id"))
         if part not in ("train", "test") or label not in tuple(_LABELS) or not isinstance(text, str):
-            left_out[NOT_A_REVIEW] += 1
+            left_out.add(NOT_A_REVIEW, f"{name}:{line_number}")
         else:
             yield part, _LABELS[label], None if number is None else str(number), text, f"{name}:{line_number}"
