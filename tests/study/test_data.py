@@ -63,3 +63,23 @@ def test_a_narrow_terminal_shows_every_class(capsys, monkeypatch, columns):
     for name in ("absorption", "distribution", "metabolism", "longest", "near-duplicate"):
         assert name in out
     assert "…" not in out
+
+
+def test_a_table_is_described_with_what_was_guessed_left_out_and_alike(tmp_path, capsys):
+    names = ["<script>alert(1)</script>", "a/b & [/red]", "A/B & [/red]"]
+    rows = "".join(f"café number {i}{', and more' * (i % 2)},{names[i // 2 % 3]}\n" for i in range(24))
+    path = tmp_path / "my.csv"
+    path.write_bytes(("text,label\n" + rows).encode("cp1252"))
+    argv = ["tabular", "--data", str(path), "--text", "text", "--label", "label"]
+    assert data.main([*argv, "--format", "json"]) == 0
+    guessed, alike, left_out = json.loads(capsys.readouterr().out)["remarks"]
+    assert "read as cp1252, which is a guess: line 2 then reads “café number 0" in guessed
+    assert "'A/B & [/red]' (4) and 'a/b & [/red]' (4)" in alike
+    assert (
+        left_out.startswith("12 of 24 rows were left out")
+        and "my.csv:3 (3 where 2 were expected)" in left_out
+    )
+    assert data.main([*argv, "--merge-alike", "--encoding", "latin-1"]) == 0
+    printed = capsys.readouterr().out
+    assert names[0] in printed and names[2] in printed
+    assert "guess" not in printed and "made one class each" in printed and "Note: 12 of 24 rows" in printed
