@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from rich.console import Console
 
@@ -62,6 +63,7 @@ def _run(
     args = parser.parse_args(argv)
     console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
     try:
+        _check_the_folder_of_the_shell()
         return main(args)
     except ConfigurationError as error:
         several = f"{len(error.faults)} faults" if len(error.faults) > 1 else "a fault"
@@ -76,3 +78,14 @@ def _run(
     except KeyboardInterrupt:
         console.print(f"\n{parser.prog}: interrupted", style="bold red")
         return INTERRUPTED
+
+
+def _check_the_folder_of_the_shell() -> None:
+    """Refuse to start in a folder that was deleted under the shell: no relative path leads anywhere from there."""
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise ConfigurationError(
+            f"The folder in which this command was given cannot be used ({error.strerror}): it may have been deleted or "
+            "unmounted. Change to another folder (`cd`) and give the command again."
+        ) from error

@@ -76,12 +76,14 @@ def answer(comparison: Comparison) -> Answer:
     judged = [f for f in findings if f.reading in ("better", "worse", "no difference shown")]
     headline = _headline(comparison, findings, judged)
     if not any(f.leading for f in findings):
-        return Answer(headline, "There is nothing to judge yet. " + _progress(comparison), findings)
+        failures = _failures(comparison)
+        start = [] if failures else ["There is nothing to judge yet."]
+        return Answer(headline, " ".join([*start, *failures, _progress(comparison)]), findings)
     if len(findings) == 1:
         sentences = [_full_sentence(findings[0], comparison.metric)]
     else:
         sentences = [_gains_sentence(findings), _controls_sentence(judged, comparison.metric)]
-    return Answer(headline, " ".join(filter(None, [*sentences, CAVEAT])), findings)
+    return Answer(headline, " ".join(filter(None, [*sentences, *_failures(comparison), CAVEAT])), findings)
 
 
 def vanilla_name(comparison: Comparison) -> str:
@@ -124,6 +126,8 @@ def _finding(comparison: Comparison, ratio: float | str) -> Finding:
 
 
 def _headline(comparison: Comparison, findings: tuple[Finding, ...], judged: list[Finding]) -> str:
+    if comparison.trials and all(trial.record.state == "failed" for trial in comparison.trials):
+        return "There is no answer: every pre-finetuning trial failed."
     if not any(f.trials for f in findings):
         return "No pre-finetuning trial has been scored yet."
     if not any(f.leading for f in findings):
@@ -202,6 +206,26 @@ def _controls_sentence(judged: list[Finding], metric: str) -> str:
         for arm, readings in standing.items()
     ]
     return f"Its lead is shown (the interval excludes zero) {', '.join(parts)}." if parts else ""
+
+
+def _failures(comparison: Comparison) -> list[str]:
+    """Say at which ratios nothing can be judged because every trial, or the reference vanilla, failed; and why."""
+    said = []
+    for ratio in comparison.ratios:
+        vanilla = comparison.baseline(ratio, "vanilla")
+        if vanilla is not None and vanilla.record.state == "failed":
+            said.append(f"The reference vanilla {_at(ratio)} failed: {_ended(vanilla.record.error)}.")
+        trials = [trial.record for trial in comparison.trials_at(ratio)]
+        if trials and all(trial.state == "failed" for trial in trials):
+            last = max(trials, key=lambda trial: trial.finished or 0.0)
+            all_of_them = "The only trial" if len(trials) == 1 else f"All {len(trials)} trials"
+            with_what = "" if len(trials) == 1 else ", the last one with"
+            said.append(f"{all_of_them} {_at(ratio)} failed{with_what}: {_ended(last.error)}.")
+    return said
+
+
+def _ended(error: str | None) -> str:
+    return (error or "no message").rstrip(".")
 
 
 def _progress(comparison: Comparison) -> str:

@@ -72,6 +72,47 @@ def test_vanilla_is_called_tuned_only_where_it_was(tmp_path, make_study):
     assert "not tuned" in answer_of(tmp_path).headline
 
 
+def fail_search(make_study, *failing):
+    """Write a study of two ratios in which pre-finetuning's trials failed at some of them."""
+    ledger = make_study(trials=0, failed=False)
+    for ratio in (0.1, "natural"):
+        for number in range(2):
+            ledger.start_trial(f"t{number}-{ratio}", "search", "prefinetune", ratio, {"strength": number})
+            if ratio in failing:
+                ledger.finish_trial(f"t{number}-{ratio}", "failed", f"ValueError: cause {number} at {ratio}.")
+            else:
+                for record in ledger.reference(ratio).replicates.values():
+                    ledger.add_replicate(f"t{number}-{ratio}", record)
+                ledger.finish_trial(f"t{number}-{ratio}", "complete")
+    return ledger
+
+
+def test_a_search_in_which_every_trial_failed_is_no_progress(tmp_path, make_study):
+    fail_search(make_study, 0.1, "natural")
+    found = answer_of(tmp_path)
+    assert found.headline == "There is no answer: every pre-finetuning trial failed."
+    for ratio in (0.1, "natural"):
+        assert f"ValueError: cause 1 at {ratio}. " in found.paragraph
+    assert "All 2 trials at imbalance ratio 0.1 (1:10) failed, the last one with" in found.paragraph
+    assert "yet" not in found.headline + found.paragraph
+
+
+def test_a_ratio_at_which_every_trial_failed_is_told_beside_the_others(tmp_path, make_study):
+    fail_search(make_study, 0.1)
+    found = answer_of(tmp_path)
+    assert "no difference" in found.headline
+    assert "All 2 trials at imbalance ratio 0.1 (1:10) failed" in found.paragraph
+    assert "natural imbalance ratio failed" not in found.paragraph and CAVEAT in found.paragraph
+
+
+def test_a_reference_that_failed_is_told_with_its_cause(tmp_path, make_study):
+    ledger = make_study(ratios=(0.1,), trials=2, reference=False, failed=False)
+    ledger.start_trial("v", "reference", "vanilla", 0.1, {"arm": "vanilla"})
+    ledger.finish_trial("v", "failed", "OSError: no room")
+    found = answer_of(tmp_path)
+    assert "The reference vanilla at imbalance ratio 0.1 (1:10) failed: OSError: no room." in found.paragraph
+
+
 @pytest.mark.parametrize("reference", [True, False])
 def test_before_the_first_trial_there_is_no_answer(tmp_path, make_study, reference):
     make_study(trials=0, reference=reference)
