@@ -86,6 +86,6 @@ def _check_the_folder_of_the_shell() -> None:
         Path.cwd()
     except OSError as error:
         raise ConfigurationError(
-            f"The folder in which this command was given cannot be used ({error.strerror}): it may have been deleted or "
-            "unmounted. Change to another folder (`cd`) and give the command again."
+            f"The folder in which this command was given cannot be used ({error.strerror}): it may have been deleted "
+            "or unmounted. Change to another folder (`cd`) and give the command again."
         ) from error

@@ -63,6 +63,7 @@ def test_a_plan_is_shown_whatever_the_shell_and_nothing_is_created(encoder, tmp_
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_dry_run_leaves_an_older_store_and_study_as_they_are(encoder, tmp_path, empty_mlflow_store):
     (tmp_path / "mlflow.db").write_bytes(empty_mlflow_store)
     with sqlite3.connect(tmp_path / "mlflow.db") as store:
