@@ -198,10 +198,11 @@ def renaming(classes: Iterable[str]) -> str:
     changed = [name for name, written in names.items() if written != f"val/recall/{name}"]
     if not changed:
         return ""
+    longest = max(changed, key=len)
     return (
         f"MLflow's names of metrics hold letters, digits, spaces and _ . - / alone, and {LONGEST_NAME} characters: "
-        f"{len(changed)} of {len(names)} classes are written otherwise there, e.g. '{shown(changed[0], 40)}' as "
-        f"'{shown(names[changed[0]], 60)}'."
+        f"{len(changed)} of {len(names)} classes are written otherwise there, e.g. '{shown(longest, 40)}' as "
+        f"'{shown(names[longest], 60)}'."
     )
 
 
