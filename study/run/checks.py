@@ -16,6 +16,7 @@ from trainables.corpora.corpus import Corpus
 from trainables.errors import ConfigurationError, collect
 from trainables.method.arms import HEAD_ARMS
 from trainables.model.encoder import encoder_faults
+from trainables.model.pretrained import dropped_head
 from trainables.prepared import (
     PreparedCorpus,
     RunSettings,
@@ -25,6 +26,7 @@ from trainables.prepared import (
     shared_n_max,
 )
 from trainables.settings import NATURAL
+from trainables.training.first_step import first_step_faults
 
 
 def checked(
@@ -77,11 +79,15 @@ def checked(
     if prepared is not None and config.n_max is not None:
         imposed = [ratio for ratio in config.imbalance_ratios if isinstance(ratio, float)]
         faults += count_faults(prepared, imposed, config.profile, config.n_max)
+    if not wrong_encoder:
+        faults += first_step_faults(encoder, len(corpus.classes))
     if prepared is not None:
         faults += token_faults(config, encoder, prepared)
     if faults or prepared is None:
         raise ConfigurationError(faults)
     prepared = replace(prepared, remarks=(*prepared.remarks, *token_remarks(encoder, prepared)))
+    if head := dropped_head(encoder):
+        prepared = replace(prepared, remarks=(*prepared.remarks, head))
     row_bound = config.row_bound(corpus.is_sample)
     run = RunSettings(
         study_seed=config.seed,

@@ -6,14 +6,15 @@ import copy
 import functools
 import hashlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
-from transformers.utils import logging
+from transformers import AutoTokenizer
 
+from trainables.errors import ConfigurationError, collect
+from trainables.model.pretrained import load_checkpoint, read_config
 from trainables.model.source import source_faults
 from trainables.model.tokenizer import tokenizer_faults, unreadable_tokenizer
 from trainables.settings import PRECISIONS, EncoderSettings
@@ -72,29 +73,19 @@ def encoder_faults(settings: EncoderSettings) -> list[str]:
 
 def _loading_faults(settings: EncoderSettings) -> list[str]:
     source = settings.source
-    is_folder = Path(source).is_dir()
-    try:
-        config = AutoConfig.from_pretrained(source, revision=settings.revision)
-    except (OSError, ValueError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        advice = (
-            "the folder needs config.json, model.safetensors and the tokenizer's files"
-            if is_folder
-            else "check the name and the network, or download the model elsewhere and give --encoder its folder"
-        )
-        return [f"encoder {source!r} cannot be loaded ({reason}): {advice}"]
+    faults: list[str] = []
+    config = collect(faults, lambda: read_config(settings))
+    if config is None and settings.layers is not None:  # that may be the only thing wrong with it
+        config = collect([], lambda: read_config(replace(settings, layers=None)))
     try:
         tokenizer = load_tokenizer(settings)
     except (
         Exception
     ) as error:  # the tokenizers library raises no narrower class for a file that it cannot read
-        return [unreadable_tokenizer(source, error)]
-    faults = tokenizer_faults(tokenizer, source, getattr(config, "vocab_size", None))
-    depth = getattr(config, "num_hidden_layers", None)
-    if settings.layers is not None and depth is not None and not 1 <= settings.layers <= depth:
-        faults.append(f"encoder layers is {settings.layers}; expected 1 to {depth}, the depth of {source!r}")
+        return faults or [unreadable_tokenizer(source, error)]
+    faults += tokenizer_faults(tokenizer, source, getattr(config, "vocab_size", None))
     positions = getattr(config, "max_position_embeddings", None)
-    if positions is not None and settings.max_length > positions:
+    if positions is not None and 0 < positions < settings.max_length:
         faults.append(
             f"encoder max_length is {settings.max_length}, but {source!r} has {positions} positions"
         )
@@ -103,45 +94,19 @@ def _loading_faults(settings: EncoderSettings) -> list[str]:
 
 def has_masked_lm_head(settings: EncoderSettings) -> bool:
     """Return whether the encoder's checkpoint says that it holds a masked-language-model head."""
-    config = AutoConfig.from_pretrained(settings.source, revision=settings.revision)
+    try:
+        config = read_config(settings)
+    except ConfigurationError:  # what is wrong with it is told as the encoder's own fault
+        return False
     heads = ("ForMaskedLM", "ForPreTraining")
     return any(name.endswith(heads) for name in getattr(config, "architectures", None) or ())
-
-
-@contextmanager
-def quiet_loading() -> Iterator[None]:
-    """Keep transformers' progress bars and its tables of unused and missing weights off the terminal for a while."""
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        logging.enable_progress_bar()
 
 
 @functools.cache
 def load_tokenizer(settings: EncoderSettings) -> Any:
     """Return the encoder's fast tokenizer, loaded once per process."""
-    return AutoTokenizer.from_pretrained(settings.source, revision=settings.revision)
-
-
-@functools.cache
-def _pretrained(
-    source: str, revision: str | None, layers: int | None, n_classes: int
-) -> tuple[Any, list[str]]:
-    """Return a float32 classifier on the CPU that is only ever copied, and the parameters its checkpoint lacks."""
-    config = AutoConfig.from_pretrained(source, revision=revision, num_labels=n_classes)
-    if layers is not None:
-        config.num_hidden_layers = layers
-    with quiet_loading():
-        model, info = AutoModelForSequenceClassification.from_pretrained(
-            source, revision=revision, config=config, dtype=torch.float32, output_loading_info=True
-        )
-    if model.config.pad_token_id is None:
-        model.config.pad_token_id = 0
-    return model.eval(), sorted(info["missing_keys"])
+    # Left open, transformers would ask on the terminal whether to run a tokenizer's own code.
+    return AutoTokenizer.from_pretrained(settings.source, revision=settings.revision, trust_remote_code=False)
 
 
 def build_classifier(settings: EncoderSettings, n_classes: int, seed: int) -> Any:
@@ -163,9 +128,9 @@ def build_classifier(settings: EncoderSettings, n_classes: int, seed: int) -> An
     -------
     A transformers ``…ForSequenceClassification`` in float32 on the settings' device, in evaluation mode.
     """
-    template, missing = _pretrained(settings.source, settings.revision, settings.layers, n_classes)
-    model = copy.deepcopy(template)
-    fresh = {name.rpartition(".")[0] for name in missing}
+    checkpoint = load_checkpoint(settings, n_classes)
+    model = copy.deepcopy(checkpoint.model)
+    fresh = {name.rpartition(".")[0] for name in checkpoint.missing}
     fresh |= {name for name, module in head_modules(model) if module is not model}
     _draw(model, [model.get_submodule(name) for name in sorted(fresh)], seed)
     device = resolve_device(settings)

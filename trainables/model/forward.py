@@ -33,20 +33,36 @@ def evaluation_tokens(device: torch.device) -> int:
 
 
 def pad(
-    texts: TokenisedTexts, pad_id: int, multiple: int = PADDED_MULTIPLE
+    texts: TokenisedTexts,
+    pad_id: int,
+    multiple: int = PADDED_MULTIPLE,
+    *,
+    most: int | None = None,
+    before: bool = False,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return texts as a padded batch.
+
+    Parameters
+    ----------
+    most
+        Positions of the model, which padding must not exceed; None where it has no limit.
+    before
+        Whether padding comes before the tokens; else it comes after them.
 
     Returns
     -------
     ids
-        (b, l) int64; l is the longest length, rounded up to a multiple of ``multiple``.
+        (b, l) int64; l is the longest length, rounded up to a multiple of ``multiple`` as far as positions reach.
     attention_mask
         (b, l) int64, 1 on tokens and 0 on padding.
     """
     lengths = texts.lengths
-    width = -(-int(lengths.max()) // multiple) * multiple
-    mask = np.arange(width) < lengths[:, None]
+    longest = int(lengths.max())
+    width = -(-longest // multiple) * multiple
+    if most is not None:
+        width = max(longest, min(width, most))
+    places = np.arange(width)
+    mask = (places >= width - lengths[:, None]) if before else (places < lengths[:, None])
     ids = np.full(mask.shape, pad_id, np.int64)
     ids[mask] = texts.ids
     return torch.from_numpy(ids), torch.from_numpy(mask.astype(np.int64))
@@ -67,12 +83,20 @@ def compute_logits(
         packed = PackedTexts.of(texts, pad_id)
         return bert_logits(model, packed, masks).float(), len(packed.ids)
     device = next(model.parameters()).device
-    ids, attention_mask = pad(texts, pad_id)
+    positions = getattr(model.config, "max_position_embeddings", None) or 0
+    ids, attention_mask = pad(
+        texts, pad_id, most=positions if positions > 0 else None, before=_reads_last_position(model)
+    )
     # Attention without a mask takes the fastest kernel. The mask is checked on the CPU, so that no GPU is waited for.
     mask = None if bool(attention_mask.all()) else _on(device, attention_mask)
     with FastDropout(masks) if masks is not None else nullcontext():
         output = model(input_ids=_on(device, ids), attention_mask=mask)
     return output.logits.float(), ids.numel()
+
+
+def _reads_last_position(model: Any) -> bool:
+    """Return whether a classifier's head reads the last position of a batch, where padding must not be (XLNet)."""
+    return hasattr(model, "sequence_summary") and getattr(model.config, "summary_type", None) == "last"
 
 
 def _on(device: torch.device, tensor: torch.Tensor) -> torch.Tensor:

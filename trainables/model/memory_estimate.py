@@ -25,6 +25,7 @@ from dataclasses import dataclass
 import torch
 
 from trainables.model.forward import EVALUATION_TOKENS
+from trainables.model.pretrained import read_config
 from trainables.settings import EncoderSettings
 
 CONTEXT_BYTES = 800 * 10**6
@@ -54,11 +55,9 @@ class EncoderShape:
 
 def shape_of(settings: EncoderSettings) -> EncoderShape:
     """Return an encoder's shape from its configuration; no weights are read."""
-    from transformers import AutoConfig, AutoModelForSequenceClassification
+    from transformers import AutoModelForSequenceClassification
 
-    config = AutoConfig.from_pretrained(settings.source, revision=settings.revision)
-    if settings.layers is not None:
-        config.num_hidden_layers = settings.layers
+    config = read_config(settings)
     with torch.device("meta"):
         model = AutoModelForSequenceClassification.from_config(config)
     hidden = int(config.hidden_size)

@@ -26,7 +26,7 @@ from trainables.augment.models.encoder_and_head import EncoderAndHead
 from trainables.augment.models.model_source import ModelSource
 from trainables.augment.models.vocabulary import whole_words
 from trainables.errors import ConfigurationError
-from trainables.model.encoder import quiet_loading
+from trainables.model.pretrained import quiet_loading
 
 _LENGTHS = (16, 32, 48, 64, 96, 128, 192, 256)  # of windows, special tokens included
 _TOKENS_PER_BATCH = {"cpu": 512, "cuda": 16_384}

@@ -21,7 +21,7 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, LogitsProcessor, 
 from trainables.augment.models.gumbel import gumbel, hashes
 from trainables.augment.models.model_source import ModelSource
 from trainables.errors import ConfigurationError
-from trainables.model.encoder import quiet_loading
+from trainables.model.pretrained import quiet_loading
 
 _LENGTHS = (16, 32, 64, 128, 256, 512)  # of sources in tokens
 _SENTENCES = {"cpu": 16, "cuda": 64}  # of a batch

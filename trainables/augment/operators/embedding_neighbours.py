@@ -19,7 +19,8 @@ from trainables.augment.english.protect import SplitText
 from trainables.augment.models.vocabulary import whole_words
 from trainables.augment.operators.neighbours import NeighbourTable
 from trainables.augment.operators.substitution import Substitutes, Substitution
-from trainables.model.encoder import load_tokenizer, quiet_loading
+from trainables.model.encoder import load_tokenizer
+from trainables.model.pretrained import quiet_loading
 from trainables.settings import EncoderSettings
 
 
