@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainables.augment.cached import cached_stage1_set
-from trainables.augment.stage1_set import DrawnRows
+from trainables.augment.stage1_set import DrawnRows, n_augmented
 from trainables.corpora.imbalance import draw, ranked
 from trainables.diagnostics import run_diagnostics
 from trainables.method.arms import stage1_recipe
@@ -70,10 +70,11 @@ def run_replicate(
     stage1, diagnostics = None, {}
     recipe = stage1_recipe(settings)
     if recipe is not None:
+        rows = DrawnRows([prepared.train_texts[i] for i in drawn], original.labels, len(prepared.classes))
         stage1_set = cached_stage1_set(
             cache,
             prepared.digest,
-            DrawnRows([prepared.train_texts[i] for i in drawn], original.labels, len(prepared.classes)),
+            rows,
             recipe,
             settings,
             run.encoder,
@@ -83,6 +84,7 @@ def run_replicate(
         tokens = tokenise(stage1_set.texts, load_tokenizer(run.encoder), run.encoder.max_length)
         stage1 = LabelledTexts(tokens, stage1_set.labels)
         diagnostics = {
+            "augmentations_made": float(n_augmented(recipe, stage1_set, rows)),
             "augmentations_unchanged": float(stage1_set.unchanged),
             "near_copies_kept": float(stage1_set.near_copies_kept),
             "augmentation_seconds": time.perf_counter() - started,

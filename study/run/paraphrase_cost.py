@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from study.config.encoders import encoder_settings
 from study.config.study import StudyConfig
+from trainables.augment.reach import words_in_reach
 from trainables.prepared import PreparedCorpus
 
 # An assumption. The packaged encoder's tokenizer takes 1.59 on the generated sample; endpoints' tokenizers have larger
@@ -41,7 +43,10 @@ def paraphrase_sentence(
     strengths = len(config.space.get("strength", (None,)))
     copies = max(config.space.get("copies", (config.fixed.get("copies", 1),)))
     calls = sum(stage1_rows) * strengths * copies * config.replicates
-    words = sum(len(text.split()) for text in prepared.train_texts) / max(1, len(prepared.train_texts))
+    reach = words_in_reach(encoder_settings(config))
+    words = sum(min(reach, len(text.split())) for text in prepared.train_texts) / max(
+        1, len(prepared.train_texts)
+    )
     read = math.ceil(calls * (INSTRUCTION_WORDS + words) * _TOKENS_PER_WORD)
     written = math.ceil(calls * words * _TOKENS_PER_WORD)
     return (

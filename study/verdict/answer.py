@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from study.config.arms import CONTROLS
 from study.record.gains import LOWER_IS_BETTER
 from study.verdict.comparison import Comparison, Result
+from study.verdict.unchanged import unchanged_sentence
 from study.verdict.words import arm_name, counted, metric_name, ratio_phrase
 from trainables.interval import Interval
 
@@ -83,7 +84,10 @@ def answer(comparison: Comparison) -> Answer:
         sentences = [_full_sentence(findings[0], comparison.metric)]
     else:
         sentences = [_gains_sentence(findings), _controls_sentence(judged, comparison.metric)]
-    return Answer(headline, " ".join(filter(None, [*sentences, *_failures(comparison), CAVEAT])), findings)
+    copies = unchanged_sentence(r.record for r in comparison.everything)
+    return Answer(
+        headline, " ".join(filter(None, [*sentences, copies, *_failures(comparison), CAVEAT])), findings
+    )
 
 
 def vanilla_name(comparison: Comparison) -> str:

@@ -14,6 +14,7 @@ from study.record.gains import LOWER_IS_BETTER, leading_trial
 from study.record.ledger import SEARCH_PHASES, Ledger, TrialRecord, stored_config
 from study.verdict.budget import Budget, budget_of
 from study.verdict.statistics import paired_gain
+from study.verdict.unchanged import unchanged_by_operator
 from trainables.corpora.notices import notice_of
 from trainables.errors import ConfigurationError
 from trainables.interval import Interval, mean_interval
@@ -127,6 +128,10 @@ class Comparison:
             "encoder": self.study["encoder"],
             "baselines": [self._baseline_json(result) for result in self.baselines],
             "trials": [self._trial_json(result) for result in (*self.trials, *self.control_trials)],
+            "augmentations": {
+                operator: {"made": found.made, "unchanged": found.unchanged}
+                for operator, found in unchanged_by_operator(r.record for r in self.everything).items()
+            },
             "confirmation": [],
             "report": str(self.report),
             "mlflow": {key: self.study["mlflow"][key] for key in ("tracking_uri", "experiment")},

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from trainables.augment.reach import words_in_reach
 from trainables.augment.registry import OPERATORS, make_operator, operator_identity
 from trainables.augment.stage1_set import DrawnRows, Stage1Set, build_stage1_set
 from trainables.model.encoder import encoder_digest, resolve_device, resolve_precision
@@ -17,7 +18,7 @@ from trainables.reuse.cache import ContentCache
 from trainables.reuse.lease import lease
 from trainables.settings import EncoderSettings, TrialSettings, augments, digest_of
 
-_VERSION = 3  # raise when build_stage1_set's output or the layout of an entry changes
+_VERSION = 4  # raise when build_stage1_set's output or the layout of an entry changes
 _KIND = "augmentation"
 
 
@@ -40,7 +41,8 @@ def cached_stage1_set(
     The key covers the training rows themselves, so neither another order of the corpus nor another draw can
     be mistaken for this one. Where the recipe duplicates, operator and strength do not enter; where the operator
     does not use the encoder, the encoder does not. Where a model writes the texts, the kind of device and the
-    precision that it computes in enter: another rounding may choose another word.
+    precision that it computes in enter: another rounding may choose another word. So does how much
+    of a text is rewritten.
 
     Parameters
     ----------
@@ -74,6 +76,7 @@ def cached_stage1_set(
             "operator": [identity, settings.strength, dict(options or {})] if augmented else None,
             "encoder": encoder_digest(encoder) if augmented and OPERATORS[operator].uses_encoder else None,
             "computed": _numerics(encoder) if augmented and OPERATORS[operator].computes else None,
+            "reach": words_in_reach(encoder) if augmented and OPERATORS[operator].asks_a_model else None,
             "copies": settings.copies,
             "seed": seed,
         },

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from trainables.augment.reach import WithinReach, words_in_reach
 from trainables.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -56,6 +57,11 @@ class OperatorFactory:
     has_identity: bool = False
     computes: bool = False
 
+    @property
+    def asks_a_model(self) -> bool:
+        """Whether a model writes the texts, here or elsewhere: its work is bounded to what the encoder reads."""
+        return self.computes or self.caches
+
     def __call__(
         self,
         strength: float,
@@ -66,7 +72,7 @@ class OperatorFactory:
         """Import the module and make the operator."""
         given = {**(options or {}), **({"cache": cache} if self.caches else {})}
         operator: Operator = importlib.import_module(self.module).build(strength, encoder, **given)
-        return operator
+        return WithinReach(operator, words_in_reach(encoder)) if self.asks_a_model else operator
 
 
 _CONTEXTUAL_OPTIONS = ("model", "top_k", "temperature", "masked_at_once")

@@ -122,6 +122,13 @@ def build_stage1_set(
     return Stage1Set(made, labels[source_rows], source_rows, unchanged, dropped, kept, computed)
 
 
+def n_augmented(recipe: str, made: Stage1Set, rows: DrawnRows) -> int:
+    """Return how many of a set's texts an operator was asked to change: all but the original rows, or none."""
+    if not augments(recipe):
+        return 0
+    return len(made.texts) - (len(rows.texts) if recipe.endswith("+original") else 0)
+
+
 def _check(
     recipe: str,
     rows: DrawnRows,

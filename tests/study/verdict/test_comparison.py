@@ -31,7 +31,8 @@ def test_json_keeps_the_contract(tmp_path, make_study):
     make_study()
     values = json.loads(json.dumps(comparison_of(tmp_path).to_json(), allow_nan=False))
     assert set(values) == {
-        "study", "corpus", "remarks", "tokens", "encoder", "baselines", "trials", "confirmation", "report", "mlflow",
+        "study", "corpus", "remarks", "tokens", "encoder", "baselines", "trials", "augmentations", "confirmation",
+        "report", "mlflow",
     }  # fmt: skip
     assert {"source", "digest", "rows", "groups", "classes"} <= set(values["corpus"])
     assert values["confirmation"] == []

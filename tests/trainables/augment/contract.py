@@ -6,6 +6,7 @@ own, and take from here what holds for them.
 
 import random
 import re
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -35,7 +36,29 @@ ODD = [
     "http://movie.house/film?a=1 me@house.movie #movie",
     "MOVIE HOUSE IS HAPPY",
     "not 5 mg",
+    "cafe\u0301 movie &amp; house &quot;happy&quot; &#39;doctor&#39; R&amp;D",
+    "שָׁלוֹם לכם movie مُحَمَّد ذهب إلى البيت",
+    "\u202emovie\u202c house \u2066garden\u2069",
+    "หนังเรื่องนี้ดีมาก ชอบมาก",
+    "यह फिल्म बहुत अच्छी थी",
+    "这个电影很好看。我很喜欢,真的!",
+    "👨‍👩‍👧‍👦👍🏽🇩🇪1️⃣ movie❤️ house",
+    "mo\u200bvie hou\u200dse \ufeffhappy gar\u00adden \u2060doctor",
+    "https://movie.house/a?b=c&amp;d=e www.movie.house #happy @doctor",
+    "1234567890 " * 20,
+    "!?.,;:-–—…()[]{}<>|\\/*&^%$#@~`'\"",
+    "m" * 5000,
+    "&amp;&amp;&lt;movie&gt; &nbsp;house&nbsp; &unknown; &amp",
+    "I\u0307stanbul ﬁlm ǆungla ß ŉ",
 ]
+_WORD_WITH_MARKS = re.compile(r"\S*[\u0300-\u036f]\S*")
+_ENTITIES = re.compile(r"&#?\w+;")
+
+
+def _seconds(operator, text):
+    started = time.perf_counter()
+    operator.augment_batch([text], [1])
+    return time.perf_counter() - started
 
 
 class OperatorContract:
@@ -43,12 +66,14 @@ class OperatorContract:
 
     ``make(strength)`` returns the operator over the toy vocabulary. ``keeps_spacing`` says that as many words come
     out as go in, ``keeps_punctuation`` that no mark is inserted, ``keeps_first_letter`` that no letter at the start
-    of a word is misread.
+    of a word is misread. ``long`` is the number of words of a text that the operator must still be quick with, or
+    None.
     """
 
     keeps_spacing = True
     keeps_punctuation = True
     keeps_first_letter = True
+    long = 26_000
 
     def make(self, strength):
         raise NotImplementedError
@@ -155,9 +180,24 @@ class OperatorContract:
     def test_where_nothing_may_change_the_text_comes_back_bit_for_bit(self, text):
         assert self.augment(text, strength=1.0) == text
 
-    def test_ten_thousand_words(self):
-        text = toy_text(0, n_words=10_000)
-        assert self.augment(text, strength=0.1) != text
+    @pytest.mark.parametrize("strength", [0.1, 1.0])
+    def test_combining_marks_and_entities_stay_whole(self, strength):
+        text = "A cafe\u0301 movie &amp; a happy nai\u0308ve house; doctor&apos;s &quot;garden&quot; &lt; re\u0301sume."
+        words = {word.strip(".") for word in _WORD_WITH_MARKS.findall(text)}
+        for seed in range(30):
+            made = self.augment(text, seed, strength)
+            assert {word.strip(".,;:!?") for word in _WORD_WITH_MARKS.findall(made)} <= words
+            assert _ENTITIES.findall(made) == _ENTITIES.findall(text)
+
+    def test_time_grows_with_the_length_of_a_text_and_no_faster(self):
+        if self.long is None:
+            pytest.skip("its time is that of its model")
+        operator = self.make(0.1)
+        texts = {n: toy_text(0, n_words=n) for n in (self.long // 10, self.long)}
+        for text in texts.values():  # words are looked up once
+            assert operator.augment_batch([text], [0]) != [text]
+        short, long = (min(_seconds(operator, text) for _ in range(3)) for text in texts.values())
+        assert long < 40 * short + 0.1
 
     def test_any_text_gives_a_text(self):
         @settings(max_examples=100, deadline=None, database=None)

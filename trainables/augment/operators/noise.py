@@ -50,7 +50,7 @@ class WordNoise(WordOperator):
         unknown: list[int] = []
         for position in text.open:
             core = text.word(position).core
-            if len(core) >= _SHORTEST:
+            if len(core) >= _SHORTEST and core.isalpha():  # an error would part a mark from its letter
                 (unknown if not is_word(core.lower()) else long if len(core) >= _LONG else short).append(
                     position
                 )

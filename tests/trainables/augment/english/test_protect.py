@@ -1,3 +1,5 @@
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,7 +53,8 @@ def test_open_positions_are_words_of_letters(text):
     for i in found.open:
         prefix, core, suffix = found.word(i)
         assert prefix + core + suffix == found.pieces[i]
-        assert core.isalpha()
+        assert core[0].isalpha()
+        assert all(c.isalpha() or unicodedata.category(c).startswith("M") for c in core)
     assert len(found.open) <= found.n_words
 
 

@@ -29,6 +29,7 @@ MODELS = {kind: masked_lm(kind) for kind in KINDS}
 
 class Substitution(OperatorContract):
     kind = "wordpiece"
+    long = None  # such a text reaches it in part only, see trainables.augment.reach
 
     def make(self, strength):
         return ContextualSubstitution(MODELS[self.kind], strength)
@@ -90,6 +91,7 @@ class TestSubstitutionWithSentencePiece(Substitution):
 
 class Insertion(OperatorContract):
     kind = "wordpiece"
+    long = None
 
     def make(self, strength):
         return ContextualInsertion(MODELS[self.kind], strength)

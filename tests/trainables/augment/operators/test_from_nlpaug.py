@@ -21,6 +21,7 @@ class NlpaugContract(OperatorContract):
     keeps_spacing = False
     keeps_punctuation = False
     keeps_first_letter = False
+    long = 2_600  # nlpaug's own time
 
     def strength_text(self, seed):
         return distinct_words()
