@@ -73,6 +73,8 @@ def run(
     """
     # Loading these takes seconds. They are imported here so that faults of the first checks are reported sooner.
     from study.config.operators import FACT, announce_left_out, without_unavailable
+    from study.config.paper import FACT as PAPER_FACT
+    from study.config.paper import with_paper_operator
     from study.run import preflight
     from study.run.checks import checked
     from study.tracking.uri import tracking_faults, tracking_uri
@@ -80,7 +82,9 @@ def run(
     cluster.quieten()
     connection = connection or cluster.join_running_cluster()
     folder = StudyFolder(Path(args.storage).resolve(), given.name)
-    config, left_out = without_unavailable(given, None if args.fresh else folder.read_facts())
+    known = None if args.fresh else folder.read_facts()
+    config, left_out = without_unavailable(given, known)
+    config, paper_operator, paper_remark = with_paper_operator(config, known)
     uri = tracking_uri(folder.storage, args.tracking_uri)
     prepared, run_settings = checked(
         config, folder, corpus, connection, resumes=not args.fresh, store_faults=tracking_faults(uri)
@@ -89,7 +93,7 @@ def run(
         connection = cluster.count_here() if args.dry_run else cluster.start_here(config)
     resources = cluster.trial_resources(config, connection)
     console.print(connection.sentence, highlight=False)
-    remarks = (*corpus.remarks, *prepared.remarks)
+    remarks = (*corpus.remarks, *prepared.remarks, *paper_remark)
     print_corpus(corpus, remarks, console)
     estimate = preflight.estimate_cost(config, prepared, run_settings, resources)
     preflight.print_plan(config, prepared, run_settings, resources, estimate, console)
@@ -115,6 +119,7 @@ def run(
             FACT: left_out,
             TOKENS: token_facts(prepared),
             PARTS: prepared.class_counts(),
+            PAPER_FACT: paper_operator,
         }
         execution = Execution(resources, folder.ray, run_settings)
         study = CheckedStudy(config, folder, facts, corpus, prepared, execution, estimate.replicates)

@@ -87,6 +87,7 @@ def run_replicate(
             "augmentations_made": float(n_augmented(recipe, stage1_set, rows)),
             "augmentations_unchanged": float(stage1_set.unchanged),
             "near_copies_kept": float(stage1_set.near_copies_kept),
+            "stage1_rows_missing": float(stage1_set.rows_missing),
             "augmentation_seconds": time.perf_counter() - started,
             "augmentations_computed": float(stage1_set.computed),
             "augmentation_cache_hits": float(cache.hits.get("augmentation", 0)),

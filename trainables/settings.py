@@ -31,11 +31,16 @@ STAGE1_DATA = (
     "augmented_balanced",
     "augmented_balanced+original",
     "augmented_natural",
+    "augmented_equal",
     "duplicated_balanced",
     "duplicated_balanced+original",
     "duplicated_natural",
+    "duplicated_equal",
 )
-TRAINABLE = ("all", "last_block", "head")
+# How many of the encoder's topmost layers a stage trains, together with all that lies above them (pooler, head).
+TOPMOST_LAYERS = {"last_4": 4, "last_2": 2, "last_block": 1}
+# Everything; the topmost layers (all layers of an encoder that has no more), the embeddings frozen; the head alone.
+TRAINABLE = ("all", *TOPMOST_LAYERS, "head")
 SCHEDULES = ("constant", "linear")
 HEADS = ("keep", "reinit")
 PROFILES = ("step", "exponential")
@@ -82,6 +87,8 @@ class TrialSettings:
     stage1_data, stage1_trainable, stage1_schedule, head
         Axes of stage 1, see the tuples at the top of this module. ``prefinetune_duplicated`` takes the duplicated
         counterpart of ``stage1_data``.
+    stage1_rows_per_class
+        Rows of each class that ``augmented_equal`` augments; None for as many as the smallest class of the draw has.
     stage1_epochs, stage2_epochs
         Stage lengths in passes over the stage's own rows (may be fractions).
     stage1_steps, stage2_steps
@@ -119,6 +126,7 @@ class TrialSettings:
     strength: float = ruled(0.1, SHARE)
     copies: int = ruled(1, whole(1))
     stage1_data: str = ruled("augmented_balanced", one_of(*STAGE1_DATA))
+    stage1_rows_per_class: int | None = ruled(None, optional(whole(1)))
     stage1_trainable: str = ruled("all", one_of(*TRAINABLE))
     stage1_schedule: str = ruled("constant", one_of(*SCHEDULES))
     stage1_epochs: float = ruled(1.0, POSITIVE)
@@ -149,14 +157,18 @@ class TrialSettings:
         return cls(**config)
 
     def to_config(self) -> dict[str, Any]:
-        """Return the flat mapping that :meth:`from_config` reads."""
-        return dataclasses.asdict(self)
+        """Return the flat mapping that :meth:`from_config` reads.
+
+        A setting that came later is left out at its default: earlier trials keep their digests, and so their names.
+        """
+        return {name: v for name, v in dataclasses.asdict(self).items() if (name, v) not in _CAME_LATER}
 
     def digest(self) -> str:
         """Return 12 hexadecimal digits that stand for these values, whatever their order."""
         return digest_of(self.to_config())
 
 
+_CAME_LATER = {("stage1_rows_per_class", None)}
 SEARCHABLE = tuple(rules_of(TrialSettings))
 
 

@@ -1,7 +1,8 @@
 """The arms as a study runs them: which always run, which are chosen by name, and where each gets its settings.
 
-Four arms run in every study: the reference ``vanilla``, post-hoc logit adjustment of its logits (free),
-``vanilla_matched``, and the searched ``prefinetune``. :data:`CONTROLS` are the others, chosen by name.
+Five arms run in every study: the reference ``vanilla``, post-hoc logit adjustment of its logits (free),
+``vanilla_matched``, the recipe of the ``paper``, and the searched ``prefinetune``. :data:`CONTROLS` are the others,
+chosen by name.
 
 A control is tuned by a search of its own, or it runs once at settings that were tuned for another arm:
 
@@ -45,7 +46,7 @@ def defining_settings(arm: str, taken_over: Mapping[str, Any]) -> dict[str, Any]
     entry = arm_of(arm)
     if _is_duplicated(arm):
         return {"stage1_data": duplicated_counterpart(taken_over["stage1_data"])}
-    return {**(entry.stage1.fixed if entry.stage1 is not None else {}), **entry.rates}
+    return {**(entry.stage1.fixed if entry.stage1 is not None else {}), **entry.recipe}
 
 
 def arm_space(arm: str, prefinetuning: Mapping[str, Grid], *, rates: Grid, epochs: Grid) -> dict[str, Grid]:
@@ -68,7 +69,7 @@ def arm_space(arm: str, prefinetuning: Mapping[str, Grid], *, rates: Grid, epoch
     recipes = tuple(dict.fromkeys(map(duplicated_counterpart, prefinetuning.get("stage1_data", ()))))
     if recipes and _is_duplicated(arm):
         space["stage1_data"] = recipes
-    own_rate = entry.rates.get("stage2_learning_rate")
+    own_rate = entry.recipe.get("stage2_learning_rate")
     return {
         **space,
         "stage2_learning_rate": rates if own_rate is None else tuple(sorted({own_rate, *rates})),

@@ -85,6 +85,9 @@ def unavailable_faults(config: StudyConfig) -> list[str]:
     fixed = config.fixed.get("operator")
     if isinstance(fixed, str):
         needed[fixed] = "fixed names an operator that cannot run here"
+    own = config.paper.get("operator")
+    if isinstance(own, str):
+        needed.setdefault(own, "paper names an operator that cannot run here")
     return [f"{needed[name]}. {name}: {reason}" for name, reason in _reasons(config, tuple(needed)).items()]
 
 

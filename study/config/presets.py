@@ -24,8 +24,27 @@ def arm_spaces(space: Mapping[str, Grid], *, rates: Grid, epochs: Grid) -> dict[
 # Chosen by reading augmentations of drug labels: these keep values with their words. Deletions drop what a value
 # refers to, and WordNet picks wrong senses. In these texts safe neighbours run out at a strength of about .1, and
 # swaps garble the text above .2.
-OPERATORS: Grid = ("embedding_neighbours", "aeda", "random_swap")
+OPERATORS: Grid = ("embedding_neighbours", "aeda", "random_swap", "eda")  # EDA is the paper's second choice
 STRENGTHS: Grid = (0.05, 0.1, 0.2)
+
+# The paper trains the topmost layer on as many rows of each class; all layers and larger sets are what it did not try.
+STAGE1_AS_IN_THE_PAPER_OR_LARGER: dict[str, Grid] = {
+    "stage1_data": ("augmented_equal", "augmented_balanced"),
+    "stage1_trainable": ("last_block", "last_2", "all"),
+}
+# Every search begins with it (with EDA, because back-translation needs a translator). The arm `paper` back-translates
+# where that is possible.
+PAPERS_RECIPE: dict[str, Any] = {
+    "operator": "eda",
+    "strength": 0.1,
+    "copies": 2,
+    "stage1_data": "augmented_equal",
+    "stage1_trainable": "last_block",
+    "stage1_epochs": 1.0,
+    "stage1_learning_rate": 1e-4,
+    "stage2_epochs": 3.0,
+    "stage2_learning_rate": 1e-5,
+}
 
 PREFINETUNING: dict[str, Any] = {
     "objective": "val/macro_f1",
@@ -33,20 +52,13 @@ PREFINETUNING: dict[str, Any] = {
         "operator": OPERATORS,
         "strength": STRENGTHS,
         "copies": (1, 2),
+        **STAGE1_AS_IN_THE_PAPER_OR_LARGER,
         "stage1_epochs": (0.5, 1.0),
         "stage1_learning_rate": (5e-5, 1e-4, 2e-4),
-        "stage2_epochs": (1.0, 2.0, 4.0),
-        "stage2_learning_rate": (5e-5, 1e-4, 2e-4),
+        "stage2_epochs": (1.0, 2.0, 3.0, 4.0),
+        "stage2_learning_rate": (1e-5, 5e-5, 1e-4, 2e-4),
     },
-    "first": {
-        "operator": "embedding_neighbours",
-        "strength": 0.1,
-        "copies": 1,
-        "stage1_epochs": 1.0,
-        "stage1_learning_rate": 1e-4,
-        "stage2_epochs": 2.0,
-        "stage2_learning_rate": 1e-4,
-    },
+    "first": PAPERS_RECIPE,
     "reference_space": {"stage2_learning_rate": (1e-4, 2e-4), "stage2_epochs": (3.0, 6.0)},
 }
 PREFINETUNING["arm_spaces"] = arm_spaces(
@@ -98,20 +110,13 @@ CLUSTER: dict[str, Any] = {
         "operator": OPERATORS,
         "strength": STRENGTHS,
         "copies": (1, 2, 4),
+        **STAGE1_AS_IN_THE_PAPER_OR_LARGER,
         "stage1_epochs": (1.0, 2.0, 4.0),
         "stage1_learning_rate": (2e-5, 5e-5, 1e-4),
-        "stage2_epochs": (1.0, 2.0, 4.0, 8.0),
+        "stage2_epochs": (1.0, 2.0, 3.0, 4.0, 8.0),
         "stage2_learning_rate": (1e-5, 2e-5, 5e-5, 1e-4),
     },
-    "first": {
-        "operator": "embedding_neighbours",
-        "strength": 0.1,
-        "copies": 1,
-        "stage1_epochs": 1.0,
-        "stage1_learning_rate": 1e-4,
-        "stage2_epochs": 4.0,
-        "stage2_learning_rate": 2e-5,
-    },
+    "first": PAPERS_RECIPE,
     "reference_space": {"stage2_learning_rate": (2e-5, 5e-5, 1e-4), "stage2_epochs": (2.0, 4.0, 8.0)},
     "reference_tuning_replicates": 3,
     # Every control, with as many configurations and replicates as pre-finetuning gets, or its whole grid if smaller.

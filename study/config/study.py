@@ -11,7 +11,7 @@ from typing import Any
 from study.config.arms import ALWAYS, CONTROLS
 from study.config.values import length_faults, value_faults
 from trainables.augment.registry import option_faults
-from trainables.method.arms import ARMS, TWO_STAGE_ARMS, settings_of
+from trainables.method.arms import ARMS, PAPER_ARM, TWO_STAGE_ARMS, settings_of
 from trainables.reuse.lengths import StageLengths
 from trainables.rules import (
     LIST,
@@ -91,6 +91,8 @@ class StudyConfig:
         Number of configurations that each of these controls' own search proposes at each ratio; ``"same"`` for
         as many as pre-finetuning gets there. None: they run at settings tuned for another arm, see
         :mod:`study.config.arms`.
+    paper
+        Values of the arm ``paper`` where this study's differ from :data:`trainables.method.arms.ARM_TABLE`'s.
     arm_spaces
         Grids that each arm's search covers, ``{arm: {setting: values}}``; used where ``arm_trials`` is given.
     replicates
@@ -144,6 +146,7 @@ class StudyConfig:
     trials: int = ruled(8, whole(1), execution=True)
     arms: tuple[str, ...] = ruled((), LIST, execution=True)
     arm_trials: int | str | None = ruled(None, _ARM_TRIALS, execution=True)
+    paper: Mapping[str, Any] = ruled({}, OBJECT, execution=True)
     arm_spaces: Mapping[str, Mapping[str, tuple[Any, ...]]] = ruled({}, OBJECT)
     replicates: int = ruled(3, whole(1))
     grace_replicates: int = ruled(1, whole(1))
@@ -202,6 +205,7 @@ class StudyConfig:
             (self._space_faults, ("space", "fixed", "first")),
             (self._reference_space_faults, ("reference_space", "fixed")),
             (self._fixed_faults, ("fixed", "arms")),
+            (self._paper_faults, ("paper",)),
             (self._arm_faults, ("arms",)),
             (self._arm_space_faults, ("arm_spaces", "fixed")),
             (self._tuning_faults, ("arms", "arm_spaces", "arm_trials")),
@@ -281,6 +285,15 @@ class StudyConfig:
             if name != "imbalance_ratio" and not value_faults(name, value) and name not in read
         ]
         return faults
+
+    def _paper_faults(self) -> list[str]:
+        faults = [fault for name, value in self.paper.items() for fault in value_faults(name, value)]
+        own = [name for name in settings_of(PAPER_ARM) if name not in ("arm", "imbalance_ratio")]
+        return faults + [
+            f"paper names {name!r}, which the arm paper does not read; it reads {', '.join(own)}."
+            for name, value in self.paper.items()
+            if not value_faults(name, value) and name not in own
+        ]
 
     def _grid_faults(self, where: str, space: Mapping[str, Any], arm: str) -> list[str]:
         """Return the faults of one search space, given the arm that runs its configurations."""

@@ -12,6 +12,7 @@ from study.config.study import StudyConfig
 from study.plan.tracks import over_reference, tracks_of
 from study.record.gains import leading_prefinetuning, mean_of
 from study.record.ledger import SEARCH_PHASES, Ledger, TrialRecord, stored_config
+from trainables.method.arms import PAPER_ARM
 from trainables.settings import TrialSettings, digest_of
 
 
@@ -48,7 +49,7 @@ class Owed:
         self._config = config
         self._ledger = ledger
         untuned = [arm for arm in CONTROLS if arm in config.arms and arm not in config.tuned_arms()]
-        self._at_reference = [arm for arm in untuned if arm not in MATCHED]
+        self._at_reference = [PAPER_ARM, *(arm for arm in untuned if arm not in MATCHED)]
         self._matched = ["vanilla_matched", *(arm for arm in untuned if arm in MATCHED)]
 
     def of_phase(self, phase: str) -> Iterator[Planned]:
@@ -87,7 +88,8 @@ class Owed:
             if reference is None:
                 continue
             for arm in self._at_reference:
-                settings = TrialSettings.from_config(over_reference(arm, reference.config))
+                own = self._config.paper if arm == PAPER_ARM else {}
+                settings = TrialSettings.from_config({**over_reference(arm, reference.config), **own})
                 yield Planned("control", settings, self._config.replicates)
 
     def matched(self) -> Iterator[Planned]:

@@ -17,7 +17,7 @@ from study.plan.tracks import Track, first_values, tracks_of, trial_settings
 from study.record.gains import gains_of, mean_of
 from study.record.ledger import FINISHED, SEARCH_PHASES, Ledger, TrialRecord
 from trainables.errors import StudyStopped, TrialFailed
-from trainables.method.arms import POSTHOC_ARM
+from trainables.method.arms import PAPER_ARM, POSTHOC_ARM
 from trainables.settings import TrialSettings, digest_of
 from trainables.trial import ReplicateRecord, TrialJob
 
@@ -74,8 +74,8 @@ class Plan:
                 trial = self.ledger.trials.get(planned.trial_id)
                 if trial is None:
                     continue
+                self._adopt(planned)
                 if planned.phase == "reference":
-                    self._adopt_tuning(planned)
                     known = self._posthoc_trial(trial).replicates
                     for record in list(trial.replicates.values()):
                         if record.replicate not in known:
@@ -132,6 +132,10 @@ class Plan:
         """Return a job for the next missing replicate, and whether all that is owed is settled."""
         settled = True
         for planned in owed:
+            twin = self._twin(planned)
+            if twin is not None and twin.state == "running":
+                settled = False
+                continue
             trial = self._ensure_started(planned)
             if self._owed.is_settled(planned):
                 continue
@@ -152,8 +156,7 @@ class Plan:
         trial = self.ledger.trials.get(planned.trial_id)
         if trial is None:
             self._start(planned)
-            if planned.phase == "reference":
-                self._adopt_tuning(planned)
+            self._adopt(planned)
             trial = self.ledger.trials[planned.trial_id]
             self._finish_if_complete(trial, planned.replicates)
         return trial
@@ -169,14 +172,27 @@ class Plan:
         )
         self._notify(self.ledger.trials[planned.trial_id])
 
-    def _adopt_tuning(self, planned: Planned) -> None:
-        """Take over the replicates that the reference's settings already ran in their tuning."""
-        tuned = self.ledger.trials.get(Planned("reference_tuning", planned.settings, 0).trial_id)
+    def _adopt(self, planned: Planned) -> None:
+        """Take over the replicates that the same training already ran under another name.
+
+        The reference takes those of its tuning; the paper's recipe, those of a search trial with its settings.
+        """
+        same = self._twin(planned)
         known = self.ledger.trials[planned.trial_id].replicates
-        for record in tuned.replicates.values() if tuned is not None else ():
+        for record in same.replicates.values() if same is not None else ():
             if record.replicate < planned.replicates and record.replicate not in known:
-                # Its seconds are already counted in the tuning.
+                # Its seconds are already counted there.
                 self._add_replicate(planned.trial_id, replace(record, seconds=0.0))
+
+    def _twin(self, planned: Planned) -> TrialRecord | None:
+        """Return the trial that is the same training under another name, if there is one."""
+        if planned.phase == "reference":
+            twin = Planned("reference_tuning", planned.settings, 0)
+        elif planned.settings.arm == PAPER_ARM:
+            twin = Planned("search", replace(planned.settings, arm="prefinetune"), 0)
+        else:
+            return None
+        return self.ledger.trials.get(twin.trial_id)
 
     def _search_job(self) -> tuple[TrialJob | None, bool]:
         if self._reopened:

@@ -33,6 +33,7 @@ from study.record.gains import gains_of, mean_of
 from study.record.ledger import SEARCH_PHASES, Ledger, TrialRecord
 from study.record.sqlite import is_locked, locked_by, sqlite_uri
 from trainables.seeds import derive_seed, generator
+from trainables.settings import TrialSettings
 
 _LOCKED_S = 10.0  # how long another program's lock is waited for
 _ATTEMPTS = 20  # after this many proposals of known configurations an unseen one is drawn at random
@@ -225,7 +226,9 @@ class TrackSampler:
 
     def values_of(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Return the searched values of a configuration."""
-        return {name: settings[name] for name in self._grids}
+        # A configuration leaves out a setting that came later, at its default.
+        whole = vars(TrialSettings.from_config(settings))
+        return {name: whole[name] for name in self._grids}
 
     def open(self, values: Mapping[str, Any]) -> None:
         """Record that these values are being tried."""

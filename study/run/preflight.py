@@ -19,7 +19,7 @@ from study.run.cluster import TrialResources
 from study.run.paraphrase_cost import paraphrase_sentence
 from study.terminal.tables import FittedTable
 from study.verdict.words import duration
-from trainables.method.arms import ARM_TABLE, ARMS, HEAD_ARMS, POSTHOC_ARM, TWO_STAGE_ARMS
+from trainables.method.arms import ARM_TABLE, ARMS, HEAD_ARMS, PAPER_ARM, POSTHOC_ARM, TWO_STAGE_ARMS
 from trainables.method.texts import OVERSAMPLED
 from trainables.model.encoder import build_classifier, resolve_precision
 from trainables.model.forward import predict
@@ -75,6 +75,14 @@ def estimate_cost(
         searched = config.trials / len(drawn) * max(1.0, config.replicates * _SHARE_NOT_RACED_OUT)
         replicates += vanilla + searched + config.replicates
         rows += vanilla * n_rows * vanilla_epochs + (searched + config.replicates) * both
+        paper = {**ARM_TABLE[PAPER_ARM].recipe, **config.paper}
+        replicates += config.replicates
+        rows += config.replicates * (
+            _equal_rows(prepared, run, ratio, paper["stage1_rows_per_class"])
+            * paper["copies"]
+            * paper["stage1_epochs"]
+            + n_rows * paper["stage2_epochs"]
+        )
         for arm, runs in _control_replicates(config, ratio).items():
             space = config.arm_spaces[arm] if arm in config.tuned_arms() else config.reference_space
             one_stage = balanced if ARM_TABLE[arm].stage2.texts is OVERSAMPLED else n_rows
@@ -102,6 +110,15 @@ def _mid(config: StudyConfig, name: str, space: Mapping[str, Sequence[float]]) -
     if name in space:
         return float(np.mean(space[name]))
     return float(config.fixed.get(name, getattr(TrialSettings(), name)))
+
+
+def _equal_rows(
+    prepared: PreparedCorpus, run: RunSettings, ratio: float | str, rows_per_class: int | None
+) -> int:
+    """Return the rows that a stage-1 set with as many rows of each class draws from, see ``augmented_equal``."""
+    drawn = prepared.train_labels[draw_rows(prepared, run, ratio, 0)]
+    counts = np.bincount(drawn, minlength=len(prepared.classes))
+    return int(np.minimum(rows_per_class or counts.min(), counts).sum())
 
 
 def _stage1_rows(prepared: PreparedCorpus, run: RunSettings, ratio: float | str, n_rows: int) -> int:
@@ -174,7 +191,7 @@ def print_plan(
 def _controls_phrase(config: StudyConfig) -> str:
     """Say which controls run beside vanilla, and which of them are tuned."""
     chosen = [arm for arm in config.arms if arm in CONTROLS]
-    text = f"controls: {', '.join((POSTHOC_ARM, 'vanilla_matched', *chosen))}"
+    text = f"controls: {', '.join((POSTHOC_ARM, 'vanilla_matched', PAPER_ARM, *chosen))}"
     tracks = [track for track in tracks_of(config) if track.phase == "control_search"]
     if not tracks:
         return text

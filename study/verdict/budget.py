@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from study.record.ledger import Ledger, TrialRecord
-from trainables.method.arms import POSTHOC_ARM
+from trainables.method.arms import PAPER_ARM, POSTHOC_ARM
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,8 @@ class Budget:
         Number of replicates trained, over all these configurations.
     settings_from
         Where the arm's settings come from: ``tuning`` (its own candidates or search), ``recipe`` (a single given
-        configuration), ``vanilla`` (the reference) or ``leading_trial`` (the leading pre-finetuning trial).
+        configuration), ``paper`` (as published), ``vanilla`` (the reference) or ``leading_trial`` (the leading
+        pre-finetuning trial).
     """
 
     trials: int
@@ -52,6 +53,7 @@ class Budget:
             return f"tuned: {self.trials} trials, {self.replicates} replicates"
         whose = {
             "recipe": "a fixed recipe",
+            "paper": "the paper's settings",
             "vanilla": "vanilla's settings",
             "leading_trial": "the leading trial's settings",
         }
@@ -70,6 +72,8 @@ def budget_of(ledger: Ledger, record: TrialRecord) -> Budget:
 
     if record.arm == POSTHOC_ARM:
         return Budget(0, 0, "vanilla")
+    if record.arm == PAPER_ARM:
+        return Budget(1, len(record.replicates), "paper")
     if record.phase == "control":
         # Compute-matched vanilla takes only the leading trial's number of steps.
         takes_all = record.matched_to is not None and record.arm != "vanilla_matched"

@@ -76,12 +76,14 @@ class SimulatedStudy:
         die_after_events: int | None = None,
         fails: Callable[[TrialJob], bool] = lambda job: False,
         failures_can_pass: bool = False,
+        stores_optuna: bool = False,
     ) -> None:
         self.config = config
         path = folder / "ledger.jsonl"
         self.ledger = Ledger(path) if die_after_events is None else MortalLedger(path, die_after_events)
         reopen_searched(config, self.ledger)
-        self.search = GainSearch(config, folder / "optuna.db")
+        # To make Optuna's file takes a second, which few tests need.
+        self.search = GainSearch(config, folder / "optuna.db" if stores_optuna else None)
         self.search.replay(self.ledger)
         self.racing = RatioRacing(config)
         self.racing.replay(self.ledger, config.objective)

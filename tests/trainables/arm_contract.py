@@ -43,7 +43,15 @@ OTHER = {
     "head_learning_rate": 5e-3,
     "smote_neighbours": 1,
 }
-DECIDES_ROWS = ("arm", "imbalance_ratio", "operator", "strength", "copies", "stage1_data")
+DECIDES_ROWS = (
+    "arm",
+    "imbalance_ratio",
+    "operator",
+    "strength",
+    "copies",
+    "stage1_data",
+    "stage1_rows_per_class",
+)
 REPLACED_BY = {"stage1_epochs": "stage1_steps", "stage2_epochs": "stage2_steps"}
 
 

@@ -53,7 +53,7 @@ def cached_stage1_set(
     rows, recipe, seed
         As in :func:`~trainables.augment.stage1_set.build_stage1_set`.
     settings
-        The trial: ``operator``, ``strength`` and ``copies`` are read.
+        The trial: ``operator``, ``strength``, ``copies`` and ``stage1_rows_per_class`` are read.
     encoder
         For operators that use it.
     options
@@ -66,6 +66,7 @@ def cached_stage1_set(
     """
     augmented, operator = augments(recipe), settings.operator
     identity = operator_identity(operator, options) if augmented else ""
+    per_class = settings.stage1_rows_per_class if recipe.endswith("_equal") else None
     key = digest_of(
         {
             "version": _VERSION,
@@ -78,6 +79,7 @@ def cached_stage1_set(
             "computed": _numerics(encoder) if augmented and OPERATORS[operator].computes else None,
             "reach": words_in_reach(encoder) if augmented and OPERATORS[operator].asks_a_model else None,
             "copies": settings.copies,
+            **({} if per_class is None else {"rows_per_class": per_class}),
             "seed": seed,
         },
         length=40,
@@ -94,6 +96,7 @@ def cached_stage1_set(
             rows,
             make_operator(operator, settings.strength, encoder, options, cache) if augmented else None,
             copies=settings.copies,
+            rows_per_class=per_class,
             seed=seed,
         )
         cache.offer(_KIND, key, _pack(made))
@@ -114,7 +117,12 @@ def _pack(stage1_set: Stage1Set) -> bytes:
         "texts": stage1_set.texts,
         "labels": stage1_set.labels.tolist(),
         "source_rows": stage1_set.source_rows.tolist(),
-        "counts": [stage1_set.unchanged, stage1_set.near_copies_dropped, stage1_set.near_copies_kept],
+        "counts": [
+            stage1_set.unchanged,
+            stage1_set.near_copies_dropped,
+            stage1_set.near_copies_kept,
+            stage1_set.rows_missing,
+        ],
     }
     return zlib.compress(json.dumps(content).encode(), level=6)
 

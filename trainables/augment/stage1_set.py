@@ -39,6 +39,8 @@ class Stage1Set:
         same source (:class:`trainables.augment.siblings.Siblings`).
     near_copies_kept
         Near-copies that stayed because no attempt brought a better one.
+    rows_missing
+        Rows that classes lacked to give as many as ``stage1_rows_per_class`` asks of each.
     computed
         Augmentations that were computed to get here: 0 where the set came from the cache.
     """
@@ -49,6 +51,7 @@ class Stage1Set:
     unchanged: int = 0
     near_copies_dropped: int = 0
     near_copies_kept: int = 0
+    rows_missing: int = 0
     computed: int = 0
 
 
@@ -75,6 +78,7 @@ def build_stage1_set(
     operator: Operator | None,
     *,
     copies: int,
+    rows_per_class: int | None = None,
     seed: int,
 ) -> Stage1Set:
     """Build the stage-1 set of a recipe.
@@ -86,14 +90,18 @@ def build_stage1_set(
     recipe
         ``augmented_balanced``: augmentations only, copies * n_max rows of every class, n_max being the largest
         class count among the given rows. ``augmented_balanced+original``: the same after the original rows.
-        ``augmented_natural``: ``copies`` augmentations of every row. ``duplicated_…``: the very rows that the
-        ``augmented_…`` one of that name augments, as they are: the two differ in augmentation alone.
+        ``augmented_natural``: ``copies`` augmentations of every row. ``augmented_equal``: ``copies`` augmentations of
+        as many rows of every class (Shi et al. 2022). ``duplicated_…``: the very rows that the ``augmented_…`` one of
+        that name augments, as they are: the two differ in augmentation alone.
     rows
         What is augmented.
     operator
         What augments; not used where the recipe duplicates.
     copies
         Multiple of n_max, or of the rows, >= 1.
+    rows_per_class
+        Rows that ``…_equal`` draws from every class; None for as many as the smallest class has. Of a class that has
+        fewer it takes all, and counts what is missing.
     seed
         Every random choice is derived from it.
 
@@ -105,8 +113,13 @@ def build_stage1_set(
     texts, labels, n_classes = rows.texts, rows.labels, rows.n_classes
     counts = np.bincount(labels, minlength=n_classes)
     _check(recipe, rows, counts, operator, copies)
+    missing = 0
     if recipe.endswith("_natural"):
         source_rows = np.repeat(np.argsort(labels, kind="stable"), copies)
+    elif recipe.endswith("_equal"):
+        wanted = rows_per_class or int(counts.min())
+        source_rows = np.repeat(_equal_sources(labels, n_classes, wanted, seed), copies)
+        missing = int(np.maximum(wanted - counts, 0).sum())
     else:
         source_rows = _balanced_sources(labels, n_classes, copies * int(counts.max()), seed)
     if augments(recipe):
@@ -119,7 +132,7 @@ def build_stage1_set(
     if recipe.endswith("+original"):
         made = [*texts, *made]
         source_rows = np.concatenate([np.arange(len(texts)), source_rows])
-    return Stage1Set(made, labels[source_rows], source_rows, unchanged, dropped, kept, computed)
+    return Stage1Set(made, labels[source_rows], source_rows, unchanged, dropped, kept, missing, computed)
 
 
 def n_augmented(recipe: str, made: Stage1Set, rows: DrawnRows) -> int:
@@ -167,6 +180,15 @@ def _balanced_sources(
         rows = rng.permutation(np.flatnonzero(labels == label))
         sources.append(np.sort(np.resize(rows, per_class)))
     return np.concatenate(sources)
+
+
+def _equal_sources(
+    labels: npt.NDArray[np.int64], n_classes: int, per_class: int, seed: int
+) -> npt.NDArray[np.int64]:
+    """Return the rows of every class that are augmented: ``per_class`` of them, or all where there are fewer."""
+    rng = generator(seed, "stage1_set/equal")
+    drawn = [rng.permutation(np.flatnonzero(labels == label))[:per_class] for label in range(n_classes)]
+    return np.concatenate([np.sort(rows) for rows in drawn])
 
 
 def _distinct_augmentations(

@@ -71,10 +71,10 @@ def _resampled(
     return select
 
 
-_SET_READS = ("stage1_data", "operator", "strength", "copies")
+_SET_READS = ("stage1_data", "stage1_rows_per_class", "operator", "strength", "copies")
 ORIGINAL = TextsChoice(lambda texts, settings, seed: texts.original)
 OVERSAMPLED = TextsChoice(_resampled(oversample, "oversample"))
 UNDERSAMPLED = TextsChoice(_resampled(undersample, "undersample"))
 AUGMENTED = TextsChoice(_stage1_set, _SET_READS)
-DUPLICATED = TextsChoice(_stage1_set, ("stage1_data", "copies"))
+DUPLICATED = TextsChoice(_stage1_set, ("stage1_data", "stage1_rows_per_class", "copies"))
 ORIGINAL_AND_AUGMENTED = TextsChoice(_original_and_stage1_set, _SET_READS)

@@ -18,6 +18,7 @@ from trainables.model.encoder import encoder_layers, head_modules, layer_rate_fa
 from trainables.model.flops import peak_flops
 from trainables.model.precision import compute_in
 from trainables.seeds import derive_seed
+from trainables.settings import TOPMOST_LAYERS, TRAINABLE
 from trainables.texts.batching import PADDED_WINDOW, Rows, training_batches
 from trainables.texts.labelled import LabelledTexts
 from trainables.texts.tokens import TokenisedTexts
@@ -191,19 +192,15 @@ def _optimizer(model: Any, tokens: TokenisedTexts, settings: StageSettings) -> I
 
 
 def trained_parameters(model: Any, trainable: str) -> set[torch.nn.Parameter]:
-    """Return the parameters that a stage trains: ``all``, ``last_block`` or ``head``."""
+    """Return the parameters that a stage trains, see :data:`trainables.settings.TRAINABLE`."""
     if trainable == "all":
         return set(model.parameters())
     if trainable == "head":
         return {p for _, module in head_modules(model) for p in module.parameters()}
-    if trainable != "last_block":
-        raise ValueError(f"trainable is {trainable!r}; expected 'all', 'last_block' or 'head'")
-    return {p for module in (last_block(model), *modules_above_layers(model)) for p in module.parameters()}
-
-
-def last_block(model: Any) -> torch.nn.Module:
-    """Return the encoder's last layer."""
-    return encoder_layers(model)[-1]
+    if trainable not in TOPMOST_LAYERS:
+        raise ValueError(f"trainable is {trainable!r}; expected one of {', '.join(map(repr, TRAINABLE))}")
+    topmost = encoder_layers(model)[-TOPMOST_LAYERS[trainable] :]
+    return {p for module in (*topmost, *modules_above_layers(model)) for p in module.parameters()}
 
 
 @contextmanager

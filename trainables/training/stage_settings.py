@@ -31,7 +31,7 @@ class StageSettings:
     layer_decay
         Factor by which the learning rate falls from each layer to the one below it; 1 for none.
     trainable
-        ``all``, ``last_block`` (the last encoder layer and all above it) or ``head``.
+        One of :data:`trainables.settings.TRAINABLE`.
     loss
         Loss of each text.
     seed

@@ -121,15 +121,15 @@ def test_what_a_setting_may_be(name, good, bad):
 
 
 def test_every_setting_but_the_arm_can_be_searched():
-    defaults = TrialSettings().to_config()
+    defaults = vars(TrialSettings())
     assert set(SEARCHABLE) == set(defaults) - {"arm"}
     assert [fault for name in SEARCHABLE for fault in value_faults(name, defaults[name])] == []
 
 
 @pytest.mark.parametrize("name", sorted({*settings_of("prefinetune")} - {"arm", "imbalance_ratio"}))
 def test_pre_finetuning_is_searched_over_whatever_it_reads(name):
-    value = {"stage1_steps": 5, "stage2_steps": 5, "dropout": 0.0}.get(
-        name, TrialSettings().to_config()[name]
+    value = {"stage1_steps": 5, "stage2_steps": 5, "stage1_rows_per_class": 5, "dropout": 0.0}.get(
+        name, vars(TrialSettings())[name]
     )
     assert small_config(space={name: (value,)}, first={}).faults() == []
 

@@ -12,7 +12,7 @@ from study.record.gains import leading_prefinetuning
 from study.run.racing import RatioRacing
 from tests.study.simulation import SimulatedStudy, die_and_go_on, run_to_the_end, small_config
 from trainables.errors import ConfigurationError
-from trainables.method.arms import ARMS, settings_of
+from trainables.method.arms import ARM_TABLE, ARMS, settings_of
 from trainables.settings import STAGE1_DATA, TrialSettings
 
 SPACES = {
@@ -217,11 +217,11 @@ def test_controls_fill_the_places_that_wait_for_the_last_trials(tmp_path):
     while (job := study.plan.next_job()).phase != "search":
         study._run_job(job)
     beside = study.plan.next_job()
-    assert (beside.phase, beside.settings.arm) == ("control", "focal")
+    assert (beside.phase, beside.settings.arm) == ("control", "paper")
 
 
 def test_optuna_keeps_a_record_for_every_tuned_arm(tmp_path):
-    study = run_to_the_end(tmp_path, arms_config(arms=("focal",), arm_trials="same"))
+    study = run_to_the_end(tmp_path, arms_config(arms=("focal",), arm_trials="same"), stores_optuna=True)
     stored = f"sqlite:///{tmp_path / 'optuna.db'}"
     assert len(optuna.load_study(study_name="toy", storage=stored).trials) == 6
     record = optuna.load_study(study_name="toy-focal", storage=stored)
@@ -242,10 +242,55 @@ def test_a_control_learns_from_its_own_trials_alone():
 
 @pytest.mark.parametrize("arm", ARMS)
 def test_an_arm_reads_settings_that_there_are(arm):
-    assert set(settings_of(arm)) <= set(TrialSettings().to_config())
+    assert set(settings_of(arm)) <= set(vars(TrialSettings()))
     assert {"arm", "imbalance_ratio", "stage2_learning_rate"} <= set(settings_of(arm))
 
 
 def test_an_unknown_arm_is_named():
     with pytest.raises(ConfigurationError, match="unknown arm 'focus'"):
         settings_of("focus")
+
+
+def test_the_papers_recipe_runs_at_every_ratio_as_published_but_for_what_the_study_says(tmp_path):
+    config = small_config(paper={"operator": "eda", "strength": 0.1, "stage2_epochs": 5.0})
+    assert config.faults() == []
+    study = run_to_the_end(tmp_path, config)
+    for ratio in ("natural", 0.1):
+        (paper,) = of_arm(study, "paper", ratio, "control")
+        assert sorted(paper.replicates) == [0, 1, 2]
+        published = TrialSettings.from_config({**paper.config, **ARM_TABLE["paper"].recipe})
+        assert paper.config == {
+            **published.to_config(), "operator": "eda", "strength": 0.1, "stage2_epochs": 5.0
+        }  # fmt: skip
+
+
+def test_the_papers_recipe_is_not_trained_twice_where_the_search_tries_it(tmp_path):
+    recipe = {name: value for name, value in ARM_TABLE["paper"].recipe.items() if value is not None}
+    recipe |= {"operator": "eda", "strength": 0.1}
+    config = small_config(
+        imbalance_ratios=(0.1,),
+        space={name: (value,) for name, value in recipe.items()} | {"stage1_epochs": (1.0, 2.0)},
+        first=recipe,
+        trials=2,
+        paper={"operator": "eda", "strength": 0.1},
+    )
+    assert config.faults() == []
+    study = SimulatedStudy(tmp_path, config)
+    while (job := study.plan.next_job()).phase != "search":
+        study._run_job(job)
+    assert study.plan.next_job().phase == "search"
+    assert study.plan.next_job() is None  # the paper's recipe waits for the trial that is the same
+    study = run_to_the_end(tmp_path, config)
+    (paper,) = of_arm(study, "paper", 0.1, "control")
+    first = study.ledger.of_phase("search")[0]
+    assert {**first.config, "arm": "paper"} == paper.config
+    for replicate, record in first.replicates.items():
+        assert paper.replicates[replicate].metrics == record.metrics
+        assert (paper.trial_id, replicate) not in study.computed
+    assert sorted(paper.replicates) == [0, 1, 2]
+
+
+def test_values_of_the_paper_that_it_does_not_read_are_faults():
+    faults = small_config(paper={"tau": 1.0, "copies": 0, "strenght": 0.1}).faults()
+    assert len(faults) == 3
+    assert any("paper names 'tau'" in fault for fault in faults)

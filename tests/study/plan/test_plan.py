@@ -70,10 +70,11 @@ def test_posthoc_logit_adjustment_is_an_arm_with_vanillas_replicates(tmp_path):
 
 def test_vanilla_matched_gets_the_steps_of_both_stages_and_the_references_settings(tmp_path):
     study = run_to_the_end(tmp_path, small_config())
-    for control in study.ledger.of_phase("control"):
+    matched = [trial for trial in study.ledger.of_phase("control") if trial.arm == "vanilla_matched"]
+    assert len(matched) == 2
+    for control in matched:
         best = leading_prefinetuning(study.ledger, control.imbalance_ratio, "val/macro_f1")
         reference = study.ledger.reference(control.imbalance_ratio)
-        assert control.arm == "vanilla_matched"
         assert control.matched_to == best.trial_id
         assert control.config["stage2_steps"] == 30
         assert control.config["stage2_learning_rate"] == reference.config["stage2_learning_rate"]
@@ -119,7 +120,10 @@ def test_a_job_whose_process_keeps_dying_fails(tmp_path):
 
 def test_optuna_holds_the_truth(tmp_path):
     study = run_to_the_end(
-        tmp_path, small_config(), fails=lambda job: job.phase == "search" and job.settings.strength == 0.05
+        tmp_path,
+        small_config(),
+        fails=lambda job: job.phase == "search" and job.settings.strength == 0.05,
+        stores_optuna=True,
     )
     stored = optuna.load_study(study_name="toy", storage=f"sqlite:///{tmp_path / 'optuna.db'}")
     assert len(stored.trials) == 6

@@ -164,7 +164,7 @@ def test_the_next_launch_tries_again_what_failed_for_a_cause_that_can_pass(tmp_p
         study = run_to_the_end(folder, small_config(), fails=fails, failures_can_pass=can_pass)
         failed = {t.trial_id for t in study.ledger.of_phase("search") if t.state == "failed"}
         assert failed
-        again = run_to_the_end(folder, small_config())
+        again = run_to_the_end(folder, small_config(), stores_optuna=True)
         assert again.plan.complete
         assert {name for name, _ in again.computed if name.startswith("search")} == (
             failed if can_pass else set()

@@ -62,6 +62,8 @@ def test_sizes_labels_and_even_spread(recipe, counts, copies, seed):
     per_class = np.bincount(made.labels, minlength=len(counts))
     if recipe.endswith("_natural"):
         assert per_class.tolist() == [copies * n for n in counts]
+    elif recipe.endswith("_equal"):
+        assert (per_class == copies * min(counts)).all()
     else:
         originals = np.array(counts) if recipe.endswith("+original") else 0
         assert (per_class - originals == copies * max(counts)).all()
@@ -71,7 +73,8 @@ def test_sizes_labels_and_even_spread(recipe, counts, copies, seed):
     for label in range(len(counts)):
         uses = Counter({int(i): 0 for i in np.flatnonzero(labels == label)})
         uses.update(made.source_rows[made.labels == label].tolist())
-        assert max(uses.values()) - min(uses.values()) <= 1
+        # Equal rows are drawn without replacement and each augmented so many times; balanced ones share the uses out.
+        assert max(uses.values()) - min(uses.values()) <= (copies if recipe.endswith("_equal") else 1)
 
 
 def test_augmented_texts_differ_from_their_sources_and_from_each_other():
@@ -97,6 +100,22 @@ def test_every_recipe_that_augments_has_one_that_duplicates():
         recipe for recipe in STAGE1_DATA if not augments(recipe)
     }
     assert 2 * sum(map(augments, STAGE1_DATA)) == len(STAGE1_DATA)
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected", "missing"), [(None, [2, 2, 2], 0), (4, [4, 2, 4], 2), (9, [9, 2, 5], 11)]
+)
+def test_equal_rows_of_each_class_are_drawn_once_each(asked, expected, missing):
+    """None stands for the smallest class; a class that has fewer gives all that it has."""
+    texts, labels = rows([9, 2, 5])
+    made = build_stage1_set(
+        "augmented_equal", DrawnRows(texts, labels, 3), OPERATOR, copies=2, rows_per_class=asked, seed=1
+    )
+    assert np.bincount(made.labels).tolist() == [2 * n for n in expected]
+    sources, uses = np.unique(made.source_rows, return_counts=True)
+    assert np.bincount(labels[sources]).tolist() == expected
+    assert set(uses) == {2}
+    assert made.rows_missing == missing
 
 
 def test_unchangeable_rows_are_kept_and_counted():
@@ -165,7 +184,8 @@ def cached(cache, **changes):
     values = {"texts": texts, "labels": labels, "n_classes": 2} | changes
     drawn = DrawnRows(*(values.pop(name) for name in ("texts", "labels", "n_classes")))
     values = {"operator": "random_delete", "strength": 0.2, "copies": 1} | values
-    trial = TrialSettings(**{name: values.pop(name) for name in ("operator", "strength", "copies")})
+    named = ("operator", "strength", "copies", "stage1_rows_per_class")
+    trial = TrialSettings(**{name: values.pop(name) for name in named if name in values})
     values = {"recipe": "augmented_balanced", "encoder": EncoderSettings(), "seed": 3} | values
     return cached_stage1_set(
         cache, values.pop("corpus_digest", "c"), drawn, values.pop("recipe"), trial, **values
@@ -209,6 +229,19 @@ def test_whatever_matters_is_in_the_key(tmp_path, change):
     cached(cache)
     cached(cache, **change)
     assert cache.hits == {}
+
+
+def test_rows_per_class_are_in_the_key_where_they_matter(tmp_path):
+    cache = ContentCache(tmp_path)
+    for recipe, hits in (("augmented_equal", 0), ("augmented_balanced", 1)):
+        cached(cache, recipe=recipe)
+        one_each = cached(cache, recipe=recipe, stage1_rows_per_class=1)
+        assert cache.hits.get("augmentation", 0) == hits
+    assert len(one_each.texts) == 8
+    assert cached(cache, recipe="augmented_equal", stage1_rows_per_class=3).rows_missing == 1
+    assert (
+        cached(cache, recipe="augmented_equal", stage1_rows_per_class=3).rows_missing == 1
+    )  # from the cache
 
 
 def test_what_does_not_matter_is_not_in_the_key(tmp_path):

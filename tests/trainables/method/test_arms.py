@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -104,6 +106,34 @@ class TestTwoStageReweight(ArmContract):
         np.testing.assert_array_equal(first.texts.labels, second.texts.labels)
 
 
+class TestLpFt(ArmContract):
+    arm = "lp_ft"
+
+    def test_stage_1_trains_the_head_alone_on_the_original_rows(self, encoder, toy):
+        first, second = self.run(encoder, toy, self.settings(stage1_trainable="all", head="reinit")).stages
+        assert (first.settings.trainable, second.settings.trainable, second.head_seed) == (
+            "head",
+            "all",
+            None,
+        )
+        np.testing.assert_array_equal(first.texts.labels, second.texts.labels)
+
+
+class TestPaper(ArmContract):
+    arm = "paper"
+
+    def test_is_pre_finetuning_at_the_published_values(self, encoder, toy):
+        recipe = ARM_TABLE["paper"].recipe
+        assert set(recipe) <= set(settings_of("paper")) == set(settings_of("prefinetune"))
+        published = self.settings(**recipe)
+        own = self.run(encoder, toy, published)
+        first, second = (stage.settings for stage in own.stages)
+        assert (first.trainable, first.learning_rate, first.warmup) == ("last_block", 1e-4, 0.0)
+        assert (second.trainable, second.learning_rate, second.schedule) == ("all", 1e-5, "linear")
+        same = self.run(encoder, toy, dataclasses.replace(published, arm="prefinetune"))
+        np.testing.assert_array_equal(own.logits["val"], same.logits["val"])
+
+
 class HeadArmContract(ArmContract):
     """Laws of an arm that trains the head anew on vanilla's encoder."""
 
@@ -140,4 +170,4 @@ def test_unknown_arms_name_the_known_ones():
 def test_settings_are_named_as_the_trials_are():
     assert settings_of(POSTHOC_ARM) == settings_of("vanilla")
     read = {name for arm in ARMS for name in settings_of(arm)}
-    assert read == set(TrialSettings().to_config())
+    assert read == set(vars(TrialSettings()))

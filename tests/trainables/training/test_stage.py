@@ -115,6 +115,9 @@ def test_model_is_float32_trainable_and_in_evaluation_mode_afterwards(encoder, t
     [
         ("head", {"classifier"}),
         ("last_block", {"classifier", "bert.pooler", "bert.encoder.layer.1"}),
+        ("last_2", {"classifier", "bert.pooler", "bert.encoder.layer.0", "bert.encoder.layer.1"}),
+        # An encoder with fewer layers trains all of them, but not the embeddings.
+        ("last_4", {"classifier", "bert.pooler", "bert.encoder.layer.0", "bert.encoder.layer.1"}),
         (
             "all",
             {"classifier", "bert.pooler", "bert.encoder.layer.0", "bert.encoder.layer.1", "bert.embeddings"},

@@ -1,0 +1,66 @@
+"""The arm ``paper`` in a study: the recipe as published, with an operator that can run here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from study.config.encoders import encoder_settings
+from study.config.study import StudyConfig
+from trainables.augment.registry import OPERATORS, option_faults, why_unavailable
+from trainables.method.arms import ARM_TABLE, PAPER_ARM
+
+FACT = "paper_operator"  # in study.json
+# The paper repeated one of its experiments with EDA, at about the same gain.
+_SECOND = "eda"
+_STRENGTH = 0.1  # of an operator that changes words: EDA's default
+
+
+def with_paper_operator(
+    config: StudyConfig, facts: Mapping[str, Any] | None = None
+) -> tuple[StudyConfig, str, tuple[str, ...]]:
+    """Give the arm ``paper`` an operator that can run here.
+
+    It back-translates. Where it cannot, and the study does not name another operator for it, it takes EDA, with which
+    the paper repeated an experiment, or else the first operator of the search space that can run.
+
+    Parameters
+    ----------
+    config
+        The study; its search space holds only operators that can run here.
+    facts
+        What ``study.json`` says of a study that may be resumed: it keeps its operator.
+
+    Returns
+    -------
+    StudyConfig
+        The study.
+    str
+        The operator, to be kept in ``study.json``.
+    tuple of str
+        A remark where it is not the paper's.
+    """
+    published = ARM_TABLE[PAPER_ARM].recipe["operator"]
+    asked_for = config.paper.get("operator")
+    if asked_for is not None or config.wrong_fields() or option_faults(config.operator_options):
+        return config, str(asked_for or published), ()
+    reasons = {
+        name: _reason(name, config) for name in (published, _SECOND, *config.space.get("operator", ()))
+    }
+    chosen = (facts or {}).get(FACT) or next((n for n, why in reasons.items() if why is None), published)
+    if chosen == published:
+        return config, published, ()
+    why = reasons[published] or "this study was started without it; with --fresh it is used."
+    remark = (
+        f"The paper's recipe back-translates; here its other values are as published, but its operator is {chosen}: "
+        f"{why}"
+    )
+    paper = {"strength": _STRENGTH, **config.paper, "operator": chosen}
+    return replace(config, paper=paper), chosen, (remark,)
+
+
+def _reason(name: str, config: StudyConfig) -> str | None:
+    if name not in OPERATORS:
+        return "there is no such operator"
+    return why_unavailable(name, config.operator_options.get(name), encoder_settings(config))

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import pytest
+
+from study.config import paper
+from study.config.paper import FACT, with_paper_operator
+from tests.study.simulation import small_config
+
+SPACE = {"operator": ("aeda", "random_swap"), "strength": (0.1, 0.2)}
+
+
+@pytest.fixture
+def without(monkeypatch):
+    """Return a function that makes operators unavailable."""
+
+    def make(*names):
+        monkeypatch.setattr(
+            paper, "why_unavailable", lambda name, *_: f"{name} lacks its model." if name in names else None
+        )
+
+    return make
+
+
+def test_it_back_translates_where_it_can(without):
+    without()
+    config = small_config(space=SPACE)
+    assert with_paper_operator(config) == (config, "back_translation", ())
+
+
+@pytest.mark.parametrize(
+    ("lacking", "chosen"),
+    [(("back_translation",), "eda"), (("back_translation", "eda"), "aeda")],
+)
+def test_else_it_takes_eda_or_the_first_operator_of_the_space_and_says_so(without, lacking, chosen):
+    without(*lacking)
+    config, operator, remarks = with_paper_operator(small_config(space=SPACE, paper={"stage2_epochs": 2.0}))
+    assert operator == chosen
+    assert config.paper == {"strength": 0.1, "stage2_epochs": 2.0, "operator": chosen}
+    (remark,) = remarks
+    assert f"its operator is {chosen}: back_translation lacks its model." in remark
+
+
+def test_a_resumed_study_keeps_its_operator(without):
+    without()
+    config, operator, remarks = with_paper_operator(small_config(space=SPACE), {FACT: "eda"})
+    assert operator == config.paper["operator"] == "eda"
+    assert "--fresh" in remarks[0]
+
+
+def test_an_operator_that_is_asked_for_is_never_exchanged(without):
+    without("back_translation", "eda")
+    config = small_config(space=SPACE, paper={"operator": "eda"})
+    assert with_paper_operator(config) == (config, "eda", ())
