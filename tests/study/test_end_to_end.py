@@ -73,14 +73,18 @@ def test_every_phase_has_run_and_every_trial_has_a_paired_gain(launched):
     storage, _ = launched
     ledger = Ledger(storage / "adme" / "ledger.jsonl")
     assert len(ledger.of_phase("search")) == 4
-    assert len(ledger.of_phase("control")) == 2
+    controls = ledger.of_phase("control")
+    assert sorted(control.arm for control in controls) == ["paper"] * 2 + ["vanilla_matched"] * 2
     assert {trial.state for trial in ledger.trials.values()} <= {"complete", "raced_out"}
     for trial in ledger.of_phase("search"):
         reference = ledger.reference(trial.imbalance_ratio)
         assert set(trial.replicates) <= set(reference.replicates)
         diagnostics = trial.replicates[0].diagnostics
         assert diagnostics["stage1_steps"] > 0 and diagnostics["stage2_steps"] > 0
-    for control in ledger.of_phase("control"):
+    for control in controls:
+        if control.arm == "paper":
+            assert control.config["stage1_trainable"] == "last_block" and len(control.replicates) == 2
+            continue
         matched = ledger.trials[control.matched_to].replicates[0].diagnostics
         steps = control.replicates[0].diagnostics["stage2_steps"]
         assert steps == matched["stage1_steps"] + matched["stage2_steps"]
@@ -170,6 +174,7 @@ def test_the_comparison_as_json(launched, capsys):
         "vanilla",
         "logit_adjustment_posthoc",
         "vanilla_matched",
+        "paper",
     }
     for trial in found["trials"]:
         assert trial["gain"]["metric"] == "val/macro_f1" and trial["seconds"] > 0
