@@ -123,6 +123,8 @@ def test_duplicates_have_the_rows_per_class_and_the_steps_of_the_trial_that_they
     for name in ("stage1_steps", "stage2_steps", *(f"stage1_rows/{label}" for label in CLASSES)):
         assert one.diagnostics[name] == other.diagnostics[name], name
     assert one.diagnostics["augmentations_computed"] > 0 == other.diagnostics["augmentations_computed"]
+    assert one.diagnostics["augmentations_made"] > 0 == other.diagnostics["augmentations_made"]
+    assert one.diagnostics["augmentations_unchanged"] <= one.diagnostics["augmentations_made"]
     assert one.metrics != other.metrics
 
 

@@ -19,7 +19,7 @@ from trainables.augment.cached import cached_stage1_set
 from trainables.augment.operators.embedding_neighbours import EmbeddingNeighbours
 from trainables.augment.registry import OPERATORS
 from trainables.augment.siblings import Siblings
-from trainables.augment.stage1_set import DrawnRows, build_stage1_set
+from trainables.augment.stage1_set import DrawnRows, build_stage1_set, n_augmented
 from trainables.errors import ConfigurationError
 from trainables.model.encoder import encoder_digest
 from trainables.reuse.cache import ContentCache
@@ -82,6 +82,16 @@ def test_augmented_texts_differ_from_their_sources_and_from_each_other():
     assert made.unchanged == 0
     assert all(text != texts[i] for text, i in zip(made.texts, made.source_rows, strict=True))
     assert len(set(made.texts)) == len(made.texts)
+
+
+@pytest.mark.parametrize("recipe", STAGE1_DATA)
+def test_what_comes_back_as_it_was_is_counted_among_what_was_to_change(recipe):
+    labels = np.array([0, 0, 0, 1])
+    given = DrawnRows(["หนังเรื่องนี้ดีมาก", "这个电影很好看", "12 34", "😀"], labels, 2)
+    made = build_stage1_set(recipe, given, OPERATOR, copies=2, seed=0)
+    originals = len(given.texts) if recipe.endswith("+original") else 0
+    asked = len(made.texts) - originals if augments(recipe) else 0
+    assert n_augmented(recipe, made, given) == made.unchanged == asked
 
 
 @pytest.mark.parametrize("recipe", STAGE1_DATA)
