@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
-from study.command.cli import run_command
+from study.command.cli import STOPPED, run_command
 from study.command.launch_arguments import build_parser, read_overrides
 from study.config.files import read_study_file
 from study.record.folder import StudyFolder
@@ -121,7 +121,7 @@ def run(
             PARTS: prepared.class_counts(),
             PAPER_FACT: paper_operator,
         }
-        execution = Execution(resources, folder.ray, run_settings)
+        execution = Execution(resources, folder.ray, run_settings, connection.joined)
         study = CheckedStudy(config, folder, facts, corpus, prepared, execution, estimate.replicates)
         end = conduct(study, console)
     print_table(end.comparison)
@@ -145,10 +145,12 @@ def print_corpus(corpus: Corpus, remarks: Sequence[str], console: Console) -> No
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point."""
+    code = STOPPED
     try:
-        return run_command(launch, build_parser(), argv)
+        code = run_command(launch, build_parser(), argv)
     finally:
-        cluster.leave()
+        cluster.leave(code)
+    return code
 
 
 if __name__ == "__main__":

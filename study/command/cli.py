@@ -9,13 +9,13 @@ from pathlib import Path
 
 from rich.console import Console
 
+from study.run.signals import ENDING_SIGNALS
 from study.terminal.streams import BROKEN_PIPE, OutputLost, drop_output, take_any_output
 from trainables.errors import ConfigurationError, StudyStopped
 
 DONE = 0
 STOPPED = 1
 BAD_CONFIGURATION = 2  # argparse uses the same code
-INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 
 def run_command(
@@ -38,7 +38,7 @@ def run_command(
     -------
     int
         What ``main`` returns, 2 for a configuration fault, 1 for a stopped study or a result that could not be
-        written, 130 for Ctrl-C, 141 where the reader of the result left.
+        written, 141 where the reader of the result left; 130, 143 or 129 after SIGINT (Ctrl-C), SIGTERM or SIGHUP.
     """
     take_any_output()
     try:
@@ -64,7 +64,8 @@ def _run(
     console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
     try:
         _check_the_folder_of_the_shell()
-        return main(args)
+        with ENDING_SIGNALS:
+            return main(args)
     except ConfigurationError as error:
         several = f"{len(error.faults)} faults" if len(error.faults) > 1 else "a fault"
         console.print(f"{parser.prog}: {several} in the configuration, nothing was started", style="bold red")
@@ -76,8 +77,8 @@ def _run(
         console.print(f"\n{error}")
         return STOPPED
     except KeyboardInterrupt:
-        console.print(f"\n{parser.prog}: interrupted", style="bold red")
-        return INTERRUPTED
+        console.print(f"\n{parser.prog}: {ENDING_SIGNALS.name}", style="bold red")
+        return ENDING_SIGNALS.exit_code
 
 
 def _check_the_folder_of_the_shell() -> None:

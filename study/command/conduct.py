@@ -11,12 +11,13 @@ from typing import Any
 from rich.console import Console
 
 from study.audits.stored import audit_folder, audit_metrics, load_audit
+from study.command.ending import Ending
 from study.command.progress import ProgressView
 from study.config.study import StudyConfig
 from study.plan.owed import reopen_searched
 from study.plan.plan import Plan
 from study.plan.search import GainSearch
-from study.record.folder import StudyFolder
+from study.record.folder import StudyFolder, unwritable
 from study.record.ledger import Ledger, TrialRecord
 from study.run.audit_leading import audit_leading
 from study.run.tuning import Execution, run_plan
@@ -24,7 +25,6 @@ from study.tracking.experiment_page import Launch
 from study.tracking.tracker import Tracker
 from study.tracking.uri import artifact_folder, ui_server
 from study.verdict.comparison import Comparison, build_comparison
-from study.verdict.report import write_report
 from trainables.corpora.corpus import Corpus
 from trainables.prepared import PreparedCorpus
 
@@ -89,14 +89,29 @@ def conduct(study: CheckedStudy, console: Console) -> StudyEnd:
         Ctrl-C; the same command goes on where it stopped.
     """
     config, folder, facts = study.config, study.folder, study.facts
-    folder.write_facts(facts)
-    ledger = Ledger(folder.ledger)
-    _announce_resumed(ledger, console)
-    reopen_searched(config, ledger)
+    say = partial(console.print, highlight=False, markup=False, soft_wrap=True)
+    with unwritable(folder.root):
+        folder.write_facts(facts)
+        ledger = Ledger(folder.ledger)
+        _announce_resumed(ledger, console)
+        reopen_searched(config, ledger)
     uri = facts["mlflow"]["tracking_uri"]
     tracker = Tracker(uri, _launch_of(study), ledger, partial(console.print, highlight=False))
-    say = partial(console.print, highlight=False, markup=False, soft_wrap=True)
-    search = GainSearch(config, folder.optuna, say)
+    ending = Ending(folder, facts, ledger, config.objective, tracker, say)
+    try:
+        with unwritable(folder.root):
+            _run(study, ledger, tracker, ending, console)
+    except BaseException as failure:
+        ending.after(failure)
+        raise
+    comparison, report = ending.finish()
+    return StudyEnd(comparison, report, None if tracker.behind else tracker.address(ui_server(uri)))
+
+
+def _run(study: CheckedStudy, ledger: Ledger, tracker: Tracker, ending: Ending, console: Console) -> None:
+    """Run what is owed, and audit the augmentations behind what leads."""
+    config = study.config
+    search = GainSearch(config, study.folder.optuna, ending.say)
     search.replay(ledger)
     view = ProgressView(config, ledger, console, study.replicates)
 
@@ -104,29 +119,16 @@ def conduct(study: CheckedStudy, console: Console) -> StudyEnd:
         tracker.update(trial)
         view.on_change(trial)
 
-    status = "FAILED"
-    try:
-        plan = Plan(config, ledger, search, notify)
-        if plan.stopped is not None:
-            raise plan.stopped
-        if not plan.complete:
-            with view.shown():
-                run_plan(plan, study.prepared, study.execution, view.tick)
-        search.catch_up(ledger)
-        found = build_comparison(ledger, facts, config.objective)
-        for trial_id in audit_leading(found, study.corpus, study.prepared, study.execution.run, say):
-            _log_audit(tracker, folder.root, trial_id)
-        status = "FINISHED"
-    except KeyboardInterrupt:
-        status = "KILLED"
-        console.print("Interrupted: the same command goes on where it stopped.", highlight=False)
-        raise
-    finally:
-        comparison = build_comparison(ledger, facts, config.objective)
-        report = write_report(comparison)
-        tracker.log_artifacts([report, folder.facts])
-        tracker.close(status)
-    return StudyEnd(comparison, report, None if tracker.behind else tracker.address(ui_server(uri)))
+    plan = Plan(config, ledger, search, notify)
+    if plan.stopped is not None:
+        raise plan.stopped
+    if not plan.complete:
+        with view.shown():
+            run_plan(plan, study.prepared, study.execution, view.tick, ending)
+    search.catch_up(ledger)
+    found = build_comparison(ledger, study.facts, config.objective)
+    for trial_id in audit_leading(found, study.corpus, study.prepared, study.execution.run, ending.say):
+        _log_audit(tracker, study.folder.root, trial_id)
 
 
 def _log_audit(tracker: Tracker, study: Path, trial_id: str) -> None:

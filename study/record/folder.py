@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -88,10 +89,12 @@ class StudyFolder:
         Raises
         ------
         StudyStopped
-            Another driver holds it.
+            Another driver holds it, or the folder cannot be written.
         """
-        self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / "lock").open("a+") as file:
+        with unwritable(self.root):
+            self.root.mkdir(parents=True, exist_ok=True)
+            file = (self.root / "lock").open("a+")
+        with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -100,9 +103,12 @@ class StudyFolder:
                     f"Another launch of {self.name!r} is running on {self.storage} (process {file.read().strip()}). "
                     "Wait until it ends, or end it, or give another --storage."
                 ) from None
-            file.truncate(0)
-            file.write(str(os.getpid()))
-            file.flush()
+            with contextlib.suppress(
+                OSError
+            ):  # only says who holds the lock; a full disk is told where it matters
+                file.truncate(0)
+                file.write(str(os.getpid()))
+                file.flush()
             yield
 
     def set_aside(self) -> Path | None:
@@ -146,6 +152,26 @@ def _storage_problem(path: Path) -> str | None:
     if not os.access(nearest, os.W_OK | os.X_OK):
         return f"{nearest} is read-only"
     return None
+
+
+@contextmanager
+def unwritable(folder: Path) -> Iterator[None]:
+    """Within the block, files of a study are written: where that is refused, the study stops, with advice.
+
+    Raises
+    ------
+    StudyStopped
+        The operating system refused it: a full disk, a quota, a folder that became read-only.
+    """
+    try:
+        yield
+    except (ConnectionError, TimeoutError):
+        raise
+    except OSError as fault:
+        raise StudyStopped(
+            f"The study's folder {folder} cannot be written: {fault}. Nothing that was recorded is lost: make room or "
+            "repair the folder, and give the same command again."
+        ) from fault
 
 
 def study_id(folder: StudyFolder) -> str:

@@ -8,23 +8,25 @@ from __future__ import annotations
 import logging
 import math
 import os
-import re
-import socket
 import sys
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from study.config.encoders import gpu_encoder
 from study.config.study import StudyConfig
+from study.run import ray_watch
+from study.run.address import check_address, no_cluster
 from study.run.place import cluster_is_named, cpus_here, may_have_gpus
+from study.run.signals import ENDING_SIGNALS
 from trainables.errors import ConfigurationError
 from trainables.settings import EncoderSettings, TrialSettings
 
 if TYPE_CHECKING:
     import torch
 
-_CONNECT_S = 10.0
+_LEAVE_S = 15.0
 _QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_TRAIN_V2_ENABLED": "1",
@@ -36,6 +38,8 @@ _QUIET = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "86400",
     "TUNE_WARN_THRESHOLD_S": "5",
+    # The commands catch signals themselves.
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TOKENIZERS_PARALLELISM": "false",
 }
 
@@ -118,55 +122,39 @@ def join_running_cluster() -> Connection | None:
     Raises
     ------
     ConfigurationError
-        ``RAY_ADDRESS`` names a cluster that cannot be reached.
+        ``RAY_ADDRESS`` names a cluster that cannot be reached, or the cluster demands a token that is not here.
     """
     address = os.environ.get("RAY_ADDRESS")
     if not cluster_is_named():
         return None
-    if address:
-        _check_that_it_listens(address)
+    check_address(address)
     import ray
 
     try:
-        ray.init(address=address or "auto", logging_level=logging.ERROR, log_to_driver=False)
+        with ENDING_SIGNALS.kept():
+            ray.init(address=address or "auto", logging_level=logging.ERROR, log_to_driver=False)
     except ConnectionError as error:
         if not address:
             return None  # the file outlived its cluster
-        raise ConfigurationError(
-            f"RAY_ADDRESS is {address}, but no Ray cluster answers there ({error}). Start the cluster, or unset "
-            "RAY_ADDRESS to run on this machine."
-        ) from error
+        raise no_cluster(address, error) from error
     nodes = sum(bool(node["Alive"]) for node in ray.nodes())
     return Connection(
         True, f"Joined the running Ray cluster ({nodes} nodes, {_inventory(ray.cluster_resources())})."
     )
 
 
-def _check_that_it_listens(address: str) -> None:
-    """Refuse an address where nothing listens: Ray would try for minutes."""
-    found = re.fullmatch(r"(?:ray://)?\[?([^/]+?)\]?:(\d+)", address)
-    if found is None:  # "auto", or a form that Ray will judge
-        return
-    try:
-        socket.create_connection((found[1], int(found[2])), timeout=_CONNECT_S).close()
-    except OSError as error:
-        raise ConfigurationError(
-            f"RAY_ADDRESS is {address}, but no Ray cluster answers there ({error.strerror or error}). Start the "
-            "cluster, or unset RAY_ADDRESS to run on this machine."
-        ) from error
-
-
 def start_here(config: StudyConfig) -> Connection:
     """Start Ray on this machine."""
     import ray
 
-    ray.init(
-        address="local",
-        # The dashboard serves the State API that Tune-over-Train needs to clean up a worker group.
-        include_dashboard=config.workers_per_trial > 1,
-        logging_level=logging.ERROR,
-        log_to_driver=False,
-    )
+    with ENDING_SIGNALS.kept():
+        ray.init(
+            address="local",
+            # The dashboard serves the State API that Tune-over-Train needs to clean up a worker group.
+            include_dashboard=config.workers_per_trial > 1,
+            logging_level=logging.ERROR,
+            log_to_driver=False,
+        )
     return Connection(False, f"Started Ray on this machine ({_inventory(ray.cluster_resources())}).")
 
 
@@ -180,13 +168,35 @@ def count_here() -> Connection:
     return Connection(False, f"Counted without starting Ray: {_inventory(total)}.", total)
 
 
-def leave() -> None:
-    """Leave the cluster, or end the Ray that was started here; do nothing if Ray was never loaded."""
-    if "ray" in sys.modules:
-        import ray
+def leave(code: int) -> None:
+    """Leave the cluster, or end the Ray that was started here; do nothing if Ray was never loaded.
 
-        if ray.is_initialized():
-            ray.shutdown()
+    Parameters
+    ----------
+    code
+        The exit code of this process, which ends here where Ray lacks a process that its own way out waits for. What
+        it started here ends with it.
+    """
+    if "ray" not in sys.modules:
+        return
+    import ray
+
+    if ray.is_initialized():
+        if ray_watch.is_lost():
+            _end_process(code)
+        late = threading.Timer(_LEAVE_S, _end_process, [code])
+        late.daemon = True
+        late.start()
+        ray.shutdown()
+        late.cancel()
+
+
+def _end_process(code: int) -> NoReturn:
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(code)
 
 
 def has_gpus(connection: Connection | None) -> bool:

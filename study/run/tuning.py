@@ -13,16 +13,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, Protocol
 
 import ray
 from ray import tune
+from ray.exceptions import RayError
+from ray.tune.error import TuneError
 from ray.tune.search import Searcher
 
 from study.config.study import StudyConfig
 from study.plan.plan import Plan
+from study.record.folder import unwritable
 from study.run.cluster import TrialResources
 from study.run.racing import RatioRacing
+from study.run.ray_watch import RayWatch, needed_processes
+from study.run.signals import ENDING_SIGNALS
+from study.run.waiting import Waiting, may_be_started, nodes_alive
 from trainables.errors import ConfigurationError, StudyStopped, TrialFailed
 from trainables.prepared import PreparedCorpus, RunSettings
 from trainables.trial import ReplicateRecord, TrialJob
@@ -33,12 +39,10 @@ from trainables.worker import report_of_failure, run_in_process, run_in_worker_g
 def stopped_by_the_folder(plan: Plan) -> Iterator[None]:
     """Stop the study if its folder cannot be written: Tune would blame the trial, or end with a traceback."""
     try:
-        yield
-    except OSError as fault:
-        plan.stopped = StudyStopped(
-            f"The study's folder {plan.ledger.path.parent} cannot be written: {fault}. Nothing that was recorded is "
-            "lost: make room or repair the folder, and give the same command again."
-        )
+        with unwritable(plan.ledger.path.parent):
+            yield
+    except StudyStopped as fault:
+        plan.stopped = fault
 
 
 class PlanSearcher(Searcher):  # type: ignore[misc]
@@ -125,7 +129,11 @@ class PlanCallback(tune.Callback):  # type: ignore[misc]
         return {}
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        """Let the progress view update itself."""
+        """Let the progress view update itself, or end the run.
+
+        A KeyboardInterrupt leaves Tune no time to end every trial in order, which takes seconds and needs a cluster
+        that answers; a driver that leaves takes its trials along in any case.
+        """
         self._tick()
 
     def on_trial_result(
@@ -176,24 +184,42 @@ class Execution:
         Folder for Ray's own files.
     run
         Settings that all trials share.
+    joined
+        Whether the trials run on a cluster that this launch joined.
     """
 
     resources: TrialResources
     work_dir: Path
     run: RunSettings
+    joined: bool = False
+
+
+class LastWords(Protocol):
+    """What a driver says and does where it cannot go on."""
+
+    @property
+    def say(self) -> Callable[[str], None]:
+        """Tell the user a line."""
+
+    def at_once(self, failure: StudyStopped | None) -> NoReturn:
+        """Close what is open and end the process, in a thread beside the one that hangs."""
 
 
 def run_plan(
-    plan: Plan, prepared: PreparedCorpus, execution: Execution, tick: Callable[[], None] = lambda: None
+    plan: Plan,
+    prepared: PreparedCorpus,
+    execution: Execution,
+    tick: Callable[[], None],
+    last_words: LastWords,
 ) -> None:
     """Run everything that a plan owes.
 
     Raises
     ------
     StudyStopped
-        The plan stopped.
+        The plan stopped, Ray was lost, or no trial can run.
     KeyboardInterrupt
-        Ctrl-C; the ledger holds what was done, so the same command resumes.
+        Ctrl-C or another signal; the ledger holds what was done, so the same command resumes.
     """
     resources = execution.resources
     trainable: Callable[..., None]
@@ -207,10 +233,29 @@ def run_plan(
             prepared_reference=ray.put(prepared),
             execution=execution,
         )
-    run_trials(plan, trainable, resources, execution.work_dir, tick)
+    watch = RayWatch(needed_processes(execution.joined), last_words.at_once)
+    checks = [tick, watch.check, ENDING_SIGNALS.check]
+    if execution.joined:
+        waiting = Waiting(resources, plan.ledger, last_words.say, nodes_alive, may_be_started)
+        checks.insert(1, waiting.check)
+
+    def after_step() -> None:
+        for check in checks:
+            check()
+
+    try:
+        with watch:
+            run_trials(plan, trainable, resources, execution.work_dir, after_step)
+    except (KeyboardInterrupt, RayError, TuneError) as error:
+        # Whatever Ray says after a signal, or while one of its processes is lost, is about that.
+        ENDING_SIGNALS.check()
+        lost = watch.stopped or watch.loss_behind(error)
+        if lost is None:
+            raise
+        raise lost from None
     if plan.stopped is not None:
         raise plan.stopped
-    if not plan.complete:  # Tune takes Ctrl-C for itself and returns
+    if not plan.complete:  # Tune takes SIGUSR1 for itself and returns
         raise KeyboardInterrupt
 
 
@@ -264,7 +309,8 @@ def run_trials(
     )
     # At its end Tune lists every process that died, though the plan gave their trials to others.
     logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)
-    tuner.fit()
+    with ENDING_SIGNALS.held():
+        tuner.fit()
 
 
 def _name(trial: Any) -> str:

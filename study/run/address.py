@@ -1,0 +1,101 @@
+"""Whether a Ray cluster answers at an address and lets this launch in, asked before Ray tries it for minutes.
+
+Where a cluster demands a token, Ray writes a line a second, then says that it could not connect.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from pathlib import Path
+
+from study.run.place import CLUSTER_FILE
+from trainables.errors import ConfigurationError
+
+_CONNECT_S = 10.0
+_TOKEN_FILE = Path("~/.ray/auth_token")
+_ASKED = "/ray.rpc.NodeInfoGcsService/GetClusterId"  # answers any client that is let in
+
+
+def check_address(address: str | None) -> None:
+    """Refuse a cluster that does not answer or demands a token that is not here; give Ray the token that is.
+
+    Parameters
+    ----------
+    address
+        What ``RAY_ADDRESS`` says; None for the cluster that ``ray start`` left on this machine.
+
+    Raises
+    ------
+    ConfigurationError
+        Nothing listens at the address, or the cluster demands another token.
+    """
+    if address is None or address == "auto":
+        listens = CLUSTER_FILE.read_text().strip() if CLUSTER_FILE.exists() else ""
+    else:
+        listens = address
+    found = re.fullmatch(r"(?:ray://)?\[?([^/]+?)\]?:(\d+)", listens)
+    if found is None:  # a form that Ray will judge
+        return
+    try:
+        socket.create_connection((found[1], int(found[2])), timeout=_CONNECT_S).close()
+    except OSError as error:
+        if address is None:
+            return  # the file outlived its cluster
+        raise no_cluster(address, error.strerror or error) from error
+    if listens.startswith("ray://") or os.environ.get("RAY_USE_TLS", "0") not in ("0", ""):
+        return
+    _check_token(listens)
+
+
+def no_cluster(address: str, cause: object) -> ConfigurationError:
+    """Return the fault of an address where no cluster answers."""
+    return ConfigurationError(
+        f"RAY_ADDRESS is {address}, but no Ray cluster answers there ({cause}). Start the cluster, or unset "
+        "RAY_ADDRESS to run on this machine."
+    )
+
+
+def _check_token(address: str) -> None:
+    token, place = _token()
+    sends = token if os.environ.get("RAY_AUTH_MODE", "").lower() == "token" else ""
+    if _lets_in(address, sends):
+        return
+    if token and "RAY_AUTH_MODE" not in os.environ and _lets_in(address, token):
+        os.environ["RAY_AUTH_MODE"] = "token"  # as Ray does for a cluster that it finds by itself
+        return
+    if not token:
+        mine = "none is here"
+    elif _lets_in(address, token):
+        mine = f"{place} holds it, but RAY_AUTH_MODE is {os.environ['RAY_AUTH_MODE']!r}"
+    else:
+        mine = f"the one in {place} is not the cluster's"
+    raise ConfigurationError(
+        f"The Ray cluster at {address} demands a token, and {mine}. Set RAY_AUTH_MODE=token, and put the cluster's "
+        f"token (its head has it in ~/.ray/auth_token) into {_TOKEN_FILE} or RAY_AUTH_TOKEN."
+    )
+
+
+def _token() -> tuple[str, str]:
+    """Return the token that Ray would send, and where it stands; empty where there is none."""
+    if token := os.environ.get("RAY_AUTH_TOKEN", "").strip():
+        return token, "RAY_AUTH_TOKEN"
+    file = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or _TOKEN_FILE).expanduser()
+    try:
+        return file.read_text(encoding="utf-8").strip(), str(file)
+    except OSError:
+        return "", str(file)
+
+
+def _lets_in(address: str, token: str) -> bool:
+    """Return whether the head answers a call with this token; True where it fails in another way, for Ray to judge."""
+    import grpc
+
+    metadata = [("authorization", f"Bearer {token}")] if token else None
+    with grpc.insecure_channel(address, options=[("grpc.enable_http_proxy", 0)]) as channel:
+        try:
+            channel.unary_unary(_ASKED)(b"", timeout=_CONNECT_S, metadata=metadata)
+        except grpc.RpcError as error:
+            return bool(error.code() != grpc.StatusCode.UNAUTHENTICATED)
+    return True

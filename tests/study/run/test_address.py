@@ -1,0 +1,85 @@
+"""A cluster that demands a token, or that is none: told in one message, before Ray tries for minutes."""
+
+from __future__ import annotations
+
+import socket
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+import pytest
+
+from study.run import address
+from study.run.address import check_address
+from trainables.errors import ConfigurationError
+
+
+@pytest.fixture
+def head():
+    """The address of a head that lets in who knows the token ``secret``, as Ray's does."""
+
+    def answer(request, context):
+        if dict(context.invocation_metadata()).get("authorization") != "Bearer secret":
+            context.abort(grpc.StatusCode.UNAUTHENTICATED, "InvalidAuthToken")
+        return b""
+
+    handler = grpc.method_handlers_generic_handler(
+        "ray.rpc.NodeInfoGcsService", {"GetClusterId": grpc.unary_unary_rpc_method_handler(answer)}
+    )
+    server = grpc.server(ThreadPoolExecutor(1), handlers=[handler])
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield f"127.0.0.1:{port}"
+    server.stop(None)
+
+
+@pytest.fixture(autouse=True)
+def no_token(monkeypatch, tmp_path):
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_USE_TLS"):
+        # Set first, so that what the code under test sets is undone too.
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "auth_token"))
+
+
+def refused(head, *said):
+    with pytest.raises(ConfigurationError) as fault:
+        check_address(head)
+    assert len(fault.value.faults) == 1
+    for part in (head, "demands a token", "Set RAY_AUTH_MODE=token", *said):
+        assert part in str(fault.value)
+
+
+def test_a_token_that_is_missing_wrong_or_not_sent_is_told(head, monkeypatch, tmp_path):
+    refused(head, "none is here")
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    (tmp_path / "auth_token").write_text("secret\n")
+    refused(head, "RAY_AUTH_MODE is 'disabled'", str(tmp_path / "auth_token"))
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "stale")
+    refused(head, "the one in RAY_AUTH_TOKEN is not the cluster's")
+
+
+def test_the_cluster_s_own_token_is_sent_unasked(head, monkeypatch, tmp_path):
+    (tmp_path / "auth_token").write_text("secret\n")
+    check_address(head)
+    assert address.os.environ["RAY_AUTH_MODE"] == "token"
+    check_address(head)
+
+
+def test_the_cluster_that_this_machine_started_is_asked_too(head, monkeypatch, tmp_path):
+    left = tmp_path / "ray_current_cluster"
+    left.write_text(head)
+    monkeypatch.setattr(address, "CLUSTER_FILE", left)
+    with pytest.raises(ConfigurationError, match="demands a token"):
+        check_address(None)
+
+
+def test_nothing_at_an_address_is_told_and_a_file_that_outlived_its_cluster_is_not(monkeypatch, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        nowhere = f"127.0.0.1:{server.getsockname()[1]}"
+    with pytest.raises(ConfigurationError, match="no Ray cluster answers there"):
+        check_address(nowhere)
+    left = tmp_path / "ray_current_cluster"
+    left.write_text(nowhere)
+    monkeypatch.setattr(address, "CLUSTER_FILE", left)
+    check_address(None)
