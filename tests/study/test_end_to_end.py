@@ -17,6 +17,7 @@ import pytest
 
 from study import compare
 from study.record.ledger import Ledger
+from study.record.sqlite import sqlite_uri
 from tests.tiny_encoder import write_tiny_encoder
 
 ROOT = Path(__file__).parents[2]
@@ -57,14 +58,15 @@ def encoder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def launched(encoder, tmp_path_factory):
-    storage = tmp_path_factory.mktemp("storage")
+    # Characters that addresses, patterns and shells read in a way of their own.
+    storage = tmp_path_factory.mktemp("storage") / "what?now 100% a%20b #1 & ü" / ("long " * 30)
     finished = run(command(encoder, storage), storage)
     assert finished.returncode == 0, finished.stderr
     return storage, finished
 
 
 def runs_of(storage):
-    client = mlflow.MlflowClient(f"sqlite:///{storage / 'mlflow.db'}")
+    client = mlflow.MlflowClient(sqlite_uri(storage / "mlflow.db"))
     experiment = client.get_experiment_by_name("adme")
     return client.search_runs([experiment.experiment_id], max_results=1000)
 
@@ -98,6 +100,13 @@ def test_standard_output_holds_the_table_and_standard_error_the_way_on(launched)
     assert "GENERATED SAMPLE" in finished.stderr and "mean nothing about FDA labels" in finished.stdout
 
 
+def test_nothing_is_written_beside_a_storage_folder_with_an_odd_name(launched):
+    storage, _ = launched
+    assert list(storage.parent.iterdir()) == [storage]
+    assert [path.name for path in storage.parent.parent.iterdir()] == [storage.parent.name]
+    assert {"mlflow.db", "mlflow-artifacts", "adme", "cache"} <= {path.name for path in storage.iterdir()}
+
+
 def test_libraries_are_silent(launched):
     _, finished = launched
     for noise in ("Warning", "INFO", "(raylet)", "(pid=", "Loading weights", "alembic"):
@@ -123,7 +132,7 @@ def test_mlflow_has_one_parent_and_a_finished_run_for_every_trial(launched):
 
 def test_optuna_opens_its_storage(launched):
     storage, _ = launched
-    study = optuna.load_study(study_name="adme", storage=f"sqlite:///{storage / 'adme' / 'optuna.db'}")
+    study = optuna.load_study(study_name="adme", storage=sqlite_uri(storage / "adme" / "optuna.db"))
     assert [trial.state.name for trial in study.trials] == ["COMPLETE"] * 4
     assert {trial.params["imbalance_ratio"] for trial in study.trials} == {"natural", 0.2}
 
@@ -155,7 +164,7 @@ def test_a_second_study_computes_no_augmentation_again(launched, encoder):
     earlier = storage / "adme.kept"
     (storage / "adme").rename(earlier)
     try:
-        finished = run(command(encoder, storage, "--tracking-uri", f"sqlite:///{earlier}/other.db"), storage)
+        finished = run(command(encoder, storage, "--tracking-uri", sqlite_uri(earlier / "other.db")), storage)
         assert finished.returncode == 0, finished.stderr
         computed = augmentations_of(storage)
         assert computed and not any(computed)
