@@ -127,3 +127,10 @@ def test_who_locks_the_store_is_told(uri, monkeypatch):
     assert "is locked by another program" in fault and "Wait until that program is done" in fault
     assert "Start the database" not in fault
     assert tracking_faults(uri) == []
+
+
+def test_a_store_that_is_locked_in_mid_study_is_told_with_its_file_and_its_holder(tmp_path):
+    error = RuntimeError("(sqlite3.OperationalError) database is locked\n[SQL: UPDATE runs]")
+    said = uris.reason(default_tracking_uri(tmp_path), error)
+    assert said == f"{tmp_path}/mlflow.db is locked by another program"
+    assert uris.reason("http://there:5000", error) == "(sqlite3.OperationalError) database is locked"

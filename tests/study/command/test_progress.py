@@ -1,0 +1,39 @@
+"""Where progress is a live view, and where it is lines."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from study.command.progress import ProgressView
+from tests.study.simulation import run_to_the_end, small_config
+
+
+class Screen(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("file", "variables", "is_live"),
+    [
+        (Screen, {"TERM": "xterm"}, True),
+        (Screen, {"TERM": "dumb"}, False),
+        (io.StringIO, {"TERM": "xterm", "FORCE_COLOR": "1"}, False),
+    ],
+)
+def test_only_a_screen_gets_a_live_view_all_else_gets_lines(tmp_path, monkeypatch, file, variables, is_live):
+    for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    study = run_to_the_end(tmp_path, small_config(trials=1))
+    written = file()
+    view = ProgressView(study.config, study.ledger, Console(file=written, width=200), 9)
+    with view.shown():
+        view.on_change(study.ledger.of_phase("search")[0])
+    lines = written.getvalue()
+    assert ("\x1b[?25l" in lines) == is_live  # hides the cursor
+    assert ("search: prefinetune at ratio" in lines) == (not is_live)
