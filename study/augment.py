@@ -203,7 +203,7 @@ def _audits(
         train = split_corpus(
             corpus,
             seed=derive_seed(config.seed, "split"),
-            separate_near_duplicates=config.separate_near_duplicates,
+            settings=config.split_settings(),
         ).train
         progress.update(task, description="encoding the sources, training the judges")
         auditor = Auditor(

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from trainables.corpora.corpus import Corpus
-from trainables.corpora.imbalance import class_sizes, draw, largest_n_max
-from trainables.corpora.leakage import split_corpus
+from trainables.corpora.imbalance import Profile, class_sizes, draw, largest_n_max
+from trainables.corpora.leakage import split_corpus, split_remarks
 from trainables.corpora.split import PARTS
-from trainables.corpora.wording import class_in_words, listed
+from trainables.corpora.split_settings import SplitSettings
+from trainables.corpora.wording import class_in_words, listed, shown
 from trainables.errors import ConfigurationError
 from trainables.model.encoder import load_tokenizer
 from trainables.model.tokenizer import token_kinds
@@ -86,7 +87,7 @@ class RunSettings:
     encoder
         The pretrained encoder.
     profile
-        How the class counts fall from majority to minority: ``step`` or ``exponential``.
+        How the class counts fall from majority to minority: the profile, or its name.
     n_max
         Rows of the largest class at every imposed ratio, so that only the imbalance differs.
     max_train_rows
@@ -107,7 +108,7 @@ class RunSettings:
 
     study_seed: int
     encoder: EncoderSettings
-    profile: str
+    profile: Profile | str
     n_max: int
     max_train_rows: int | None
     cache_dir: str
@@ -125,9 +126,9 @@ def prepare(
     study_seed: int,
     max_validation_rows: int | None,
     validation_per_class: int | None = None,
-    separate_near_duplicates: bool = True,
+    split_settings: SplitSettings | None = None,
 ) -> PreparedCorpus:
-    """Split a corpus by group, or as its source says, and tokenise it.
+    """Split a corpus by group, as its source says, or as the settings say, and tokenise it.
 
     Parameters
     ----------
@@ -139,8 +140,8 @@ def prepare(
         Bound on the validation rows, which keep their class proportions.
     validation_per_class
         Validation rows of every class; replaces ``max_validation_rows``.
-    separate_near_duplicates
-        See :func:`trainables.corpora.leakage.split_corpus`.
+    split_settings
+        How the corpus is split, see :func:`trainables.corpora.leakage.split_corpus`.
 
     Raises
     ------
@@ -148,11 +149,8 @@ def prepare(
         A class has too few rows for the split.
     """
     corpus = corpus.in_canonical_order()
-    split = split_corpus(
-        corpus,
-        seed=derive_seed(study_seed, "split"),
-        separate_near_duplicates=separate_near_duplicates,
-    )
+    split_settings = split_settings or SplitSettings()
+    split = split_corpus(corpus, seed=derive_seed(study_seed, "split"), settings=split_settings)
     validation = split.validation
     if validation_per_class is not None:
         kept = _balanced(corpus, validation, validation_per_class, generator(study_seed, "validation"))
@@ -179,6 +177,7 @@ def prepare(
         test_labels=corpus.labels[split.test],
         classes=corpus.classes,
         digest=corpus.digest,
+        remarks=split_remarks(corpus, split, split_settings),
         coverage=coverage(
             tokens.select(seen), corpus.labels[seen], token_kinds(tokenizer), encoder.max_length
         ),
@@ -202,7 +201,7 @@ def _balanced(
 
 
 def count_faults(
-    prepared: PreparedCorpus, ratios: Sequence[float | str], profile: str, n_max: int
+    prepared: PreparedCorpus, ratios: Sequence[float | str], profile: Profile | str, n_max: int
 ) -> list[str]:
     """Return a fault for every imbalance ratio at which classes have too few training rows for the requested n_max.
 
@@ -213,7 +212,7 @@ def count_faults(
     ratios
         Imbalance ratios of the study; ``natural`` is ignored.
     profile
-        ``step`` or ``exponential``.
+        The profile, or its name.
     n_max
         Rows of the majority.
     """
@@ -235,10 +234,38 @@ def count_faults(
     return faults
 
 
+def short_class_remarks(
+    prepared: PreparedCorpus, ratios: Sequence[float | str], profile: Profile | str, n_max: int
+) -> tuple[str, ...]:
+    """Say which classes have fewer rows than the profile asks for and keep all of them; nothing where none has.
+
+    Parameters
+    ----------
+    prepared, ratios, profile, n_max
+        As for :func:`count_faults`.
+    """
+    profile = Profile.of(profile)
+    counts = np.bincount(prepared.train_labels, minlength=len(prepared.classes)).tolist()
+    remarks = []
+    for ratio in map(float, (ratio for ratio in ratios if ratio != NATURAL)) if profile.keep_short else ():
+        asked = class_sizes(counts, ratio, replace(profile, keep_short=False), n_max)
+        few = [
+            f"'{shown(name)}' ({count:,} of {size:,})"
+            for name, count, size in zip(prepared.classes, counts, asked, strict=True)
+            if size > count
+        ]
+        if few:
+            remarks.append(
+                f"Imbalance ratio {ratio:g} with n_max {n_max}: {len(few)} of {len(counts)} classes have fewer "
+                f"training rows than the profile gives them and keep all of them: {listed(few)}."
+            )
+    return tuple(remarks)
+
+
 def shared_n_max(
     prepared: PreparedCorpus,
     ratios: Sequence[float | str],
-    profile: str,
+    profile: Profile | str,
     max_train_rows: int | None,
 ) -> int:
     """Return the n_max that all imposed ratios share: as large as the classes and ``max_train_rows`` allow.
@@ -250,7 +277,7 @@ def shared_n_max(
     ratios
         Imbalance ratios of the study; ``natural`` is ignored.
     profile
-        ``step`` or ``exponential``.
+        The profile, or its name.
     max_train_rows
         Bound on the rows of the largest draw, which is the one at the mildest ratio.
     """
@@ -285,9 +312,9 @@ def ratio_remarks(ratios: Sequence[float | str], n_max: int) -> tuple[str, ...]:
     return tuple(remarks)
 
 
-def _rows_per_n_max(ratios: Sequence[float], profile: str, n_classes: int) -> float:
+def _rows_per_n_max(ratios: Sequence[float], profile: Profile | str, n_classes: int) -> float:
     mildest = max(ratios)
-    if profile == "step":
+    if Profile.of(profile).name == "step":
         majority = (n_classes + 1) // 2
         return majority + (n_classes - majority) * mildest
     return float(sum(mildest ** (rank / (n_classes - 1)) for rank in range(n_classes)))

@@ -6,6 +6,7 @@ Ray Train workers) is decided in :mod:`trainables.worker`.
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import numpy.typing as npt
 
 from trainables.augment.cached import cached_stage1_set
 from trainables.augment.stage1_set import DrawnRows, n_augmented
-from trainables.corpora.imbalance import draw, ranked
+from trainables.corpora.imbalance import Profile, draw, ranked
 from trainables.diagnostics import run_diagnostics
 from trainables.method.arms import stage1_recipe
 from trainables.method.texts import ReplicateTexts
@@ -25,7 +26,7 @@ from trainables.prepared import PreparedCorpus, RunSettings
 from trainables.reuse.cache import ContentCache
 from trainables.reuse.stage_tree import Reuse
 from trainables.seeds import ReplicateSeeds, generator
-from trainables.settings import TrialSettings
+from trainables.settings import NATURAL, TrialSettings
 from trainables.texts.labelled import LabelledTexts
 from trainables.texts.tokens import tokenise
 from trainables.training.losses import adjust_logits
@@ -46,6 +47,30 @@ def draw_rows(
         rng=generator(run.study_seed, "draw", replicate),
         bound="max_train_rows",
     )
+
+
+def skewed_test_rows(
+    prepared: PreparedCorpus, run: RunSettings, imbalance_ratio: float | str
+) -> npt.NDArray[np.int64]:
+    """Return the test rows, as many as there can be, that have an imbalance ratio: the same in every replicate.
+
+    Classes are ranked as in the training draws. Shi et al. 2022 score IMDB on the published test set, which is
+    balanced, and on such a second one.
+    """
+    order = tuple(majority_first(prepared, run, imbalance_ratio))
+    return draw(
+        prepared.test_labels,
+        imbalance_ratio,
+        profile=dataclasses.replace(Profile.of(run.profile), order=order),
+        rng=generator(run.study_seed, "skewed test"),
+        n_classes=len(prepared.classes),
+    )
+
+
+def majority_first(prepared: PreparedCorpus, run: RunSettings, imbalance_ratio: float | str) -> list[int]:
+    """Return the class indices from the majority to the minority of a draw at an imbalance ratio."""
+    counts = np.bincount(prepared.train_labels, minlength=len(prepared.classes)).tolist()
+    return ranked(counts, () if imbalance_ratio == NATURAL else Profile.of(run.profile).order)
 
 
 def run_replicate(
@@ -104,9 +129,9 @@ def run_replicate(
     )
     logits = result.logits["val"]
     adjusted = adjust_logits(logits, np.bincount(original.labels, minlength=len(prepared.classes)))
-    majority_first = ranked(np.bincount(prepared.train_labels, minlength=len(prepared.classes)).tolist())
+    order = majority_first(prepared, run, settings.imbalance_ratio)
     metrics, posthoc = (
-        _prefixed(evaluate(x, prepared.validation_labels, prepared.classes, majority_first))
+        _prefixed(evaluate(x, prepared.validation_labels, prepared.classes, order))
         for x in (logits, adjusted)
     )
     seconds = time.perf_counter() - started

@@ -108,10 +108,15 @@ ANY_NUMBER = number("a finite number", lambda v: True)
 POSITIVE = number("a number above 0", lambda v: v > 0)
 NOT_NEGATIVE = number("a number of at least 0", lambda v: v >= 0)
 SHARE = number("a number in (0, 1]", lambda v: 0 < v <= 1)
+BETWEEN = number("a number in (0, 1)", lambda v: 0 < v < 1)
 BELOW_ONE = number("a number in [0, 1)", lambda v: 0 <= v < 1)
 TEXT = Rule("a text", lambda v: isinstance(v, str))
 YES_OR_NO = Rule("true or false", lambda v: isinstance(v, bool))
 LIST = Rule("a list", lambda v: isinstance(v, (tuple, list)))
+NAMES = Rule(
+    "a list of names, each once",
+    lambda v: LIST.holds(v) and all(isinstance(name, str) for name in v) and len({*v}) == len(v),
+)
 OBJECT = Rule("a JSON object", lambda v: isinstance(v, Mapping))
 
 

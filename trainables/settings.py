@@ -43,7 +43,8 @@ TOPMOST_LAYERS = {"last_4": 4, "last_2": 2, "last_block": 1}
 TRAINABLE = ("all", *TOPMOST_LAYERS, "head")
 SCHEDULES = ("constant", "linear")
 HEADS = ("keep", "reinit")
-PROFILES = ("step", "exponential")
+# Shi et al. 2022 call the exponential profile long-tailed; both names mean one formula.
+PROFILES = ("step", "exponential", "long_tailed")
 NATURAL = "natural"
 RATIO = Rule("a number in (0, 1], or 'natural'", lambda v: v == NATURAL or SHARE.holds(v))
 PACKAGED = "minilm"

@@ -13,6 +13,7 @@ from study.config.arms import CONTROLS
 from study.config.files import known_studies
 from study.record.folder import STORAGE_VARIABLE, default_storage
 from trainables.errors import ConfigurationError, collect
+from trainables.settings import PROFILES
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -56,6 +57,10 @@ def build_parser() -> argparse.ArgumentParser:
         action="extend",
         metavar="RATIO",
         help="n_minority/n_majority in (0, 1], or 'natural'; several are compared",
+    )
+    parser.add_argument(
+        "--profile",
+        help=f"how the class counts fall from majority to minority: {', '.join(PROFILES)} (default: the study's)",
     )
     parser.add_argument(
         "--storage",
@@ -116,6 +121,7 @@ def read_overrides(args: argparse.Namespace) -> tuple[dict[str, Any], list[str]]
         "trials",
         "replicates",
         "arm_trials",
+        "profile",
         "workers_per_trial",
         "seed",
         "validation_per_class",

@@ -11,10 +11,13 @@ from typing import Any
 from study.config.arms import ALWAYS, CONTROLS
 from study.config.values import length_faults, value_faults
 from trainables.augment.registry import option_faults
+from trainables.corpora.split_settings import GROUP, SPLIT_BY, SplitSettings
 from trainables.method.arms import ARMS, PAPER_ARM, TWO_STAGE_ARMS, settings_of
 from trainables.reuse.lengths import StageLengths
 from trainables.rules import (
+    BETWEEN,
     LIST,
+    NAMES,
     NOT_NEGATIVE,
     OBJECT,
     POSITIVE,
@@ -50,6 +53,7 @@ class StudyConfig:
     """All values of a study.
 
     Values marked ``execution`` change neither its trials nor what they measure: a resumed launch may change them.
+    Values marked ``later`` came after the first studies, which had what is now their default.
 
     Attributes
     ----------
@@ -65,6 +69,10 @@ class StudyConfig:
         may know nothing (1: any).
     imbalance_ratios, profile
         Ratios that the search covers evenly, and how counts fall between majority and minority.
+    class_order
+        Names of the classes that come first, from the majority down; the others follow by count.
+    keep_short_classes
+        A class with fewer rows than the profile gives it keeps all of them; otherwise n_max must suit every class.
     max_train_rows, max_validation_rows
         Bounds on the rows of a draw and of the validation split (None: no bound).
     max_sample_rows
@@ -76,6 +84,8 @@ class StudyConfig:
         Validation rows of every class, drawn at random, as Hu et al. 2019 have it (None: the corpus's prior).
     separate_near_duplicates
         Whether near-duplicates are kept in one part of the split.
+    split_by, validation_fraction, test_fraction, folds, fold
+        See :class:`trainables.corpora.split_settings.SplitSettings`.
     space
         Each searched setting with its grid of values. ``imbalance_ratio`` is added from ``imbalance_ratios``.
     fixed
@@ -134,12 +144,19 @@ class StudyConfig:
     max_unknown_share: float = ruled(0.2, SHARE, execution=True)
     imbalance_ratios: tuple[float | str, ...] = ruled((NATURAL,), LIST)
     profile: str = ruled("step", one_of(*PROFILES))
+    class_order: tuple[str, ...] = ruled((), NAMES, later=True)
+    keep_short_classes: bool = ruled(False, YES_OR_NO, later=True)
     max_train_rows: int | None = ruled(None, optional(whole(1)))
     max_validation_rows: int | None = ruled(None, optional(whole(1)))
     max_sample_rows: int | None = ruled(None, optional(whole(1)))
     n_max: int | None = ruled(None, optional(whole(1)))
     validation_per_class: int | None = ruled(None, optional(whole(1)))
     separate_near_duplicates: bool = ruled(True, YES_OR_NO)
+    split_by: str = ruled(GROUP, one_of(*SPLIT_BY), later=True)
+    validation_fraction: float | None = ruled(None, optional(BETWEEN), later=True)
+    test_fraction: float | None = ruled(None, optional(BETWEEN), later=True)
+    folds: int | None = ruled(None, optional(whole(2)), later=True)
+    fold: int | None = ruled(None, optional(whole(1)), later=True)
     space: Mapping[str, tuple[Any, ...]] = ruled({}, OBJECT)
     fixed: Mapping[str, Any] = ruled({}, OBJECT)
     first: Mapping[str, Any] = ruled({}, OBJECT)
@@ -171,8 +188,17 @@ class StudyConfig:
 
     def identity(self) -> dict[str, Any]:
         """Return the values that a resumed launch must share, in the form in which they come back from JSON."""
-        values = {k: v for k, v in dataclasses.asdict(self).items() if k not in marked(self, "execution")}
+        execution = marked(self, "execution")
+        # A value that did not exist is told by its absence, so that older studies can be resumed.
+        unchanged = [k for k in marked(self, "later") if getattr(self, k) == getattr(type(self), k)]
+        asked = dataclasses.asdict(self).items()
+        values = {k: v for k, v in asked if k not in execution and k not in unchanged}
         return dict(json.loads(json.dumps(values)))
+
+    def split_settings(self) -> SplitSettings:
+        """Return how the corpus is split."""
+        names = [field.name for field in dataclasses.fields(SplitSettings) if field.name != "by"]
+        return SplitSettings(by=self.split_by, **{name: getattr(self, name) for name in names})
 
     def tuned_arms(self) -> tuple[str, ...]:
         """Return the chosen controls that get a search of their own."""
@@ -199,6 +225,10 @@ class StudyConfig:
         wrong = field_faults(self)
         together: tuple[tuple[Callable[[], list[str]], tuple[str, ...]], ...] = (
             (self._ratio_faults, ("imbalance_ratios",)),
+            (
+                lambda: self.split_settings().faults(),
+                ("validation_fraction", "test_fraction", "folds", "fold"),
+            ),
             (self._trial_faults, ("trials", "imbalance_ratios")),
             (self._replicate_faults, ("replicates", "grace_replicates", "reference_tuning_replicates")),
             (self._worker_faults, ("workers_per_trial", "gpus_per_trial")),

@@ -93,7 +93,7 @@ def _key(settings: TrialSettings, prepared: PreparedCorpus, run: RunSettings) ->
             "version": _VERSION,
             "corpus": prepared.digest,
             "ratio": settings.imbalance_ratio,
-            "draw": [run.study_seed, run.profile, run.n_max, run.max_train_rows],
+            "draw": [run.study_seed, str(run.profile), run.n_max, run.max_train_rows],
             "operator": [operator_identity(settings.operator, options), settings.strength],
             "options": dict(options),
             "encoder": [repr(run.encoder), encoder_digest(run.encoder)],

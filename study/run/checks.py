@@ -13,6 +13,8 @@ from study.run.facts import numerics_of
 from study.run.resuming import resume_faults
 from study.run.tokens import token_faults, token_remarks
 from trainables.corpora.corpus import Corpus
+from trainables.corpora.imbalance import Profile
+from trainables.corpora.wording import listed, shown
 from trainables.errors import ConfigurationError, collect
 from trainables.method.arms import HEAD_ARMS
 from trainables.model.encoder import encoder_faults
@@ -24,7 +26,9 @@ from trainables.prepared import (
     prepare,
     ratio_remarks,
     shared_n_max,
+    short_class_remarks,
 )
+from trainables.rules import did_you_mean
 from trainables.settings import NATURAL
 from trainables.training.first_step import first_step_faults
 
@@ -70,20 +74,21 @@ def checked(
                 study_seed=config.seed,
                 max_validation_rows=config.max_validation_rows,
                 validation_per_class=config.validation_per_class,
-                separate_near_duplicates=config.separate_near_duplicates,
+                split_settings=config.split_settings(),
             ),
         )
         if resumes:
             faults += resume_faults(folder, config, corpus.digest, numerics_of(config, connection))
     faults += _row_bound_faults(config, corpus)
-    if prepared is not None and config.n_max is not None:
+    profile = collect(faults, lambda: _profile(config, corpus))
+    if prepared is not None and profile is not None and config.n_max is not None:
         imposed = [ratio for ratio in config.imbalance_ratios if isinstance(ratio, float)]
-        faults += count_faults(prepared, imposed, config.profile, config.n_max)
+        faults += count_faults(prepared, imposed, profile, config.n_max)
     if not wrong_encoder:
         faults += first_step_faults(encoder, len(corpus.classes))
     if prepared is not None:
         faults += token_faults(config, encoder, prepared)
-    if faults or prepared is None:
+    if faults or prepared is None or profile is None:
         raise ConfigurationError(faults)
     prepared = replace(prepared, remarks=(*prepared.remarks, *token_remarks(encoder, prepared)))
     if head := dropped_head(encoder):
@@ -92,8 +97,8 @@ def checked(
     run = RunSettings(
         study_seed=config.seed,
         encoder=encoder,
-        profile=config.profile,
-        n_max=config.n_max or shared_n_max(prepared, config.imbalance_ratios, config.profile, row_bound),
+        profile=profile,
+        n_max=config.n_max or shared_n_max(prepared, config.imbalance_ratios, profile, row_bound),
         max_train_rows=row_bound,
         cache_dir=str(folder.cache),
         operator_options=config.operator_options,
@@ -102,8 +107,29 @@ def checked(
         checkpoint_every_s=config.checkpoint_every_s,
         share_vanilla=any(arm in HEAD_ARMS for arm in config.arms),
     )
-    remarks = (*prepared.remarks, *ratio_remarks(config.imbalance_ratios, run.n_max))
-    return replace(prepared, remarks=remarks), run
+    remarks = [
+        *ratio_remarks(config.imbalance_ratios, run.n_max),
+        *short_class_remarks(prepared, config.imbalance_ratios, profile, run.n_max),
+    ]
+    return replace(prepared, remarks=(*prepared.remarks, *remarks)), run
+
+
+def _profile(config: StudyConfig, corpus: Corpus) -> Profile:
+    """Return the study's profile with its classes as indices.
+
+    Raises
+    ------
+    ConfigurationError
+        ``class_order`` names classes that the corpus lacks.
+    """
+    if absent := [name for name in config.class_order if name not in corpus.classes]:
+        close = did_you_mean(absent[0], corpus.classes)
+        raise ConfigurationError(
+            f"class_order names {listed([repr(shown(name)) for name in absent])}, which {corpus.source} lacks: its "
+            f"{len(corpus.classes)} classes are {listed([shown(name) for name in corpus.classes], most=20)}.{close}"
+        )
+    order = tuple(corpus.classes.index(name) for name in config.class_order)
+    return Profile(config.profile, order, config.keep_short_classes)
 
 
 def _row_bound_faults(config: StudyConfig, corpus: Corpus) -> list[str]:

@@ -209,6 +209,8 @@ def test_what_the_command_line_overrides():
         "space": {"strength": (0.1,)},
         "profile": "exponential",
     }
+    profiled = overrides_of(build_parser().parse_args(["adme", "--profile", "long_tailed"]))
+    assert profiled == {"profile": "long_tailed"}
     pinned = overrides_of(build_parser().parse_args(["adme", "--encoder", "org/bert@abc123"]))
     assert pinned == {"encoder": "org/bert", "encoder_revision": "abc123"}
     with pytest.raises(ConfigurationError, match="NAME=VALUE"):

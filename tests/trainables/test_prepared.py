@@ -2,9 +2,18 @@ import numpy as np
 import pytest
 
 from trainables.corpora.drug_labels.sample import generate_sample
-from trainables.corpora.imbalance import draw
+from trainables.corpora.imbalance import Profile, draw, ranked
+from trainables.corpora.split_settings import SplitSettings
 from trainables.errors import ConfigurationError
-from trainables.prepared import count_faults, prepare, ratio_remarks
+from trainables.prepared import (
+    RunSettings,
+    count_faults,
+    prepare,
+    ratio_remarks,
+    shared_n_max,
+    short_class_remarks,
+)
+from trainables.replicate import majority_first, skewed_test_rows
 from trainables.settings import EncoderSettings
 
 
@@ -51,3 +60,43 @@ def test_a_ratio_that_whole_rows_cannot_make_is_told():
     assert ratio_remarks([0.1, 0.05, "natural", 1], 20) == ()
     [remark] = ratio_remarks([0.1, 0.01], 8)
     assert "ratio 0.01" in remark and "a ratio of 0.125" in remark
+
+
+def test_short_classes_that_stay_whole_are_told_and_are_no_fault(corpus):
+    ready = prepared(corpus)
+    counts = np.bincount(ready.train_labels, minlength=len(ready.classes))
+    largest = int(counts.max())
+    whole = Profile("step", keep_short=True)
+    assert shared_n_max(ready, [0.1], whole, None) == largest
+    assert count_faults(ready, [0.1], whole, largest) == []
+    (remark,) = short_class_remarks(ready, [0.1, "natural"], whole, largest)
+    second = int(np.sort(counts)[-2])
+    assert f"({second:,} of {largest:,})" in remark and "2 of 5 classes have fewer" in remark
+    assert short_class_remarks(ready, [0.1], "step", largest) == ()
+
+
+def test_a_split_by_row_is_told_by_the_prepared_corpus(corpus):
+    assert prepared(corpus).remarks == ()
+    (remark,) = prepared(corpus, split_settings=SplitSettings(by="row")).remarks
+    assert "THE SPLIT LEAKS" in remark
+
+
+def test_the_skewed_test_set_has_the_ratio_and_the_order_of_the_training_draws(corpus):
+    ready = prepared(corpus)
+    order = (2, 1, 0)
+    run = RunSettings(
+        study_seed=1,
+        encoder=EncoderSettings(),
+        profile=Profile("step", order),
+        n_max=20,
+        max_train_rows=None,
+        cache_dir="none",
+    )
+    assert majority_first(ready, run, 0.2)[:3] == [2, 1, 0]
+    assert majority_first(ready, run, "natural") == ranked(np.bincount(ready.train_labels).tolist())
+    rows = skewed_test_rows(ready, run, 0.2)
+    assert np.array_equal(rows, skewed_test_rows(ready, run, 0.2))
+    counts = np.bincount(ready.test_labels[rows], minlength=5)
+    assert counts[[2, 1, 0]].tolist() == [counts.max()] * 3
+    assert all(abs(counts[c] - 0.2 * counts.max()) <= 1 for c in (3, 4))
+    assert len(skewed_test_rows(ready, run, "natural")) == len(ready.test_labels)

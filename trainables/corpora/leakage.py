@@ -3,6 +3,9 @@
 A split of our own joins near-duplicates into one group first, so nothing has to be left out. A split that the source
 gives is kept: what train shares with validation or test is taken out of train, what validation shares with test out
 of validation, and test stays whole. Parts that the source does not give are cut out of train.
+
+A split by row does none of this: it shows what a published protocol that splits at random is worth, and a remark says
+how much of it leaks.
 """
 
 from __future__ import annotations
@@ -25,14 +28,14 @@ from trainables.corpora.split import (
     rare_classes_advice,
     rows_per_group,
     split_by_group,
+    split_into_folds,
 )
+from trainables.corpora.split_settings import ROW, SplitSettings
 from trainables.corpora.wording import listed, shown
 from trainables.errors import ConfigurationError
 
 _TRAIN, _VALIDATION, _TEST = range(3)
 _REMOVED = -1
-# Share of the rows left in train that a missing part is cut from.
-_CUT = 0.15
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class GivenParts:
 
 
 def split_corpus(
-    corpus: Corpus, *, seed: int, separate_near_duplicates: bool = True, minimum: int = LEAST_ROWS
+    corpus: Corpus, *, seed: int, settings: SplitSettings | None = None, minimum: int = LEAST_ROWS
 ) -> Split:
     """Split a corpus; see the module for what is done about leakage.
 
@@ -62,38 +65,61 @@ def split_corpus(
         The corpus.
     seed
         Seed of what has to be cut.
-    separate_near_duplicates
-        False leaves near-duplicates where they fall; groups and equal texts are kept apart all the same.
+    settings
+        How to split; by default by group, near-duplicates together.
     minimum
         Rows that every class needs in every part.
 
     Raises
     ------
     ConfigurationError
-        Naming the classes that have too few rows in a part.
+        Naming the classes that have too few rows in a part, and settings of parts that the source gives itself.
     """
-    n = len(corpus)
+    settings = settings or SplitSettings()
+    n, by_row = len(corpus), settings.by == ROW
     clusters = (
-        near_duplicate_clusters(corpus.texts) if separate_near_duplicates else np.arange(n, dtype=np.int64)
+        near_duplicate_clusters(corpus.texts)
+        if settings.separate_near_duplicates and not by_row
+        else np.arange(n, dtype=np.int64)
     )
-    units = joined_groups(corpus.groups, clusters)
+    units = [f"{row:012d}" for row in range(n)] if by_row else joined_groups(corpus.groups, clusters)
+    validation_share, test_share = settings.validation_share, settings.test_share
     if corpus.split is None:
-        return split_by_group(corpus.labels, units, corpus.classes, seed=seed, minimum=minimum)
-    given = given_parts(corpus, clusters)
+        if settings.folds is not None and settings.fold is not None:
+            return split_into_folds(
+                corpus.labels,
+                units,
+                corpus.classes,
+                folds=settings.folds,
+                fold=settings.fold,
+                validation=validation_share,
+                seed=seed,
+                minimum=minimum,
+            )
+        return split_by_group(
+            corpus.labels,
+            units,
+            corpus.classes,
+            fractions=(round(1 - validation_share - test_share, 12), validation_share, test_share),
+            seed=seed,
+            minimum=minimum,
+        )
+    _check_settings(corpus, settings)
+    given = given_parts(corpus, None if by_row else clusters)
     parts = given.part_of_row.copy()
     missing = _missing(corpus.split)
     _check_given(corpus, given, minimum)
     if missing:
         train = np.flatnonzero(parts == _TRAIN)
-        shares = tuple(
-            _CUT if part in missing else 0.0 if part != _TRAIN else 1 - _CUT * len(missing)
-            for part in range(3)
-        )
+        cuts = [
+            share if part in missing else 0.0
+            for part, share in ((_VALIDATION, validation_share), (_TEST, test_share))
+        ]
         cut = split_by_group(
             corpus.labels[train],
             [units[row] for row in train],
             corpus.classes,
-            fractions=(shares[0], shares[1], shares[2]),
+            fractions=(round(1 - sum(cuts), 12), cuts[0], cuts[1]),
             seed=seed,
             minimum=minimum,
         )
@@ -103,7 +129,38 @@ def split_corpus(
     return Split(train, validation, test)
 
 
-def given_parts(corpus: Corpus, clusters: npt.NDArray[np.int64]) -> GivenParts:
+def split_remarks(corpus: Corpus, split: Split, settings: SplitSettings) -> tuple[str, ...]:
+    """Return sentences, for people, on a split: which part was cut out of train, and what leaks in a split by row.
+
+    Parameters
+    ----------
+    corpus, settings
+        What :func:`split_corpus` was given.
+    split
+        What it returned.
+    """
+    remarks = []
+    if corpus.split is not None:
+        remarks += [
+            f"The source gives no {PARTS[part]} part: {share:.3g} of its training rows take its place."
+            for part, share in ((_VALIDATION, settings.validation_share), (_TEST, settings.test_share))
+            if part in _missing(corpus.split)
+        ]
+    if settings.by == ROW:
+        units = joined_groups(corpus.groups, near_duplicate_clusters(corpus.texts))
+        known = {units[row] for row in split.train.tolist()}
+        shares = [
+            np.mean([units[row] in known for row in part.tolist()]) for part in (split.test, split.validation)
+        ]
+        remarks.append(
+            f"THE SPLIT LEAKS: it is by row, as in papers that split at random. {shares[0]:.0%} of the test rows and "
+            f"{shares[1]:.0%} of the validation rows have a row of their own group, or a near-duplicate, in train. "
+            "Its figures hold for texts like those, not for new groups: split_by=group measures that."
+        )
+    return tuple(remarks)
+
+
+def given_parts(corpus: Corpus, clusters: npt.NDArray[np.int64] | None) -> GivenParts:
     """Return the source's own split without what leaks.
 
     Parameters
@@ -111,10 +168,12 @@ def given_parts(corpus: Corpus, clusters: npt.NDArray[np.int64]) -> GivenParts:
     corpus
         A corpus with a split.
     clusters
-        (n,) near-duplicate cluster of each row.
+        (n,) near-duplicate cluster of each row; None takes the split as it is.
     """
     assert corpus.split is not None
     part_of_row = np.array([PARTS.index(part) for part in corpus.split], dtype=np.int64)
+    if clusters is None:
+        return GivenParts(part_of_row, {})
     removed: Counter[str] = Counter()
     keys = [text_key(text) for text in corpus.texts]
     ways: tuple[tuple[str, Sequence[object]], ...] = (
@@ -185,6 +244,26 @@ def duplicate_counts(corpus: Corpus, clusters: npt.NDArray[np.int64]) -> dict[st
 def _missing(split: Sequence[str]) -> list[int]:
     """Return the parts that a source's split lacks and that have to be cut out of train."""
     return [part for part in (_VALIDATION, _TEST) if PARTS[part] not in set(split)]
+
+
+def _check_settings(corpus: Corpus, settings: SplitSettings) -> None:
+    """Refuse what says how to cut a part that the source gives."""
+    assert corpus.split is not None
+    missing = _missing(corpus.split)
+    values = {"test_fraction": (_TEST, settings.test_fraction), "folds": (_TEST, settings.folds)}
+    values["validation_fraction"] = (_VALIDATION, settings.validation_fraction)
+    faults = [
+        f"{name} is {value}, but {corpus.source} comes with a {PARTS[part]} part of its own: remove {name}."
+        for name, (part, value) in values.items()
+        if value is not None and part not in missing
+    ]
+    if settings.folds is not None and _TEST in missing:
+        faults.append(
+            f"folds is {settings.folds}, but {corpus.source} comes with parts of its own: remove folds, or give no "
+            "split."
+        )
+    if faults:
+        raise ConfigurationError(faults)
 
 
 def _given_counts(corpus: Corpus, given: GivenParts) -> npt.NDArray[np.int64]:

@@ -84,6 +84,65 @@ def split_by_group(
     return Split(train, validation, test)
 
 
+def split_into_folds(
+    labels: npt.NDArray[np.int64],
+    groups: Sequence[str],
+    classes: Sequence[str],
+    *,
+    folds: int,
+    fold: int,
+    validation: float,
+    seed: int,
+    minimum: int = LEAST_ROWS,
+) -> Split:
+    """Split rows by group such that the test part is one of several folds, each stratified by class.
+
+    Every row is in the test part of exactly one fold; what is left is split into train and validation as by
+    :func:`split_by_group`.
+
+    Parameters
+    ----------
+    labels
+        (n,) class indices.
+    groups
+        n group names.
+    classes
+        C class names.
+    folds, fold
+        Number of folds, and the number of the one that is the test part, from 1.
+    validation
+        Share of all rows that the validation part gets.
+    seed
+        Study seed: the same for all folds.
+    minimum
+        Rows that every class needs in every fold, and in train and validation.
+
+    Raises
+    ------
+    ConfigurationError
+        Naming the classes whose rows or groups are too few for every fold or part.
+    """
+    labels = np.asarray(labels, dtype=np.int64)
+    shares = np.full(folds, 1 / folds)
+    table, group_of_row = rows_per_group(labels, groups, len(classes))
+    fold_of_group = _place(table, shares, minimum, generator(seed, "folds"))
+    fold_of_group = with_least_rows(table, fold_of_group, minimum, shares > 0)
+    names = [f"fold {number}" for number in range(1, folds + 1)]
+    _check_parts(table, fold_of_group, classes, minimum, shares > 0, names)
+    fold_of_row = fold_of_group[group_of_row]
+    test, rest = np.flatnonzero(fold_of_row == fold - 1), np.flatnonzero(fold_of_row != fold - 1)
+    of_rest = round(validation * folds / (folds - 1), 12)
+    inner = split_by_group(
+        labels[rest],
+        [groups[row] for row in rest.tolist()],
+        classes,
+        fractions=(round(1 - of_rest, 12), of_rest, 0.0),
+        seed=seed,
+        minimum=minimum,
+    )
+    return Split(rest[inner.train], rest[inner.validation], test.astype(np.int64))
+
+
 def rows_per_group(
     labels: npt.NDArray[np.int64], groups: Sequence[str], n_classes: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -165,6 +224,7 @@ def _check_parts(
     names: Sequence[str],
     minimum: int,
     used: npt.NDArray[np.bool_],
+    part_names: Sequence[str] = PARTS,
 ) -> None:
     short = short_classes(table, part_of_group, minimum, used)
     if not len(short):
@@ -173,12 +233,12 @@ def _check_parts(
     servable = servable_parts(table, minimum) >= used.sum()
     order = sorted(short.tolist(), key=lambda index: (rows[index], index))
     described = [class_in_words(names[i], int(rows[i]), int(groups[i])) for i in order]
-    parts = [part for part, is_used in zip(PARTS, used, strict=True) if is_used]
+    parts = [part for part, is_used in zip(part_names, used, strict=True) if is_used]
     # Where a class has enough, but its groups hold other classes too, only its number of rows can make it rare.
     least = f" --min-rows {rows[short].max() + 1}" if servable[short].any() else ""
     raise ConfigurationError(
         f"split: {len(short)} of {len(names)} classes {'has' if len(short) == 1 else 'have'} too few rows or groups "
         f"for {minimum} rows in each of "
-        f"{', '.join(parts)} (rows of one group and near-duplicates are never parted): {listed(described)}. "
+        f"{listed(parts)} (rows of one group and near-duplicates are never parted): {listed(described)}. "
         f"{rare_classes_advice(least)}"
     )

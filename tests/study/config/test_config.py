@@ -275,3 +275,40 @@ def test_a_searched_recipe_gives_duplicates_its_counterparts_to_search():
     shared = {"operator": ("aeda",), "strength": (0.1,), "copies": (1,), "stage1_epochs": (1.0,)}
     spaces = arm_spaces({**space, **shared, "stage1_learning_rate": (1e-4,)}, rates=(1e-4,), epochs=(1.0,))
     assert spaces["prefinetune_duplicated"]["stage1_data"] == ("duplicated_balanced", "duplicated_natural")
+
+
+def test_values_that_came_later_leave_the_identity_of_older_studies_alone():
+    later = {
+        "class_order",
+        "keep_short_classes",
+        "split_by",
+        "validation_fraction",
+        "test_fraction",
+        "folds",
+        "fold",
+    }
+    assert not later & small_config().identity().keys()
+    changed = small_config(class_order=("b",), split_by="row", folds=5, fold=2).identity()
+    assert later & changed.keys() == {"class_order", "split_by", "folds", "fold"}
+    assert changed["class_order"] == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"class_order": ("a", "a")}, "a list of names, each once"),
+        ({"class_order": "a"}, "a list of names"),
+        ({"split_by": "rows"}, "Did you mean 'row'?"),
+        ({"test_fraction": 1.0}, "a number in (0, 1)"),
+        ({"folds": 1, "fold": 1}, "folds is 1: a whole number of at least 2"),
+        ({"folds": 5}, "fold is not given"),
+        ({"folds": 5, "fold": 6}, "give 1 to 5"),
+        ({"fold": 2}, "folds is not given"),
+        ({"folds": 5, "fold": 1, "test_fraction": 0.2}, "keep one"),
+        ({"validation_fraction": 0.5, "test_fraction": 0.5}, "leave none for training"),
+        ({"profile": "long-tailed"}, "Did you mean 'long_tailed'?"),
+    ],
+)
+def test_what_is_wrong_with_a_protocol_is_said(values, said):
+    (fault,) = small_config(**values).faults()
+    assert said in fault

@@ -9,6 +9,7 @@ from transformers import BertConfig, BertModel, BertTokenizerFast
 from study.config.study import StudyConfig
 from study.run.tokens import token_facts, token_faults, token_remarks
 from trainables.corpora.corpus import Corpus
+from trainables.corpora.split_settings import SplitSettings
 from trainables.prepared import prepare
 from trainables.settings import EncoderSettings
 
@@ -44,7 +45,8 @@ def ready(encoder, words, n=120, length=4):
     texts = [" ".join([*rng.choice(words, length), str(i)]) for i in range(n)]
     rows = list(range(n))
     corpus = Corpus(texts, np.array(rows) % 2, [str(i) for i in rows], ("a", "b"), [""] * n, "a table")
-    options = {"study_seed": 0, "max_validation_rows": None, "separate_near_duplicates": False}
+    loose = SplitSettings(separate_near_duplicates=False)
+    options = {"study_seed": 0, "max_validation_rows": None, "split_settings": loose}
     return prepare(corpus, encoder, **options)
 
 

@@ -13,6 +13,7 @@ from trainables.corpora.duplicates import (
 )
 from trainables.corpora.leakage import duplicate_counts, given_parts, split_corpus
 from trainables.corpora.rows import Row, build_corpus
+from trainables.corpora.split_settings import SplitSettings
 from trainables.errors import ConfigurationError
 
 WORDS = [f"word{i}" for i in range(2000)]
@@ -124,7 +125,7 @@ def test_a_split_of_our_own_keeps_near_duplicates_together_and_every_row():
         parts[rows] = number
     assert len(split.train) + len(split.validation) + len(split.test) == len(corpus)
     assert (parts[::2] == parts[1::2]).all()
-    loose = split_corpus(corpus, seed=3, separate_near_duplicates=False)
+    loose = split_corpus(corpus, seed=3, settings=SplitSettings(separate_near_duplicates=False))
     assert any(
         (row + 1 in set(loose.test.tolist())) != (row in set(loose.test.tolist())) for row in range(0, 60, 2)
     )
