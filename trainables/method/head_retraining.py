@@ -130,22 +130,22 @@ def pooled_outputs(
     features = torch.zeros(len(tokens), layer.in_features, device=device)
     widths = -(-tokens.lengths // PADDED_MULTIPLE) * PADDED_MULTIPLE
     batches = evaluation_batches(widths, evaluation_tokens(device))
-    inputs: list[torch.Tensor] = []
     budget = token_budget("prediction", model, precision)
     model.eval()
 
     def compute(batch: npt.NDArray[np.int64], is_first: bool) -> tuple[int, int]:
-        padded = compute_logits(model, tokens.select(batch))[1]
-        features[torch.from_numpy(batch).to(device)] = inputs.pop().float()
+        features[torch.from_numpy(batch).to(device)], padded = compute_logits(model, tokens.select(batch))
         return int(tokens.lengths[batch].sum()), padded
 
     with compute_in(model, precision):
-        handle = layer.register_forward_pre_hook(lambda _, arguments: inputs.append(arguments[0]))
+        # With its input in the place of its output, what comes out as logits is what went in, also where the layer
+        # works on every token and the model pools afterwards (GPT-2, EuroBERT).
+        handle = layer.register_forward_hook(lambda _, arguments, output: arguments[0])
         try:
             parts = [
                 part
                 for batch in batches[world.rank :: world.size]
-                for part in budget.run(batch, widths, compute, inputs.clear)
+                for part in budget.run(batch, widths, compute, lambda: None)
             ]
         finally:
             handle.remove()
