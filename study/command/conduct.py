@@ -25,6 +25,7 @@ from study.tracking.experiment_page import Launch
 from study.tracking.tracker import Tracker
 from study.tracking.uri import artifact_folder, ui_server
 from study.verdict.comparison import Comparison, build_comparison
+from study.verdict.words import counted
 from trainables.corpora.corpus import Corpus
 from trainables.prepared import PreparedCorpus
 
@@ -161,3 +162,10 @@ def _announce_resumed(ledger: Ledger, console: Console) -> None:
     if ledger.trials:
         done = sum(trial.state != "running" for trial in ledger.trials.values())
         console.print(f"Resuming: {done} of {len(ledger.trials)} started trials are done.", highlight=False)
+    if ledger.unreadable:
+        console.print(
+            f"{counted(ledger.unreadable, 'line')} of {ledger.path} cannot be read: a launch was killed, or its "
+            "machine went down, while it wrote. What is missing is computed again.",
+            highlight=False,
+            soft_wrap=True,
+        )

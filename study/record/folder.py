@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainables.errors import StudyStopped
+from trainables.errors import ConfigurationError, StudyStopped
 
 DEFAULT_STORAGE = "results"
 STORAGE_VARIABLE = "STUDY_STORAGE"
@@ -72,10 +72,24 @@ class StudyFolder:
         return self.storage / "cache"
 
     def read_facts(self) -> dict[str, Any] | None:
-        """Return what ``study.json`` says, or None where there is none."""
+        """Return what ``study.json`` says, or None where there is none.
+
+        Raises
+        ------
+        ConfigurationError
+            The file is damaged.
+        """
         if not self.facts.exists():
             return None
-        facts: dict[str, Any] = json.loads(self.facts.read_text(encoding="utf-8"))
+        try:
+            facts = json.loads(self.facts.read_text(encoding="utf-8"))
+        except ValueError:
+            facts = None
+        if not isinstance(facts, dict) or not facts:
+            raise ConfigurationError(
+                f"{self.facts} is damaged: a JSON object that says what the study is was expected. Restore the file "
+                "from a backup, or give --fresh to set the study aside and start over."
+            )
         return facts
 
     def write_facts(self, facts: Mapping[str, Any]) -> None:
@@ -186,7 +200,10 @@ def write_atomically(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.writing-{os.getpid()}")
     try:
         # A file name that is no Unicode becomes an escape, which JSON reads back as that name.
-        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+        with temporary.open("w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())  # or a machine that goes down may keep the new name and no content
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

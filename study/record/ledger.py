@@ -82,25 +82,33 @@ class Ledger:
     ----------
     path
         The file; created with its folder at the first append.
+
+    Attributes
+    ----------
+    trials
+        Everything known, by trial.
+    unreadable
+        Number of lines that hold no event that can be read; what they recorded is missing.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.trials: dict[str, TrialRecord] = {}
-        for event in self._read():
-            self._fold(event)
+        self.unreadable = 0
+        for line in self._lines():
+            try:
+                self._fold(json.loads(line))
+            except (ValueError, KeyError, TypeError, AttributeError):
+                # Torn by a kill and closed by a later launch, filled with zeros when the machine went down, or about
+                # a trial whose beginning is such a line.
+                self.unreadable += 1
 
-    def _read(self) -> Iterator[dict[str, Any]]:
+    def _lines(self) -> Iterator[bytes]:
         if not self.path.exists():
             return
         with self.path.open("rb") as file:
-            for line in file:
-                if not line.endswith(b"\n"):
-                    return  # the line that a killed driver was writing
-                try:
-                    yield json.loads(line)
-                except json.JSONDecodeError:
-                    continue  # a torn line that a later launch closed with a newline
+            # The last line may be one that a killed driver was writing.
+            yield from (line for line in file if line.endswith(b"\n"))
 
     def _fold(self, event: Mapping[str, Any]) -> None:
         kind = event["event"]

@@ -16,9 +16,11 @@ import optuna
 import pytest
 
 from study import compare
+from study.record.folder import StudyFolder
 from study.record.ledger import Ledger
 from study.record.sqlite import sqlite_uri
 from tests.tiny_encoder import write_tiny_encoder
+from trainables.errors import StudyStopped
 
 ROOT = Path(__file__).parents[2]
 
@@ -202,8 +204,16 @@ def test_the_same_command_again_computes_nothing(launched, encoder):
     assert {run.info.run_id for run in runs_of(storage)} == runs_before
 
 
-def test_a_killed_launch_goes_on_where_it_stopped(launched, encoder, tmp_path):
-    """kill -9 in the middle of the search: the same trials, the same numbers, nothing twice."""
+ENDINGS = [
+    (signal.SIGKILL, -9, "RUNNING", ""),
+    pytest.param(signal.SIGTERM, 143, "KILLED", "ended by SIGTERM", marks=pytest.mark.slow),
+    pytest.param(signal.SIGINT, 130, "KILLED", "interrupted", marks=pytest.mark.slow),
+]
+
+
+@pytest.mark.parametrize(("number", "code", "status", "said"), ENDINGS)
+def test_a_killed_launch_goes_on_where_it_stopped(launched, encoder, tmp_path, number, code, status, said):
+    """Ended in the middle of the search: the same trials, the same numbers, nothing twice."""
     whole = Ledger(launched[0] / "adme" / "ledger.jsonl")
     one_at_a_time = "--set=concurrency=1"
     path = tmp_path / "adme" / "ledger.jsonl"
@@ -212,20 +222,28 @@ def test_a_killed_launch_goes_on_where_it_stopped(launched, encoder, tmp_path):
         cwd=ROOT,
         env=environment(tmp_path),
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     deadline = time.monotonic() + 200
     while not (path.exists() and len(Ledger(path).of_phase("search")) >= 1):
         assert driver.poll() is None and time.monotonic() < deadline
         time.sleep(0.05)
-    driver.send_signal(signal.SIGKILL)
-    driver.wait()
+    with (
+        pytest.raises(StudyStopped, match=f"process {driver.pid}"),
+        StudyFolder(tmp_path, "adme").locked(),
+    ):
+        raise AssertionError("two launches at once")
+    driver.send_signal(number)
+    _, complained = driver.communicate(timeout=100)
+    assert driver.returncode == code and said in complained and "Traceback" not in complained
+    ended = {run.info.status for run in runs_of(tmp_path)}
+    assert status in ended and ended <= {status, "FINISHED"}
     done = {
         (trial.trial_id, replicate): record.metrics
         for trial in Ledger(path).trials.values()
         for replicate, record in trial.replicates.items()
     }
-    assert any(run.info.status == "RUNNING" for run in runs_of(tmp_path))
     finished = run(command(encoder, tmp_path, one_at_a_time), tmp_path)
     assert finished.returncode == 0, finished.stderr
     events = [json.loads(line) for line in path.read_text().splitlines()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,6 @@ from study.command import conduct as conducting
 from study.command import ending as endings
 from study.command.conduct import CheckedStudy, conduct
 from study.command.ending import Ending
-from study.record import folder as folders
 from study.record.folder import StudyFolder
 from study.record.ledger import Ledger
 from study.verdict.comparison import load_study
@@ -74,7 +74,7 @@ def test_after_a_failure_mlflow_is_closed_and_the_report_written(make_ending, fa
 
 def test_writers_that_fail_after_a_failure_are_told_in_a_line_each(make_ending, monkeypatch):
     ending, said = make_ending(refuses=True)
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(os, "fsync", full)
     ending.after(StudyStopped("the first fault"))
     assert len(said) == 2 and said[0].startswith("MLflow could not be brought up to date: [Errno 28]")
     assert said[1].startswith("The report could not be written: ") and "No space left" in said[1]
@@ -82,7 +82,7 @@ def test_writers_that_fail_after_a_failure_are_told_in_a_line_each(make_ending, 
 
 def test_a_report_that_cannot_be_written_stops_a_launch_that_was_done(make_ending, monkeypatch):
     ending, _ = make_ending()
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(StudyStopped, match=r"No space left.*same command again"):
         ending.finish()
     assert ending.tracker.did == ["FINISHED"]
@@ -135,7 +135,7 @@ def conducted(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("owner", "name", "opened"),
     [
-        (folders.Path, "write_text", False),  # study.json
+        (os, "fsync", False),  # study.json
         (Ledger, "append", False),  # a trial of an earlier launch is reopened
         (conducting, "GainSearch", True),  # Optuna's storage
         (conducting, "Plan", True),  # what a killed driver left
@@ -190,13 +190,7 @@ def test_a_folder_that_is_gone_read_only_is_told_at_the_lock(tmp_path, monkeypat
 def test_the_facts_of_the_study_are_whole_or_the_old_ones(tmp_path, monkeypatch):
     folder = StudyFolder(tmp_path, "adme")
     folder.write_facts({"study_id": "one"})
-    real = Path.write_text
-
-    def half(self, text, **options):
-        real(self, text[: len(text) // 2], **options)
-        full()
-
-    monkeypatch.setattr(Path, "write_text", half)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
         folder.write_facts({"study_id": "two"})
     assert json.loads(folder.facts.read_text()) == {"study_id": "one"}

@@ -9,7 +9,7 @@ import pytest
 from study.record.folder import StudyFolder, storage_faults, study_id, write_atomically
 from study.run.resuming import resume_faults
 from tests.study.simulation import small_config
-from trainables.errors import StudyStopped
+from trainables.errors import ConfigurationError, StudyStopped
 
 CORPUS = {"digest": "d1", "source": "here"}
 NUMERICS = {"encoder_digest": "e1", "device": "cpu"}
@@ -125,3 +125,12 @@ def test_a_reader_never_sees_half_a_file(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         write_atomically(path, "new")
     assert path.read_text() == "old"
+
+
+@pytest.mark.parametrize("left", ["", '{"study_id": "x", "conf', "[]", "{}", "\0" * 50])
+def test_damaged_facts_are_a_fault_that_says_the_way_on(tmp_path, left):
+    folder = StudyFolder(tmp_path, "adme")
+    folder.root.mkdir()
+    folder.facts.write_text(left)
+    with pytest.raises(ConfigurationError, match=r"study\.json is damaged.*--fresh"):
+        folder.read_facts()

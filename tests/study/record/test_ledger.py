@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from study.plan.owed import Planned
 from study.record.ledger import Ledger
 from trainables.settings import TrialSettings
@@ -48,3 +50,28 @@ def test_the_identity_of_a_matched_trial_covers_what_it_is_matched_to():
     settings = TrialSettings(arm="vanilla_matched", imbalance_ratio=0.1, stage2_steps=40)
     ids = [Planned("control", settings, 2, matched_to=of).trial_id for of in (None, "search-a", "search-b")]
     assert ids == ["control-57d9a591af", "control-e1919465a5", "control-c21ab39e61"]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        b'{"event": "trial_fini\n',
+        b"\0" * 41 + b"\n",
+        b"\0" * 43 + b'{"event": "note"}\n',
+        b'{"event": "\xff\xfe"}\n',
+        b"12\n",
+        b"[]\n",
+        b'{"event": "replicate"}\n',
+        b'{"event": "trial_finished", "time": 3, "trial_id": "lost", "state": "complete"}\n',
+    ],
+)
+def test_a_damaged_line_costs_what_it_held_and_nothing_else(tmp_path, damage):
+    """A machine that goes down may leave zeros where lines were; the trial that began there is unknown, too."""
+    path = tmp_path / "ledger.jsonl"
+    lines = OLDER.encode().splitlines(keepends=True)
+    path.write_bytes(lines[0] + damage + b"".join(lines[1:]))
+    ledger = Ledger(path)
+    (trial,) = ledger.trials.values()
+    assert ledger.unreadable == 1 and trial.state == "complete" and set(trial.replicates) == {0}
+    path.write_bytes(damage + b"".join(lines[1:]))
+    assert Ledger(path).trials == {} and Ledger(path).unreadable == 3
