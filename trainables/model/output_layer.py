@@ -10,6 +10,9 @@ import torch.nn.functional as F
 from trainables.model.encoder import head_modules
 
 
+_USUAL_SPREAD = 0.02  # standard deviation of fresh weights, where a configuration names none
+
+
 class NormalisedLinear(torch.nn.Linear):
     """s · cos(w_c, x): a linear layer without bias on features and class weights of length 1.
 
@@ -61,7 +64,9 @@ def redraw_output_layer(model: Any, seed: int) -> torch.nn.Linear:
     """Draw the output layer anew as the architecture does, in place, and return it; nothing else changes."""
     layer = output_layer(model)
     generator = torch.Generator().manual_seed(seed)
-    fresh = torch.empty(layer.weight.shape).normal_(0.0, model.config.initializer_range, generator=generator)
+    named = (getattr(model.config, name, None) for name in ("initializer_range", "init_std"))  # XLM's is the latter
+    spread = next((value for value in named if value is not None), _USUAL_SPREAD)
+    fresh = torch.empty(layer.weight.shape).normal_(0.0, spread, generator=generator)
     with torch.no_grad():
         layer.weight.copy_(fresh)
         if layer.bias is not None:

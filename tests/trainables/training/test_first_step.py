@@ -15,7 +15,7 @@ from tests.trainables.conftest import WORDS
 from trainables.method.head_retraining import pooled_outputs
 from trainables.model.encoder import build_classifier, encoder_faults, load_tokenizer
 from trainables.model.forward import predict
-from trainables.model.output_layer import output_layer
+from trainables.model.output_layer import output_layer, redraw_output_layer
 from trainables.model.pretrained import FAMILIES, KNOWN_TO_TRAIN, dropped_head
 from trainables.prepared import PreparedCorpus, RunSettings
 from trainables.replicate import run_replicate
@@ -109,6 +109,8 @@ def test_a_trial_trains_and_scores_texts_as_if_each_stood_alone(architecture, tm
     pooled, *_ = pooled_outputs(model, tokens, precision=torch.float32, world=World.single())
     with torch.no_grad():
         np.testing.assert_allclose(output_layer(model)(torch.from_numpy(pooled)).numpy(), alone, **close)
+    before = output_layer(model).weight.clone()
+    assert not torch.equal(redraw_output_layer(model, seed=2).weight, before)
 
 
 @pytest.mark.parametrize(
