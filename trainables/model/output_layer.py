@@ -9,7 +9,6 @@ import torch.nn.functional as F
 
 from trainables.model.encoder import head_modules
 
-
 _USUAL_SPREAD = 0.02  # standard deviation of fresh weights, where a configuration names none
 
 
@@ -64,7 +63,9 @@ def redraw_output_layer(model: Any, seed: int) -> torch.nn.Linear:
     """Draw the output layer anew as the architecture does, in place, and return it; nothing else changes."""
     layer = output_layer(model)
     generator = torch.Generator().manual_seed(seed)
-    named = (getattr(model.config, name, None) for name in ("initializer_range", "init_std"))  # XLM's is the latter
+    named = (
+        getattr(model.config, name, None) for name in ("initializer_range", "init_std")
+    )  # XLM's is the latter
     spread = next((value for value in named if value is not None), _USUAL_SPREAD)
     fresh = torch.empty(layer.weight.shape).normal_(0.0, spread, generator=generator)
     with torch.no_grad():
