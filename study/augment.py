@@ -34,6 +34,7 @@ from trainables.seeds import derive_seed
 STRENGTHS = (0.05, 0.1, 0.3, 0.5)
 # Options of the launch command that have no meaning here.
 _NOT_ASKED = (
+    "profile",
     "trials",
     "replicates",
     "workers_per_trial",

@@ -24,6 +24,7 @@ from trainables.corpora.rows import own_group, text_key
 from trainables.corpora.split import (
     LEAST_ROWS,
     PARTS,
+    Rows,
     Split,
     rare_classes_advice,
     rows_per_group,
@@ -147,17 +148,22 @@ def split_remarks(corpus: Corpus, split: Split, settings: SplitSettings) -> tupl
             if part in _missing(corpus.split)
         ]
     if settings.by == ROW:
-        units = joined_groups(corpus.groups, near_duplicate_clusters(corpus.texts))
-        known = {units[row] for row in split.train.tolist()}
-        shares = [
-            np.mean([units[row] in known for row in part.tolist()]) for part in (split.test, split.validation)
-        ]
+        clusters = near_duplicate_clusters(corpus.texts).tolist()
         remarks.append(
-            f"THE SPLIT LEAKS: it is by row, as in papers that split at random. {shares[0]:.0%} of the test rows and "
-            f"{shares[1]:.0%} of the validation rows have a row of their own group, or a near-duplicate, in train. "
-            "Its figures hold for texts like those, not for new groups: split_by=group measures that."
+            f"THE SPLIT LEAKS: it is by row, as in papers that split at random. Of the test rows, "
+            f"{_known_share(corpus.groups, split.train, split.test):.0%} have a row of their own group in train and "
+            f"{_known_share(clusters, split.train, split.test):.0%} a near-duplicate; of the validation rows, "
+            f"{_known_share(corpus.groups, split.train, split.validation):.0%} and "
+            f"{_known_share(clusters, split.train, split.validation):.0%}. Its figures hold for texts like those, not "
+            "for new groups: split_by=group measures that."
         )
     return tuple(remarks)
+
+
+def _known_share(values: Sequence[object], train: Rows, part: Rows) -> float:
+    """Return the share of a part's rows whose value a training row has too."""
+    known = {values[row] for row in train.tolist()}
+    return sum(values[row] in known for row in part.tolist()) / max(1, len(part))
 
 
 def given_parts(corpus: Corpus, clusters: npt.NDArray[np.int64] | None) -> GivenParts:
