@@ -14,6 +14,7 @@ from trainables.settings import PACKAGED
 
 # Options of operators and of corpora that name a folder or a file; the former may name a model on the Hub instead.
 _OPERATOR_PATHS = ("model", "forward", "backward", "directory")
+_MODELS = ("models",)  # an object of them
 _CORPUS_PATHS = ("validation_data", "test_data")
 
 
@@ -50,7 +51,14 @@ def _with_paths(
 
 
 def _options(given: Mapping[str, Any], names: tuple[str, ...], place: Callable[[Any], Any]) -> dict[str, Any]:
-    return {name: place(value) if name in names else value for name, value in given.items()}
+    return {
+        name: place(value) if name in names else _models(value, place) if name in _MODELS else value
+        for name, value in given.items()
+    }
+
+
+def _models(value: Any, place: Callable[[Any], Any]) -> Any:
+    return {way: place(model) for way, model in value.items()} if isinstance(value, Mapping) else value
 
 
 def _home(value: Any) -> Any:

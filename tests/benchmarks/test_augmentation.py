@@ -5,6 +5,7 @@ import torch
 
 from benchmarks.augmentation import PAIRS, main, table_faults, write_masked_lm
 from benchmarks.contextual_reference import OneAtATime
+from tests.trainables.augment import fake_apertium
 from trainables.augment.registry import OPERATORS
 from trainables.model.encoder import load_tokenizer
 from trainables.settings import EncoderSettings
@@ -34,7 +35,8 @@ def test_an_unknown_operator_stops_the_benchmark(capsys):
     assert "synonims" in capsys.readouterr().err
 
 
-def test_it_prints_one_json_object(capsys):
+def test_it_prints_one_json_object(capsys, monkeypatch):
+    fake_apertium.use(monkeypatch, None)
     names = [
         "contextual_substitution",
         "contextual_insertion",

@@ -1,7 +1,7 @@
 """What makes the rows of stage 1: operators, and the set that they fill. It sees training rows alone.
 
-Rooms, from the top to the ground floor, between which ``registry``, ``operator``, ``stage1_set``, ``cached`` and
-``siblings`` stand:
+Rooms, from the top to the ground floor, between which ``registry``, ``operator``, ``stage1_set``, ``cached``,
+``siblings``, ``turns`` and ``reach`` stand:
 
 - audit: what an operator does to texts
 - operators: one module an operator

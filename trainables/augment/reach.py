@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
+
+from trainables.augment.turns import augment_copies
 
 if TYPE_CHECKING:
     from trainables.augment.operator import Operator
@@ -60,6 +62,13 @@ class WithinReach:
 
     def augment_batch(self, texts: Sequence[str], seeds: Sequence[int]) -> list[str]:
         """Return one augmentation per text; element i depends on ``texts[i]`` and ``seeds[i]`` alone."""
+        return self._changed(texts, lambda starts: self._operator.augment_batch(starts, seeds))
+
+    def augment_copies(self, texts: Sequence[str], seeds: Sequence[int], numbers: Sequence[int]) -> list[str]:
+        """Return one augmentation per text; see :func:`trainables.augment.turns.augment_copies`."""
+        return self._changed(texts, lambda starts: augment_copies(self._operator, starts, seeds, numbers))
+
+    def _changed(self, texts: Sequence[str], change: Callable[[Sequence[str]], list[str]]) -> list[str]:
         parts = [cut(text, self._words) for text in texts]
-        made = self._operator.augment_batch([start for start, _ in parts], seeds)
+        made = change([start for start, _ in parts])
         return [start + rest for start, (_, rest) in zip(made, parts, strict=True)]

@@ -47,6 +47,9 @@ class OperatorFactory:
         ``identity(**options)``, which returns it for cache keys.
     computes
         Whether a model writes the texts, where and in the precision in which the encoder computes.
+    rules
+        Importable module, light enough to be loaded for a check, whose ``option_faults(**options)`` says what is wrong
+        with the options' values.
     """
 
     module: str
@@ -56,6 +59,7 @@ class OperatorFactory:
     caches: bool = False
     has_identity: bool = False
     computes: bool = False
+    rules: str | None = None
 
     @property
     def asks_a_model(self) -> bool:
@@ -100,9 +104,10 @@ OPERATORS: dict[str, OperatorFactory] = {
     "ocr_noise": OperatorFactory("trainables.augment.operators.ocr_noise", 2, uses_encoder=False),
     "back_translation": OperatorFactory(
         "trainables.augment.operators.back_translation",
-        1,
+        2,
         uses_encoder=False,
-        options=("forward", "backward", "temperature", "top_k"),
+        options=("engine", "pivots", "models", "decoding", "temperature", "top_k", "forward", "backward"),
+        rules="trainables.augment.operators.pivots",
         has_identity=True,
         computes=True,
     ),
@@ -202,7 +207,7 @@ def why_unavailable(
 
 
 def option_faults(options: Mapping[str, Any]) -> list[str]:
-    """Return a fault for every operator and option in ``{operator: {option: value}}`` that there is not."""
+    """Return a fault for every operator and option in ``{operator: {option: value}}`` that cannot be."""
     faults = []
     for name, given in options.items():
         if name not in OPERATORS:
@@ -213,12 +218,20 @@ def option_faults(options: Mapping[str, Any]) -> list[str]:
         elif not isinstance(given, Mapping):
             faults.append(f"operator_options[{name!r}] is {given!r}: a JSON object was expected.")
         else:
-            known = OPERATORS[name].options
-            faults += [
-                f"operator_options[{name!r}] names {option!r}: {name} takes {', '.join(known) or 'no options'}."
-                for option in given
-                if option not in known
-            ]
+            faults += _faults_of(name, given)
+    return faults
+
+
+def _faults_of(name: str, given: Mapping[str, Any]) -> list[str]:
+    factory = OPERATORS[name]
+    unknown = [
+        f"operator_options[{name!r}] names {option!r}: {name} takes {', '.join(factory.options) or 'no options'}."
+        for option in given
+        if option not in factory.options
+    ]
+    if unknown or factory.rules is None:
+        return unknown
+    faults: list[str] = importlib.import_module(factory.rules).option_faults(**given)
     return faults
 
 

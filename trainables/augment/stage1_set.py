@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainables.augment.siblings import Siblings
+from trainables.augment.turns import augment_copies
 from trainables.errors import ConfigurationError
 from trainables.seeds import derive_seed, generator
 from trainables.settings import STAGE1_DATA, augments
@@ -209,8 +210,10 @@ def _distinct_augmentations(
     computed = 0
     for attempt in range(_ATTEMPTS):
         seeds = [derive_seed(seed, f"stage1_set/{rows[i]}/{copy_index[i]}", attempt) for i in todo]
+        turns = [copy_index[i] + attempt for i in todo]  # a near-copy is tried again in another way
         computed += len(todo)
-        for i, candidate in zip(todo, operator.augment_batch([sources[i] for i in todo], seeds), strict=True):
+        candidates = augment_copies(operator, [sources[i] for i in todo], seeds, turns)
+        for i, candidate in zip(todo, candidates, strict=True):
             if candidate != sources[i]:  # a near-copy of an earlier attempt is better than no change
                 made[i] = candidate
         todo = [i for i in todo if not siblings[rows[i]].add(made[i])]

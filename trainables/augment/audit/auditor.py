@@ -13,6 +13,7 @@ from trainables.augment.audit.agreement import CrossFittedLabels
 from trainables.augment.audit.similarity import mean_pooled
 from trainables.augment.english.changed import changed_share, changed_words, count_words
 from trainables.augment.english.numerals import numerals, numerals_survive
+from trainables.augment.turns import augment_copies
 from trainables.errors import ConfigurationError
 from trainables.interval import Interval, mean_interval, share_interval
 from trainables.seeds import derive_seed, generator
@@ -148,7 +149,7 @@ class Auditor:
             for place in range(n)
             for copy in range(k)
         ]
-        made = operator.augment_batch([self.sources[place] for place in places], seeds)
+        made = augment_copies(operator, [self.sources[place] for place in places], seeds, [*range(k)] * n)
         of_row = [made[start : start + k] for start in range(0, n * k, k)]
         first = [copies[0] for copies in of_row]
         pairs = list(zip(self.sources, of_row, strict=True))

@@ -1,8 +1,9 @@
-"""Translation by any sequence-to-sequence model of transformers: batched, sampled, each sentence by a seed of its own.
+"""Translation by any sequence-to-sequence model of transformers (FSMT, Marian): batched, each sentence by its own seed.
 
-``generate`` decodes greedily over logits to which Gumbel noise was added, which is sampling (Gumbel-max); the noise
-is a hash of a sentence's key, the step and the token. Together with batches of fixed shapes this makes a translation
-depend on its sentence and key alone, which ``do_sample`` with torch's one generator cannot.
+Decoding is a beam search with the settings of the checkpoint, or sampling. For the latter ``generate`` decodes
+greedily over logits to which Gumbel noise was added, which is sampling (Gumbel-max); the noise is a hash of a
+sentence's key, the step and the token. Together with batches of fixed shapes this makes a translation depend on its
+sentence and key alone, which ``do_sample`` with torch's one generator cannot.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import copy
 import inspect
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +25,23 @@ from trainables.errors import ConfigurationError
 from trainables.model.pretrained import quiet_loading
 
 _LENGTHS = (16, 32, 64, 128, 256, 512)  # of sources in tokens
+BEAMS = 5  # of a checkpoint that names no number; the published FSMT checkpoints name this one
 _SENTENCES = {"cpu": 16, "cuda": 64}  # of a batch
+
+
+class Sampling(NamedTuple):
+    """How tokens are drawn.
+
+    Attributes
+    ----------
+    temperature
+        Of the probabilities.
+    top_k
+        Likeliest tokens that are drawn from at each step.
+    """
+
+    temperature: float = 0.8
+    top_k: int = 50
 
 
 class Translator:
@@ -38,10 +55,9 @@ class Translator:
         Its tokenizer.
     device, precision
         Where, and in which data type, it computes.
-    temperature
-        Of the sampling.
-    top_k
-        Likeliest tokens that are drawn from at each step.
+    sampling
+        How tokens are drawn; None for the checkpoint's own beam search (of :data:`BEAMS` beams where it names no
+        number), which nlpaug's back-translation uses and which gives a sentence one translation, whatever its key.
     """
 
     def __init__(
@@ -50,21 +66,19 @@ class Translator:
         tokenizer: Any,
         device: torch.device | None = None,
         precision: torch.dtype = torch.float32,
-        *,
-        temperature: float = 0.8,
-        top_k: int = 50,
+        sampling: Sampling | None = Sampling(),  # noqa: B008  (it cannot change)
     ) -> None:
         self._device = device or torch.device("cpu")
         self._model = model.eval().to(self._device, precision)
         self._tokenizer = tokenizer
-        self._temperature = temperature
-        self._top_k = top_k
+        self._sampling = sampling
         self._config = copy.deepcopy(model.generation_config)
-        # A checkpoint brings a beam search of its own.
-        changes = {"num_beams": 1, "do_sample": False, "early_stopping": False, "length_penalty": 1.0}
-        self._config.update(
-            **changes, temperature=None, top_k=None, top_p=None, max_length=None, min_length=0
-        )
+        self._config.update(do_sample=False, temperature=None, top_k=None, top_p=None, max_length=None)
+        if sampling is not None:  # a checkpoint brings a beam search of its own
+            self._config.update(num_beams=1, early_stopping=False, length_penalty=1.0, min_length=0)
+        elif (self._config.num_beams or 1) == 1:
+            self._config.update(num_beams=BEAMS)
+        model.generation_config = self._config  # generate takes from here what it misses elsewhere
         self._inputs = set(inspect.signature(model.forward).parameters)
         config = model.config
         positions = [
@@ -105,14 +119,14 @@ class Translator:
         for row, source in enumerate(sources):
             ids[row, : len(source)] = torch.tensor(source)
             attended[row, : len(source)] = 1
-        noise = GumbelNoise(keys, self._temperature, self._top_k)
+        noise = [GumbelNoise(keys, *self._sampling)] if self._sampling is not None else []
         n_new = min(2 * length, self._longest - 1)
         inputs = {"input_ids": ids.to(self._device), "attention_mask": attended.to(self._device)}
+        self._config.max_new_tokens = n_new
         produced = self._model.generate(
             **{name: value for name, value in inputs.items() if name in self._inputs},
             generation_config=self._config,
-            logits_processor=LogitsProcessorList([noise]),
-            max_new_tokens=n_new,
+            logits_processor=LogitsProcessorList(noise),
         )
         ends = self._config.eos_token_id
         end_ids = torch.tensor(ends if isinstance(ends, list) else [ends], device=self._device)
@@ -138,9 +152,9 @@ class GumbelNoise(LogitsProcessor):  # type: ignore[misc]
         return torch.full_like(scores, -torch.inf, dtype=torch.float32).scatter(1, which, drawn)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def load_translator(
-    source: ModelSource, device: torch.device, precision: torch.dtype, temperature: float, top_k: int
+    source: ModelSource, device: torch.device, precision: torch.dtype, sampling: Sampling | None
 ) -> Translator:
     """Load a translator; operators of one process share it.
 
@@ -159,11 +173,11 @@ def load_translator(
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ConfigurationError(
             f"translation model {source.name!r} cannot be loaded ({reason}): check name, revision and network, or give "
-            "a folder with config.json, model.safetensors and the tokenizer's files; Marian's tokenizer needs the "
-            "packages sentencepiece and sacremoses"
+            "a folder with config.json, model.safetensors and the tokenizer's files; FSMT's tokenizer needs the "
+            "package sacremoses, Marian's sentencepiece"
         ) from error
     if info["missing_keys"]:
         raise ConfigurationError(
             f"translation model {source.name!r} lacks weights: {', '.join(sorted(info['missing_keys'])[:3])}"
         )
-    return Translator(model, tokenizer, device, precision, temperature=temperature, top_k=top_k)
+    return Translator(model, tokenizer, device, precision, sampling)

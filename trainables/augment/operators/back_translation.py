@@ -1,39 +1,73 @@
-"""Translate sentences there and back (Sennrich et al. 2016), sampling both ways (Edunov et al. 2018)."""
+"""Translate sentences there and back (Sennrich et al. 2016) through one or several pivot languages.
+
+The paper (Shi et al. 2022) used the library nlpaug, which runs the FSMT models wmt19 en-de/de-en and en-ru/ru-en (Ng et
+al. 2019) with beam search: one variant a pivot, and two pivots, German and Russian, for variety. These models run here
+too, and any others of transformers (Marian's opus-mt, for example), with ``engine`` transformers: sampled both ways
+(Edunov et al. 2018), so that a pivot gives many variants, or with the paper's decoding (``decoding`` beam). They are
+pretrained neural models of about a gigabyte each, to be named with their commits.
+
+The default, ``apertium``, asks for no model: a rule-based translator from Debian's packages
+(:mod:`trainables.augment.models.apertium`), through Spanish and Catalan. It is a stand-in for the paper's models, not
+their equal: it knows no context and writes clumsier English. Which engine made a text enters every cache key.
+"""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+import zlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from importlib.util import find_spec
+from typing import NamedTuple, Protocol
 
 from trainables.augment.english.sentences import split_sentences
+from trainables.augment.models.apertium import PROGRAM, installed, open_translator, version_of
 from trainables.augment.models.gumbel import hash_of
 from trainables.augment.models.model_source import model_digest, model_source, source_fault
+from trainables.augment.operators.pivots import (
+    APERTIUM_CODES,
+    GIVE_MODELS,
+    NAME,
+    Route,
+    Routes,
+    option_faults,
+    read_options,
+)
 from trainables.augment.operators.whole_text import WholeTextOperator, is_rewriting
 from trainables.errors import ConfigurationError
 from trainables.model.encoder import resolve_device, resolve_precision
 from trainables.settings import EncoderSettings
 
-_NAME = "back_translation"
 _TRIES = 3
+_TOKENIZER = {
+    "wmt19-": "sacremoses",
+    "opus-mt-": "sentencepiece",
+}  # in the models' names: what their tokenizer needs
 
 
 class Translates(Protocol):
-    """What back-translation asks of a translator."""
+    """What back-translation asks of a translator, whatever engine is behind it."""
 
     def translate(self, sentences: Sequence[str], keys: Sequence[int]) -> list[str | None]:
         """Return a translation of each sentence or None; element i depends on sentence and key i alone."""
         ...
 
 
+class Pivot(NamedTuple):
+    """Translators from the texts' language into another one and back."""
+
+    forward: Translates
+    backward: Translates
+
+
 @dataclass(slots=True)
 class _Sentence:
-    """A sentence on its way: where it belongs, and the key of its draws."""
+    """A sentence on its way: where it belongs, the pivot that it tries first, and the key of its draws."""
 
     text: int
     part: int
     source: str
+    first_pivot: int
     key: int
 
 
@@ -44,32 +78,45 @@ class BackTranslation(WholeTextOperator):
     as many as have together about that share of the words, and at least one. A text of one sentence is
     translated as a whole at every strength.
 
-    What comes back is accepted if it has every value of its sentence (numerals, units, codes, negation; see
-    :func:`trainables.augment.operators.whole_text.is_rewriting`) and is another one. Else it is drawn again, three
-    times in all; then the sentence stays as it was and counts in ``unchanged``.
+    Augmentations of a text take turns at the pivots, and different texts begin with different ones. What comes back is
+    accepted if it has every value of its sentence (numerals, units, codes, negation; see
+    :func:`trainables.augment.operators.whole_text.is_rewriting`) and is another one. Else it is tried again through the
+    next pivot, or drawn again; in the end the sentence stays as it was and counts in ``unchanged``.
 
     Parameters
     ----------
-    forward, backward
-        Translators from the texts' language into another one and back.
+    pivots
+        Ways through other languages.
     strength
         Share of the words of a text whose sentences are translated, in (0, 1].
+    draws
+        Whether a translator may give another variant of the same sentence; else each pivot is tried once.
     """
 
-    def __init__(self, forward: Translates, backward: Translates, strength: float, *, seed: int = 0) -> None:
-        super().__init__(_NAME, strength, seed)
-        self._forward = forward
-        self._backward = backward
+    def __init__(
+        self, pivots: Sequence[Pivot], strength: float, *, draws: bool = True, seed: int = 0
+    ) -> None:
+        super().__init__(NAME, strength, seed)
+        self._pivots = list(pivots)
+        self._tries = max(_TRIES, len(pivots)) if draws else len(pivots)
 
     def augment_batch(self, texts: Sequence[str], seeds: Sequence[int]) -> list[str]:
-        """Return one augmentation per text; element i depends on ``texts[i]`` and ``seeds[i]`` alone."""
+        """Return one augmentation per text; element i depends on ``texts[i]`` and ``seeds[i]`` alone.
+
+        Each goes first through the pivot that its seed draws; :meth:`augment_copies` lets them take turns.
+        """
+        return self.augment_copies(texts, seeds, [hash_of(seed % 2**64, 0) for seed in seeds])
+
+    def augment_copies(self, texts: Sequence[str], seeds: Sequence[int], numbers: Sequence[int]) -> list[str]:
+        """Return one augmentation per text, which goes first through the pivot whose turn is at ``numbers[i]``."""
         parts = [split_sentences(text) for text in texts]
         pending: list[_Sentence] = []
-        for i, seed in zip(range(len(texts)), seeds, strict=True):
+        for i, seed, number in zip(range(len(texts)), seeds, numbers, strict=True):
             rng = random.Random(seed)
             chosen = self._chosen(parts[i], rng)
-            pending += [_Sentence(i, j, parts[i][j], rng.getrandbits(64)) for j in chosen]
-        for number in range(_TRIES):
+            turn = zlib.crc32(texts[i].encode("utf-8", "surrogatepass")) + number
+            pending += [_Sentence(i, j, parts[i][j], turn, rng.getrandbits(64)) for j in chosen]
+        for number in range(self._tries):
             if not pending:
                 break
             made = self._there_and_back(pending, number)
@@ -97,9 +144,19 @@ class BackTranslation(WholeTextOperator):
         return sorted(chosen)
 
     def _there_and_back(self, sentences: Sequence[_Sentence], number: int) -> list[str | None]:
-        keys = [hash_of(sentence.key, number) for sentence in sentences]
-        there = _where_there(self._forward.translate, [sentence.source for sentence in sentences], keys)
-        return _where_there(self._backward.translate, there, [hash_of(key, 0) for key in keys])
+        made: list[str | None] = [None] * len(sentences)
+        for turn, pivot in enumerate(self._pivots):
+            through = [
+                i
+                for i, sentence in enumerate(sentences)
+                if (sentence.first_pivot + number) % len(self._pivots) == turn
+            ]
+            keys = [hash_of(sentences[i].key, number) for i in through]
+            there = _where_there(pivot.forward.translate, [sentences[i].source for i in through], keys)
+            back = _where_there(pivot.backward.translate, there, [hash_of(key, 0) for key in keys])
+            for i, translated in zip(through, back, strict=True):
+                made[i] = translated
+        return made
 
 
 def _where_there(
@@ -120,33 +177,77 @@ def _is_translatable(sentence: str) -> bool:
     return sum(any(c.isalpha() for c in word) for word in sentence.split()) >= 2
 
 
-def why_unavailable(forward: object = None, backward: object = None, **_: object) -> str | None:
-    """Return which of the two models is missing and how to give it, or None where the operator can run."""
-    if forward is None or backward is None:
+def why_unavailable(**options: object) -> str | None:
+    """Return what the engine lacks here and how to get it, or None where the operator can run."""
+    if faults := option_faults(**options):
+        return " ".join(faults)
+    asked = read_options(**options)
+    if asked.engine == "apertium":
+        return _apertium_lacks(asked.routes)
+    named = [(option, model) for route in asked.routes for option, model in _named(route).items()]
+    faults = [fault for option, model in named if (fault := source_fault(NAME, option, model))]
+    packages = {package for family, package in _TOKENIZER.items() for _, model in named if family in model}
+    faults += [
+        f"the tokenizer of the models of the operator {NAME} needs the package {package}: `pip install {package}`"
+        for package in sorted(packages)
+        if find_spec(package) is None
+    ]
+    return "; ".join(faults) or None
+
+
+def _apertium_lacks(routes: Sequence[Route]) -> str | None:
+    here = installed()
+    lacking = {
+        route.pivot: [mode for mode in (route.forward, route.backward) if mode not in here.modes]
+        for route in routes
+    }
+    pivots = [pivot for pivot, modes in lacking.items() if modes or here.program is None]
+    if not pivots:
+        return None
+    packages = [f"{PROGRAM}-eng-{APERTIUM_CODES[pivot]}" for pivot in pivots]
+    if here.program is None:
         return (
-            f"operator {_NAME} needs two translation models: give operator_options "
-            f'{{"{_NAME}": {{"forward": "NAME@REVISION or folder", "backward": "NAME@REVISION or folder"}}}}, e.g. '
-            "Helsinki-NLP/opus-mt-en-de and Helsinki-NLP/opus-mt-de-en with their commits from the Hub"
+            f"operator {NAME} translates with the program {PROGRAM}, which is not installed: on Debian or Ubuntu, "
+            f"`apt install {' '.join([PROGRAM, *packages])}`; or {GIVE_MODELS}"
         )
-    faults = (source_fault(_NAME, "forward", forward), source_fault(_NAME, "backward", backward))
-    return "; ".join(fault for fault in faults if fault) or None
+    modes = ", ".join(mode for pivot in pivots for mode in lacking[pivot])
+    return (
+        f"operator {NAME}: {PROGRAM} ({here.program}) lacks the modes {modes}: on Debian or Ubuntu, "
+        f"`apt install {' '.join(packages)}`; or give `pivots` without {', '.join(pivots)}; or {GIVE_MODELS}"
+    )
 
 
-def identity(forward: str = "", backward: str = "", **_: object) -> list[str]:
-    """Return digests of both models' files, or their revisions, for cache keys."""
-    return [model_digest(_NAME, "forward", forward), model_digest(_NAME, "backward", backward)]
+def _named(route: Route) -> Mapping[str, str]:
+    """Return each model of a route under the option that names it."""
+    if not route.pivot:
+        return {"forward": route.forward, "backward": route.backward}
+    return {f"models en-{route.pivot}": route.forward, f"models {route.pivot}-en": route.backward}
 
 
-def build(
-    strength: float,
-    encoder: EncoderSettings,
-    *,
-    forward: str | None = None,
-    backward: str | None = None,
-    temperature: float = 0.8,
-    top_k: int = 50,
-) -> BackTranslation:
-    """Return the operator; its models compute where, and in the precision in which, the encoder does.
+def identity(**options: object) -> list[str]:
+    """Return engine, pairs and their versions (digests of their files, or commits), for cache keys."""
+    asked = _checked(options)
+    if asked.engine == "apertium":
+        return [
+            asked.engine,
+            *version_of([mode for route in asked.routes for mode in (route.forward, route.backward)]),
+        ]
+    digests = [
+        f"{route.pivot}:{model_digest(NAME, option, model)}"
+        for route in asked.routes
+        for option, model in _named(route).items()
+    ]
+    return [asked.engine, asked.decoding, *digests]
+
+
+def _checked(options: Mapping[str, object]) -> Routes:
+    if reason := why_unavailable(**options):
+        raise ConfigurationError(option_faults(**options) or reason)
+    return read_options(**options)
+
+
+def build(strength: float, encoder: EncoderSettings, **options: object) -> BackTranslation:
+    """Return the operator; models compute where, and in the precision in which, the encoder does.
 
     Parameters
     ----------
@@ -154,27 +255,34 @@ def build(
         Share of the words of a text whose sentences are translated, in (0, 1].
     encoder
         Names device and precision.
-    forward, backward
-        Folders or NAME@REVISION of models that each translate in one direction.
-    temperature, top_k
-        Of the sampling, both ways.
+    **options
+        ``engine``, ``apertium`` unless models are given, or ``transformers``; ``pivots``, codes of the languages that
+        augmentations take turns at. For ``transformers``: ``models``, a folder or NAME@REVISION for each direction
+        (``en-de``, ``de-en``), or ``forward`` and ``backward`` for a single pivot; ``decoding``, ``sample`` (the
+        default, with ``temperature`` .8 and ``top_k`` 50) or ``beam``.
 
     Raises
     ------
     ConfigurationError
-        A model is missing or cannot be loaded; temperature or top_k is out of range.
+        An option is wrong; the program or a model is missing, or cannot be loaded.
     """
-    faults = [reason] if (reason := why_unavailable(forward, backward)) else []
-    if not temperature > 0:
-        faults.append(f"option temperature of the operator {_NAME} is {temperature!r}: expected more than 0")
-    if not isinstance(top_k, int) or top_k < 1:
-        faults.append(f"option top_k of the operator {_NAME} is {top_k!r}: expected a whole number from 1 on")
-    if faults or forward is None or backward is None:
-        raise ConfigurationError(faults)
-    from trainables.augment.models.translator import load_translator
+    asked = _checked(options)
+    if asked.engine == "apertium":
+        ways = [
+            Pivot(open_translator(route.forward), open_translator(route.backward)) for route in asked.routes
+        ]
+        return BackTranslation(ways, strength, draws=False)
+    from trainables.augment.models.translator import Sampling, load_translator
 
-    where = (resolve_device(encoder), resolve_precision(encoder), temperature, top_k)
-    there = load_translator(model_source(_NAME, "forward", forward), *where)
-    return BackTranslation(
-        there, load_translator(model_source(_NAME, "backward", backward), *where), strength
-    )
+    sampling = Sampling(asked.temperature, asked.top_k) if asked.draws else None
+    device, precision = resolve_device(encoder), resolve_precision(encoder)
+    ways = [
+        Pivot(
+            *(
+                load_translator(model_source(NAME, option, model), device, precision, sampling)
+                for option, model in _named(route).items()
+            )
+        )
+        for route in asked.routes
+    ]
+    return BackTranslation(ways, strength, draws=asked.draws)

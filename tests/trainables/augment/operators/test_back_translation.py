@@ -2,13 +2,30 @@ import numpy as np
 import pytest
 import torch
 
-from tests.trainables.augment.tiny_translator import WORDS, tiny_model, tiny_tokenizer, write_tiny_translator
+from tests.trainables.augment.tiny_translator import (
+    WORDS,
+    tiny_fsmt,
+    tiny_marian,
+    tiny_model,
+    tiny_tokenizer,
+    write_tiny_translator,
+)
 from trainables.augment.english.sentences import split_sentences
-from trainables.augment.models.translator import GumbelNoise, Translator
-from trainables.augment.operators.back_translation import BackTranslation
+from trainables.augment.models.translator import BEAMS, GumbelNoise, Translator
+from trainables.augment.operators.back_translation import BackTranslation, Pivot
 from trainables.augment.registry import make_operator, operator_identity, why_unavailable
 from trainables.errors import ConfigurationError
 from trainables.settings import EncoderSettings
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Tiny models only lose by more."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
 
 SENTENCES = [f"The drug {name} was rapidly absorbed at {i} mg." for i, name in enumerate("klmnopqrst")]
 TEXT = " ".join(SENTENCES)
@@ -35,7 +52,7 @@ class Synonyms:
 
 
 def operator(strength=0.3, forward=None, backward=None):
-    return BackTranslation(forward or Reversing(), backward or Synonyms(), strength)
+    return BackTranslation([Pivot(forward or Reversing(), backward or Synonyms())], strength)
 
 
 @pytest.mark.parametrize(("strength", "n"), [(0.05, 1), (0.1, 1), (0.3, 3), (0.5, 5), (1.0, 10)])
@@ -158,6 +175,33 @@ def test_tokens_are_drawn_with_the_models_probabilities_at_a_temperature(step):
     assert (again == drawn).float().mean() == pytest.approx(float((expected**2).sum()), abs=0.02)
 
 
+# Of these seeds some translations end before the model's longest.
+@pytest.mark.parametrize(("make", "seed"), [(tiny_model, 3), (tiny_fsmt, 4), (tiny_marian, 5)])
+def test_a_beam_search_gives_a_sentence_one_translation_whatever_its_key_or_batch(make, seed):
+    sentences = random_sentences(12)
+    beam = Translator(make(seed), tiny_tokenizer(), sampling=None)
+    made = beam.translate(sentences, range(12))
+    assert len(set(made)) > 2
+    assert beam.translate(sentences[::-1], [7] * 12)[::-1] == made
+    assert Translator(make(seed), tiny_tokenizer()).translate(sentences, range(12)) != made
+
+
+@pytest.mark.parametrize(("named", "used"), [(3, 3), (None, BEAMS), (1, BEAMS)])
+def test_a_beam_search_has_the_checkpoints_width_and_is_never_greedy(monkeypatch, named, used):
+    model = tiny_model(3)
+    model.generation_config.num_beams = named
+    widths = []
+    generate = model.generate
+    monkeypatch.setattr(
+        model,
+        "generate",
+        lambda **given: widths.append(given["generation_config"].num_beams) or generate(**given),
+    )
+    Translator(model, tiny_tokenizer(), sampling=None).translate(["the drug"], [0])
+    Translator(model, tiny_tokenizer()).translate(["the drug"], [0])
+    assert widths == [used, 1]
+
+
 def test_what_is_longer_than_the_model_can_is_not_cut():
     translator = Translator(tiny_model(), tiny_tokenizer())
     assert translator.translate(["drug " * 100, "the drug"], [0, 1])[0] is None
@@ -179,18 +223,3 @@ def test_made_by_name_from_two_folders(tmp_path):
     before = operator_identity("back_translation", options)
     options["backward"] = write_tiny_translator(tmp_path / "other", 3)
     assert operator_identity("back_translation", options) != before
-
-
-def test_missing_models_are_explained(tmp_path):
-    assert "opus-mt-en-de" in why_unavailable("back_translation")
-    reason = why_unavailable("back_translation", {"forward": "a/b", "backward": "/no/folder"})
-    assert "'forward'" in reason
-    assert "'backward'" in reason
-    with pytest.raises(ConfigurationError) as caught:
-        make_operator("back_translation", 0.3, EncoderSettings(), {"temperature": 0, "top_k": 0})
-    assert len(caught.value.faults) == 3
-    with pytest.raises(ConfigurationError, match="cannot be loaded"):
-        (tmp_path / "config.json").write_text("{}")
-        (tmp_path / "pytorch_model.bin").write_bytes(b"\x80\x02 no pickle goes on like this")
-        options = {"forward": str(tmp_path), "backward": str(tmp_path)}
-        make_operator("back_translation", 0.3, EncoderSettings(), options)
