@@ -199,7 +199,7 @@ def test_optunas_locked_storage_costs_no_trial_and_is_written_anew(tmp_path, mon
     monkeypatch.setattr(search, "_LOCKED_S", 0.05)
     said = []
     monkeypatch.setattr("tests.study.simulation.GainSearch", partial(search.GainSearch, say=said.append))
-    study = SimulatedStudy(tmp_path, small_config())
+    study = SimulatedStudy(tmp_path, small_config(), stores_optuna=True)
     for _ in range(begun):
         study._run_job(study.plan.next_job())
     holder = locked_for_ever(tmp_path / "optuna.db")
@@ -218,7 +218,7 @@ def test_optunas_storage_that_stays_unwritable_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(search, "_LOCKED_S", 0.05)
     said = []
     monkeypatch.setattr("tests.study.simulation.GainSearch", partial(search.GainSearch, say=said.append))
-    study = SimulatedStudy(tmp_path, small_config())
+    study = SimulatedStudy(tmp_path, small_config(), stores_optuna=True)
     holder = locked_for_ever(tmp_path / "optuna.db")
     study.run()
     holder.close()
