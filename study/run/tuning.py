@@ -307,8 +307,9 @@ def run_trials(
             callbacks=[PlanCallback(plan, searcher, tick)],
         ),
     )
-    # At its end Tune lists every process that died, though the plan gave their trials to others.
-    logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)
+    # What Tune complains of (processes that died, a disk on which it cannot keep its own state) reaches the plan or
+    # ends the run, and is told there.
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     with ENDING_SIGNALS.held():
         tuner.fit()
 

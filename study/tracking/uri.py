@@ -227,9 +227,13 @@ def reason(uri: str, error: Exception) -> str:
     return first_line(error)
 
 
+_OF_NO_USE = "(raised as a result of Query-invoked autoflush"  # SQLAlchemy's advice to who wrote the query
+
+
 def first_line(error: Exception) -> str:
     """Return the first line of an error's message, at most 200 characters, without passwords."""
-    line = next(iter(str(error).splitlines()), "") or type(error).__name__
+    lines = [line for line in str(error).splitlines() if not line.startswith(_OF_NO_USE)]
+    line = next(iter(lines), "") or type(error).__name__
     cause = getattr(error, "__cause__", None) or error.__context__
     if isinstance(cause, OSError) and "Max retries exceeded" in line:
         line = (

@@ -134,3 +134,11 @@ def test_a_store_that_is_locked_in_mid_study_is_told_with_its_file_and_its_holde
     said = uris.reason(default_tracking_uri(tmp_path), error)
     assert said == f"{tmp_path}/mlflow.db is locked by another program"
     assert uris.reason("http://there:5000", error) == "(sqlite3.OperationalError) database is locked"
+
+
+def test_the_line_that_says_what_is_wrong_is_told():
+    advice = "(raised as a result of Query-invoked autoflush; consider using a session.no_autoflush block)"
+    said = uris.first_line(
+        ValueError(f"{advice}\n(sqlite3.OperationalError) database or disk is full\n[SQL: …]")
+    )
+    assert said == "(sqlite3.OperationalError) database or disk is full"
