@@ -19,6 +19,7 @@ from study import compare
 from study.record.folder import StudyFolder
 from study.record.ledger import Ledger
 from study.record.sqlite import sqlite_uri
+from tests.default_signals import default_signals
 from tests.tiny_encoder import write_tiny_encoder
 from trainables.errors import StudyStopped
 
@@ -224,6 +225,7 @@ def test_a_killed_launch_goes_on_where_it_stopped(launched, encoder, tmp_path, n
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=default_signals,
     )
     deadline = time.monotonic() + 200
     while not (path.exists() and len(Ledger(path).of_phase("search")) >= 1):

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.default_signals import default_signals
+
 ROOT = Path(__file__).parents[3]
 COMMAND = """
 import argparse, sys, time
@@ -60,7 +62,7 @@ def start(*what, **options):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        **options,
+        **{"preexec_fn": default_signals, **options},
     )
     assert process.stdout.readline() == "ready\n"
     return process
