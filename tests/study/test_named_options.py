@@ -28,7 +28,8 @@ SETTING = re.compile(r"(?<![\w/.'\"{(-])[a-z]+(?:_[a-z0-9]+)+(?!\.?[\w(/{])")
 OF_OTHER_PROGRAMS = {"--backend-store-uri", "--host", "--port", "--version"}
 NO_SETTINGS = {
     "clinical_pharmacology", "set_id", "other_drug",  # fields of drug labels, and of sentences about them
-    "do_lower_case", "merge_and_unload",  # of a model's own files and library
+    "alembic_version", "version_num",  # of database schemas
+    "do_lower_case", "merge_and_unload", "save_pretrained",  # of a model's own files and library
     "raced_out", "n_majority", "n_minority",  # words of the method
 }  # fmt: skip
 
