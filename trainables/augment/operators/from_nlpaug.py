@@ -102,8 +102,8 @@ def _runs(text: SplitText) -> list[tuple[int, int]]:
     """Return first and last position of runs of up to ten open words next to each other."""
     runs: list[tuple[int, int]] = []
     for i in text.open:
-        if not text.word(i).core.isalpha():
-            continue  # nlpaug parts a combining mark from its letter
+        if not text.word(i).core.isalpha() or "&" in text.pieces[i]:
+            continue  # nlpaug parts a combining mark from its letter, and an HTML entity into its characters
         if runs and runs[-1][1] == i - 2 and i - runs[-1][0] < 2 * _RUN:
             runs[-1] = (runs[-1][0], i)
         else:
