@@ -36,7 +36,7 @@ bench: setup
 lock:
 	$(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/python -m pip install --quiet torch==2.13.0
-	.venv-lock/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	.venv-lock/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,translation]'
 	.venv-lock/bin/python -m pip freeze --exclude-editable | sed 's/^\(torch==[0-9.]*\)+.*/\1/' > requirements.lock
 	rm -rf .venv-lock
 

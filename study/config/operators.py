@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +11,7 @@ from rich.text import Text
 
 from study.config.encoders import encoder_settings
 from study.config.study import StudyConfig
+from trainables.augment.english.language import looks_english
 from trainables.augment.registry import OPERATORS, option_faults, why_unavailable
 from trainables.errors import ConfigurationError
 
@@ -89,6 +90,30 @@ def unavailable_faults(config: StudyConfig) -> list[str]:
     if isinstance(own, str):
         needed.setdefault(own, "paper names an operator that cannot run here")
     return [f"{needed[name]}. {name}: {reason}" for name, reason in _reasons(config, tuple(needed)).items()]
+
+
+def language_remarks(config: StudyConfig, texts: Sequence[str]) -> list[str]:
+    """Return a remark where texts are not English and an operator that the study uses goes from English.
+
+    Parameters
+    ----------
+    config
+        The study, with operators that can run here.
+    texts
+        What is augmented.
+    """
+    name = "back_translation"
+    used = {*_searched(config), config.fixed.get("operator"), config.paper.get("operator", name)}
+    options = config.operator_options.get(name, {})
+    # Two models given without a pivot may translate from any language.
+    if name not in used or "forward" in options or why_unavailable(name, options) or looks_english(texts):
+        return []
+    pair = f'{{"{name}": {{"forward": "NAME@REVISION or folder", "backward": "NAME@REVISION or folder"}}}}'
+    return [
+        f"These texts do not look English, and {name} goes from English into its pivots and back: what it makes of "
+        "them is mostly no change, or noise. Give it two models of the texts' language "
+        f"(--set 'operator_options={pair}'), or leave it out."
+    ]
 
 
 def announce_left_out(left_out: Mapping[str, str], console: Console) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from study.config.encoders import encoder_settings
 from study.config.study import StudyConfig
+from trainables.augment.operators.pivots import GIVE_MODELS, NAME, read_options
 from trainables.augment.registry import OPERATORS, option_faults, why_unavailable
 from trainables.method.arms import ARM_TABLE, PAPER_ARM
 
@@ -50,7 +51,7 @@ def with_paper_operator(
     }
     chosen = (facts or {}).get(FACT) or next((n for n, why in reasons.items() if why is None), published)
     if chosen == published:
-        return config, published, ()
+        return config, published, _engine_remark(config)
     why = reasons[published] or "this study was started without it; with --fresh it is used."
     remark = (
         f"The paper's recipe back-translates; here its other values are as published, but its operator is {chosen}: "
@@ -58,6 +59,15 @@ def with_paper_operator(
     )
     paper = {"strength": _STRENGTH, **config.paper, "operator": chosen}
     return replace(config, paper=paper), chosen, (remark,)
+
+
+def _engine_remark(config: StudyConfig) -> tuple[str, ...]:
+    if read_options(**config.operator_options.get(NAME, {})).engine != "apertium":
+        return ()
+    return (
+        "The paper back-translates with pretrained neural models (FSMT) through German and Russian; here the "
+        f"rule-based translator Apertium does, whose English is clumsier. For the paper's own, {GIVE_MODELS}.",
+    )
 
 
 def _reason(name: str, config: StudyConfig) -> str | None:

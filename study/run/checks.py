@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from study.config.encoders import trial_encoder
-from study.config.operators import unavailable_faults
+from study.config.operators import language_remarks, unavailable_faults
 from study.config.study import StudyConfig
 from study.record.folder import StudyFolder
 from study.run.cluster import Connection
@@ -110,6 +110,7 @@ def checked(
     remarks = [
         *ratio_remarks(config.imbalance_ratios, run.n_max),
         *short_class_remarks(prepared, config.imbalance_ratios, profile, run.n_max),
+        *language_remarks(config, prepared.train_texts),
     ]
     return replace(prepared, remarks=(*prepared.remarks, *remarks)), run
 

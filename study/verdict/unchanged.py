@@ -57,5 +57,5 @@ def unchanged_sentence(trials: Iterable[TrialRecord]) -> str:
     return (
         f"Augmentations that equal their source text, since the operator found no word to change: {listed}. Trials of "
         "such an operator mostly duplicate texts; languages without spaces between words need one that rewrites texts "
-        "(back_translation, paraphrase)."
+        "(paraphrase, or back_translation with models of that language)."
     )

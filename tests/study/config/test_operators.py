@@ -8,12 +8,19 @@ import pytest
 import ray
 from rich.console import Console
 
-from study.config.operators import FACT, announce_left_out, unavailable_faults, without_unavailable
+from study.config.operators import (
+    FACT,
+    announce_left_out,
+    language_remarks,
+    unavailable_faults,
+    without_unavailable,
+)
 from study.launch import main
 from study.record.folder import StudyFolder
 from tests.study.simulation import small_config
-from tests.trainables.augment import toy_operator
+from tests.trainables.augment import fake_apertium, toy_operator
 from tests.trainables.augment.toy_operator import FACTORY, NAME
+from trainables.augment.english.language import looks_english
 from trainables.augment.operators import embedding_neighbours
 from trainables.augment.registry import OPERATORS
 from trainables.errors import ConfigurationError
@@ -171,3 +178,47 @@ def test_a_launch_refuses_before_anything_starts_and_names_what_is_lacking(
     assert main(argv) == 2
     assert "marking: get its dictionary." in " ".join(capsys.readouterr().err.split())
     assert not (tmp_path / "adme").exists()
+
+
+def test_back_translation_leaves_with_the_command_that_installs_it(tmp_path, monkeypatch):
+    fake_apertium.use(monkeypatch, None)
+    space = {"operator": ("back_translation", "embedding_neighbours"), "strength": (0.1,)}
+    config, left_out = without_unavailable(
+        small_config(space=space, first={**FIRST, "operator": "back_translation"})
+    )
+    assert config.space["operator"] == ("embedding_neighbours",)
+    assert "`apt install apertium apertium-eng-spa apertium-eng-cat`" in left_out["back_translation"]
+    fake_apertium.install(tmp_path)
+    fake_apertium.use(monkeypatch, tmp_path)
+    given = small_config(space=space, first=FIRST)
+    assert without_unavailable(given) == (given, {})
+    # Wrong options are faults of the study, whatever can run here.
+    wrong = small_config(space=space, operator_options={"back_translation": {"pivots": ["de"]}})
+    assert unavailable_faults(wrong) == []
+    assert any("'de', for which Apertium has no pair" in fault for fault in wrong.faults())
+
+
+ENGLISH = ["The drug was absorbed within an hour of the dose."] * 3
+SPANISH = ["El fármaco se absorbió rápidamente en una hora desde la dosis."] * 3
+
+
+def test_texts_that_are_not_english_are_remarked_on_where_they_are_back_translated(tmp_path, monkeypatch):
+    fake_apertium.install(tmp_path)
+    fake_apertium.use(monkeypatch, tmp_path)
+    translating = small_config(space={"operator": ("back_translation",), "strength": (0.1,)})
+    (remark,) = language_remarks(translating, SPANISH)
+    assert "do not look English" in remark and '"forward"' in remark
+    assert language_remarks(translating, ENGLISH) == []
+    other = small_config(space=BOTH, first=FIRST, paper={"operator": NAME})
+    assert language_remarks(other, SPANISH) == []
+    own = {"back_translation": {"forward": "a@1", "backward": "b@1"}}
+    assert language_remarks(small_config(space=translating.space, operator_options=own), SPANISH) == []
+    fake_apertium.use(monkeypatch, None)
+    assert language_remarks(translating, SPANISH) == []
+
+
+@pytest.mark.parametrize(
+    ("texts", "english"), [(ENGLISH, True), (SPANISH, False), (["这个电影很好看"], False), ([""], False)]
+)
+def test_english_is_known_by_its_function_words(texts, english):
+    assert looks_english(texts) is english

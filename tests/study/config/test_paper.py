@@ -23,8 +23,17 @@ def without(monkeypatch):
 
 def test_it_back_translates_where_it_can(without):
     without()
-    config = small_config(space=SPACE)
+    models = {"en-de": "a@1", "de-en": "b@1"}
+    config = small_config(space=SPACE, operator_options={"back_translation": {"models": models}})
     assert with_paper_operator(config) == (config, "back_translation", ())
+
+
+def test_another_engine_than_the_papers_is_said(without):
+    without()
+    config = small_config(space=SPACE)
+    same, operator, (remark,) = with_paper_operator(config)
+    assert (same, operator) == (config, "back_translation")
+    assert "rule-based translator Apertium" in remark and "facebook/wmt19-en-de@COMMIT" in remark
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,8 @@ ending = {{"spa": "os", "cat": "es"}}[mode.replace("eng", "").strip("-")]
 
 def word(match):
     found = match[0]
+    if match[1] or "qxq" in found:  # a blank, or a word that the dictionary lacks
+        return found
     if there:
         return found + ending
     found = found[: -len(ending)] if found.endswith(ending) else found
@@ -40,7 +42,7 @@ while got := os.read(0, 65536):
                 sys.exit("no such word: die")
             if "hang" in text:
                 time.sleep(60)
-            text = re.sub(r"(?<![\\w.])[A-Za-z]+(?![\\w])", word, text)
+            text = re.sub(r"(\\\\.|\\[(?:\\\\.|[^\\]])*\\])|(?<![\\w.])[A-Za-z]+(?![\\w])", word, text)
         for _ in range(2 if "double" in text else 1):
             data = text.encode() + b"\\0"
             while data:

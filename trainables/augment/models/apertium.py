@@ -6,7 +6,9 @@ dictionaries lack (names, codes, numerals, most technical terms) it leaves as it
 price is clumsy English.
 
 Its format is a stream of words in which blanks stand in brackets. Sentences are escaped for it here, one a block, each
-with the artificial full stop that Apertium's own filters add so that no sentence waits for the next one.
+with the artificial full stop that Apertium's own filters add so that no sentence waits for the next one. What the
+operators on words leave alone and Apertium would not goes as a blank (references in brackets) or as a word that no
+dictionary has: compounds ("half-life" came back as "half-the life") and words of statistics (the mean as the bad one).
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from trainables.augment.english.protect import STATISTICS
 from trainables.augment.models import tagger_without_memory
 from trainables.augment.models.kept_open import KeptOpen
 from trainables.errors import ConfigurationError, TrialFailed
@@ -36,6 +39,14 @@ _STOP = ".[]"  # Apertium's artificial end of a sentence
 _TRIES = 2  # starts of a process that does not even pass the first mark
 _RESERVED = re.compile(r"[\\^$@\[\]{}<>/]")
 _DROPPED = re.compile("[~\u00ad]")  # signs of the stream's last stage: as blanks they pass
+_REFERENCE = re.compile(
+    r"\[[^\[\]]{1,200}\]|\( ?see [^()]{0,200}(?:\([^()]{1,30}\)[^()]{0,200})*\)", re.IGNORECASE
+)
+_KEPT = re.compile(
+    rf"\b(?:[a-z]+(?:-[a-z]+)+|{'|'.join(sorted(STATISTICS, key=len, reverse=True))})\b(?!-)", re.IGNORECASE
+)
+_KEEPER = "qxq"  # in the place of a hyphen, or after a word: no dictionary of a language has such a word
+_KEPT_BACK = re.compile(rf"{_KEEPER}(\w?)", re.IGNORECASE)
 _ESCAPED = re.compile(r"\\(.)|[\[\]]", re.DOTALL)
 _SPACED_MARK = re.compile(r" ([.,;:!?)\]%])")
 _CAPITALISED = re.compile(r"(?<=\s)[A-Z][a-z]+\b")
@@ -90,8 +101,15 @@ class ApertiumTranslator:
             sendable = [s for s in new if _is_sendable(s)]
             self._known.update(dict.fromkeys(new))
             for sentence, made in zip(sendable, self._translated(sendable), strict=True):
-                self._known[sentence] = None if made is None else tidied(made, sentence)
+                self._known[sentence] = None if made is None else self._text(made, sentence)
             return [self._known[sentence] for sentence in sentences]
+
+    def _text(self, block: str, source: str) -> str:
+        text = tidied(block, source)
+        return uncovered(text) if self.mode.endswith("-eng") else text
+
+    def _block(self, sentence: str) -> str:
+        return escaped(covered(sentence) if self.mode.startswith("eng-") else sentence)
 
     def _translated(self, sentences: Sequence[str]) -> list[str | None]:
         """Send sentences through the process; what keeps failing is cornered by halving, and comes out as None."""
@@ -100,7 +118,7 @@ class ApertiumTranslator:
         silent = 0
         while todo:
             part = todo.pop()
-            sent = self.process.exchange([escaped(sentence) for sentence in part])
+            sent = self.process.exchange([self._block(sentence) for sentence in part])
             made += sent.done
             left = part[len(sent.done) :]
             silent = 0 if sent.answered else silent + 1
@@ -154,8 +172,38 @@ def escaped(sentence: str) -> str:
     >>> escaped("5 mg/L [see  Table 1] ~6")
     '5 mg\\\\/L \\\\[see Table 1\\\\] [~]6.[]'
     """
-    plain = _RESERVED.sub(r"\\\g<0>", " ".join(sentence.split()))
-    return _DROPPED.sub(r"[\g<0>]", plain) + _STOP
+    plain = " ".join(sentence.split())
+    parts, end = [], 0
+    for reference in _REFERENCE.finditer(plain):
+        parts += [_words(plain[end : reference.start()]), f"[{_reserved(reference[0])}]"]
+        end = reference.end()
+    return "".join([*parts, _words(plain[end:]), _STOP])
+
+
+def _words(text: str) -> str:
+    return _DROPPED.sub(r"[\g<0>]", _reserved(text))
+
+
+def _reserved(text: str) -> str:
+    return _RESERVED.sub(r"\\\g<0>", text)
+
+
+def covered(sentence: str) -> str:
+    """Return an English sentence with words that no dictionary has in the place of those that have to stay.
+
+    Examples
+    --------
+    >>> covered("the mean half-life"), uncovered("la meanqxq Halfqxqlife")
+    ('the meanqxq halfqxqlife', 'la mean Half-life')
+    """
+    return _KEPT.sub(
+        lambda word: word[0].replace("-", _KEEPER) if "-" in word[0] else word[0] + _KEEPER, sentence
+    )
+
+
+def uncovered(text: str) -> str:
+    """Return a text with the words that :func:`covered` hid."""
+    return _KEPT_BACK.sub(lambda keeper: f"-{keeper[1]}" if keeper[1] else "", text)
 
 
 def tidied(block: str, source: str) -> str:

@@ -8,7 +8,11 @@ pretrained neural models of about a gigabyte each, to be named with their commit
 
 The default, ``apertium``, asks for no model: a rule-based translator from Debian's packages
 (:mod:`trainables.augment.models.apertium`), through Spanish and Catalan. It is a stand-in for the paper's models, not
-their equal: it knows no context and writes clumsier English. Which engine made a text enters every cache key.
+their equal: it knows no context and writes clumsier English. Of twenty paragraphs of drug labels that were read, values
+and topic survived in all; of ten through Spanish one changed its meaning somewhere, of ten through Catalan six did
+("volume of distribution" as its bulk, children as boys). On two busy cores it translates about 2,500 words a second
+there and back through Spanish, 1,100 through Catalan; it leaves a fifth, or an eighth, of the sentences as they were.
+Which engine made a text enters every cache key.
 """
 
 from __future__ import annotations

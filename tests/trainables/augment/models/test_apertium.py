@@ -9,6 +9,7 @@ from tests.trainables.augment import fake_apertium
 from trainables.augment.models import tagger_without_memory
 from trainables.augment.models.apertium import (
     ApertiumTranslator,
+    covered,
     escaped,
     installed,
     pipe_of,
@@ -155,8 +156,28 @@ def test_casing_spacing_and_marks_are_the_sources(block, source, made):
     assert tidied(block.replace("[]", "") + ".[]" if block == "It left[]" else block, source) == made
 
 
-def test_escaping():
-    assert escaped("5 mg/L  [see\tTable 1] ~6") == "5 mg\\/L \\[see Table 1\\] [~]6.[]"
+@pytest.mark.parametrize(
+    ("sentence", "block"),
+    [
+        ("5 mg/L  [see\tTable 1] ~6", "5 mg\\/L [\\[see Table 1\\]] [~]6.[]"),
+        ("a (see Use (8.7) ) b (c)", "a [(see Use (8.7) )] b (c).[]"),
+        ("[odd (see x", "\\[odd (see x.[]"),
+        ("The mean half-life; single-dose, 5-mg", "The meanqxq halfqxqlife; singleqxqdose, 5-mg.[]"),
+        ("meaning t-max-2", "meaning t-max-2.[]"),
+    ],
+)
+def test_escaping(sentence, block):
+    assert escaped(covered(sentence)) == block
+
+
+def test_references_compounds_and_statistics_are_left_alone(translator, fake):
+    back = ApertiumTranslator("spa-eng")
+    sentence = "Mean steady-state was [see Use (8.7)] rapidly left (see the drug)."
+    assert translate(translator, sentence) == [
+        "Meanqxq steadyqxqstate wasos [see Use (8.7)] rapidlyos leftos (see the drug)."
+    ]
+    assert translate(back, *translate(translator, sentence)) == [sentence.replace("rapidly", "quickly")]
+    back.process.close()
 
 
 def test_the_pipe_flushes_hides_marks_and_forgets():
