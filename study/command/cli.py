@@ -77,6 +77,9 @@ def _run(
         console.print(f"\n{error}")
         return STOPPED
     except KeyboardInterrupt:
+        # One that went through code compiled from text, as in modules that were loading dataclasses, is noted by
+        # `python -m`, which then ends by SIGINT instead of with the exit code. The next such code clears the note.
+        exec("")
         console.print(f"\n{parser.prog}: {ENDING_SIGNALS.name}", style="bold red")
         return ENDING_SIGNALS.exit_code
 

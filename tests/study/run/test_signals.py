@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -39,6 +40,9 @@ def never_end(args):
         print("closing", flush=True)
         time.sleep(60)
 
+def load(args):
+    exec("wait(None)", globals())
+
 def start_ray(args):
     import signal
     with ENDING_SIGNALS.kept():
@@ -55,17 +59,25 @@ sys.exit(run_command(lambda args: globals()[args.what](args), parser))
 """
 
 
-def start(*what, **options):
-    process = subprocess.Popen(
-        [sys.executable, "-c", COMMAND, *what],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        **{"preexec_fn": default_signals, **options},
-    )
-    assert process.stdout.readline() == "ready\n"
-    return process
+@pytest.fixture
+def start(tmp_path):
+    """Start the command as a module, since `python -m` ends otherwise than `python -c`."""
+    (tmp_path / "command_to_end.py").write_text(COMMAND)
+
+    def run(*what, **options):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "command_to_end", *what],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            **{"preexec_fn": default_signals, **options},
+        )
+        assert process.stdout.readline() == "ready\n"
+        return process
+
+    return run
 
 
 def end(process):
@@ -82,20 +94,26 @@ def end(process):
         (signal.SIGHUP, 129, "ended by SIGHUP"),
     ],
 )
-def test_the_signal_is_told_and_gives_the_exit_code(number, code, said):
+def test_the_signal_is_told_and_gives_the_exit_code(start, number, code, said):
     process = start("wait")
     process.send_signal(number)
     ended = end(process)
     assert ended[0] == code and f"command: {said}" in ended[2]
 
 
-def test_a_step_is_finished_before_the_signal_counts():
+def test_the_exit_code_is_kept_where_modules_were_loading(start):
+    process = start("load")
+    process.send_signal(signal.SIGTERM)
+    assert end(process)[0] == 143
+
+
+def test_a_step_is_finished_before_the_signal_counts(start):
     process = start("work_in_steps")
     process.send_signal(signal.SIGTERM)
     assert end(process)[:2] == (143, ["the step is done", "left", ""])
 
 
-def test_signals_that_come_together_are_one():
+def test_signals_that_come_together_are_one(start):
     """A closed terminal, `timeout` and systemd each send two."""
     process = start("never_end")
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGTERM):
@@ -110,7 +128,7 @@ def test_signals_that_come_together_are_one():
     )
 
 
-def test_nohup_is_respected():
+def test_nohup_is_respected(start):
     process = start("wait", preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
     process.send_signal(signal.SIGHUP)
     with pytest.raises(subprocess.TimeoutExpired):
@@ -120,7 +138,7 @@ def test_nohup_is_respected():
 
 
 @pytest.mark.parametrize("when", [["--early"], []])
-def test_a_handler_that_ray_sets_does_not_stay(when):
+def test_a_handler_that_ray_sets_does_not_stay(start, when):
     process = start("start_ray", *when)
     process.send_signal(signal.SIGTERM)
     code, _, complained = end(process)
