@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -216,22 +216,28 @@ def count_faults(
     n_max
         Rows of the majority.
     """
-    counts = np.bincount(prepared.train_labels, minlength=len(prepared.classes)).tolist()
     faults = []
+    for ratio, lacking in _lacking(prepared, ratios, profile, n_max):
+        few = [f"{class_in_words(name, count)}, {size} needed" for name, count, size in lacking]
+        faults.append(
+            f"n_max is {n_max}, but {len(few)} of {len(prepared.classes)} classes {'has' if len(few) == 1 else 'have'} "
+            f"fewer training rows than imbalance ratio {ratio:g} needs: {listed(few)}. Lower n_max (or the "
+            "counts), use more data, or leave rare classes out (--rare-classes, --min-rows)."
+        )
+    return faults
+
+
+def _lacking(
+    prepared: PreparedCorpus, ratios: Sequence[float | str], profile: Profile | str, n_max: int
+) -> Iterator[tuple[float, list[tuple[str, int, int]]]]:
+    """Go through the imposed ratios that ask for more than there is: classes with the rows they have and should."""
+    counts = np.bincount(prepared.train_labels, minlength=len(prepared.classes)).tolist()
     for ratio in map(float, (ratio for ratio in ratios if ratio != NATURAL)):
         sizes = class_sizes(counts, ratio, profile, n_max)
-        few = [
-            f"{class_in_words(name, count)}, {size} needed"
-            for name, count, size in zip(prepared.classes, counts, sizes, strict=True)
-            if size > count
-        ]
-        if few:
-            faults.append(
-                f"n_max is {n_max}, but {len(few)} of {len(counts)} classes {'has' if len(few) == 1 else 'have'} "
-                f"fewer training rows than imbalance ratio {ratio:g} needs: {listed(few)}. Lower n_max (or the "
-                "counts), use more data, or leave rare classes out (--rare-classes, --min-rows)."
-            )
-    return faults
+        rows = zip(prepared.classes, counts, sizes, strict=True)
+        lacking = [(name, count, size) for name, count, size in rows if size > count]
+        if lacking:
+            yield ratio, lacking
 
 
 def short_class_remarks(
@@ -245,20 +251,15 @@ def short_class_remarks(
         As for :func:`count_faults`.
     """
     profile = Profile.of(profile)
-    counts = np.bincount(prepared.train_labels, minlength=len(prepared.classes)).tolist()
+    if not profile.keep_short:
+        return ()
     remarks = []
-    for ratio in map(float, (ratio for ratio in ratios if ratio != NATURAL)) if profile.keep_short else ():
-        asked = class_sizes(counts, ratio, replace(profile, keep_short=False), n_max)
-        few = [
-            f"'{shown(name)}' ({count:,} of {size:,})"
-            for name, count, size in zip(prepared.classes, counts, asked, strict=True)
-            if size > count
-        ]
-        if few:
-            remarks.append(
-                f"Imbalance ratio {ratio:g} with n_max {n_max}: {len(few)} of {len(counts)} classes have fewer "
-                f"training rows than the profile gives them and keep all of them: {listed(few)}."
-            )
+    for ratio, lacking in _lacking(prepared, ratios, replace(profile, keep_short=False), n_max):
+        few = [f"'{shown(name)}' ({count:,} of {size:,})" for name, count, size in lacking]
+        remarks.append(
+            f"Imbalance ratio {ratio:g} with n_max {n_max}: {len(few)} of {len(prepared.classes)} classes have fewer "
+            f"training rows than the profile gives them and keep all of them: {listed(few)}."
+        )
     return tuple(remarks)
 
 

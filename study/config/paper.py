@@ -11,6 +11,7 @@ from study.config.study import StudyConfig
 from trainables.augment.operators.pivots import GIVE_MODELS, NAME, read_options
 from trainables.augment.registry import OPERATORS, option_faults, why_unavailable
 from trainables.method.arms import ARM_TABLE, PAPER_ARM
+from trainables.settings import TrialSettings
 
 FACT = "paper_operator"  # in study.json
 # The paper repeated one of its experiments with EDA, at about the same gain.
@@ -24,7 +25,7 @@ def with_paper_operator(
     """Give the arm ``paper`` an operator that can run here.
 
     It back-translates. Where it cannot, and the study does not name another operator for it, it takes EDA, with which
-    the paper repeated an experiment, or else the first operator of the search space that can run.
+    the paper repeated an experiment, or else the first operator of the study's other trials that can run.
 
     Parameters
     ----------
@@ -46,10 +47,13 @@ def with_paper_operator(
     asked_for = config.paper.get("operator")
     if asked_for is not None or config.wrong_fields() or option_faults(config.operator_options):
         return config, str(asked_for or published), ()
-    reasons = {
-        name: _reason(name, config) for name in (published, _SECOND, *config.space.get("operator", ()))
-    }
-    chosen = (facts or {}).get(FACT) or next((n for n, why in reasons.items() if why is None), published)
+    of_trials = config.space.get("operator", (config.fixed.get("operator", TrialSettings.operator),))
+    reasons = {name: _reason(name, config) for name in (published, _SECOND, *of_trials)}
+    stored = (facts or {}).get(FACT)
+    if stored is not None:
+        # It has to run here again: if it cannot, that is reported as for an operator that the study names.
+        config = replace(config, paper={**config.paper, "operator": stored})
+    chosen = stored or next((name for name, why in reasons.items() if why is None), published)
     if chosen == published:
         return config, published, _engine_remark(config)
     why = reasons[published] or "this study was started without it; with --fresh it is used."

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from rich.console import Console
 
@@ -19,6 +20,7 @@ from study.run.cluster import TrialResources
 from study.run.paraphrase_cost import paraphrase_sentence
 from study.terminal.tables import FittedTable
 from study.verdict.words import duration
+from trainables.augment.stage1_set import equal_rows
 from trainables.method.arms import ARM_TABLE, ARMS, HEAD_ARMS, PAPER_ARM, POSTHOC_ARM, TWO_STAGE_ARMS
 from trainables.method.texts import OVERSAMPLED
 from trainables.model.encoder import build_classifier, resolve_precision
@@ -51,38 +53,45 @@ class Estimate:
         Number of rows trained on, over all epochs.
     seconds
         Wall-clock time on the connected resources, estimated from steps timed a moment ago on this machine.
+    drawn
+        Training rows of each class, (C,) int64, in a draw at each imbalance ratio.
     """
 
     replicates: int
     rows: int
     seconds: float
+    drawn: Mapping[float | str, npt.NDArray[np.int64]]
 
 
 def estimate_cost(
     config: StudyConfig, prepared: PreparedCorpus, run: RunSettings, resources: TrialResources
 ) -> Estimate:
     """Time a few steps and count what the study trains and scores."""
-    drawn = {ratio: len(draw_rows(prepared, run, ratio, 0)) for ratio in config.imbalance_ratios}
+    drawn = {
+        ratio: np.bincount(
+            prepared.train_labels[draw_rows(prepared, run, ratio, 0)], minlength=len(prepared.classes)
+        )
+        for ratio in config.imbalance_ratios
+    }
+    paper = {**ARM_TABLE[PAPER_ARM].recipe, **config.paper}
     rows = replicates = 0.0
     grid = math.prod(len(values) for values in config.reference_space.values())
     vanilla_epochs = _mid(config, "stage2_epochs", config.reference_space)
     tuned = config.reference_tuning_replicates if grid > 1 else 0
-    for ratio, n_rows in drawn.items():
+    for ratio, counts in drawn.items():
+        n_rows = int(counts.sum())
         vanilla = tuned * (grid - 1) + config.replicates
         balanced = _stage1_rows(prepared, run, ratio, n_rows)
         stage1 = balanced * _mid(config, "copies", config.space) * _mid(config, "stage1_epochs", config.space)
         both = stage1 + n_rows * _mid(config, "stage2_epochs", config.space)
         searched = config.trials / len(drawn) * max(1.0, config.replicates * _SHARE_NOT_RACED_OUT)
-        replicates += vanilla + searched + config.replicates
+        augmented = int(equal_rows(counts, paper["stage1_rows_per_class"]).sum()) * paper["copies"]
+        as_published = augmented * paper["stage1_epochs"] + n_rows * paper["stage2_epochs"]
+        replicates += (
+            vanilla + searched + 2 * config.replicates
+        )  # of compute-matched vanilla and of the paper's recipe
         rows += vanilla * n_rows * vanilla_epochs + (searched + config.replicates) * both
-        paper = {**ARM_TABLE[PAPER_ARM].recipe, **config.paper}
-        replicates += config.replicates
-        rows += config.replicates * (
-            _equal_rows(prepared, run, ratio, paper["stage1_rows_per_class"])
-            * paper["copies"]
-            * paper["stage1_epochs"]
-            + n_rows * paper["stage2_epochs"]
-        )
+        rows += config.replicates * as_published
         for arm, runs in _control_replicates(config, ratio).items():
             space = config.arm_spaces[arm] if arm in config.tuned_arms() else config.reference_space
             one_stage = balanced if ARM_TABLE[arm].stage2.texts is OVERSAMPLED else n_rows
@@ -92,7 +101,7 @@ def estimate_cost(
             rows += runs * (both if arm in LONG_ARMS else 0 if arm in HEAD_ARMS else length)
     per_row, per_scored_row = _timed(prepared, run, resources)
     seconds = rows * per_row + replicates * len(prepared.validation_labels) * per_scored_row
-    return Estimate(round(replicates), round(rows), seconds / resources.concurrency)
+    return Estimate(round(replicates), round(rows), seconds / resources.concurrency, drawn)
 
 
 def _control_replicates(config: StudyConfig, ratio: float | str) -> dict[str, float]:
@@ -110,15 +119,6 @@ def _mid(config: StudyConfig, name: str, space: Mapping[str, Sequence[float]]) -
     if name in space:
         return float(np.mean(space[name]))
     return float(config.fixed.get(name, getattr(TrialSettings(), name)))
-
-
-def _equal_rows(
-    prepared: PreparedCorpus, run: RunSettings, ratio: float | str, rows_per_class: int | None
-) -> int:
-    """Return the rows that a stage-1 set with as many rows of each class draws from, see ``augmented_equal``."""
-    drawn = prepared.train_labels[draw_rows(prepared, run, ratio, 0)]
-    counts = np.bincount(drawn, minlength=len(prepared.classes))
-    return int(np.minimum(rows_per_class or counts.min(), counts).sum())
 
 
 def _stage1_rows(prepared: PreparedCorpus, run: RunSettings, ratio: float | str, n_rows: int) -> int:
@@ -162,9 +162,7 @@ def print_plan(
     table = FittedTable(
         "imbalance ratio", *prepared.classes, title="Training rows of a replicate", turns=True
     )
-    for ratio in config.imbalance_ratios:
-        labels = prepared.train_labels[draw_rows(prepared, run, ratio, 0)]
-        counts = np.bincount(labels, minlength=len(prepared.classes))
+    for ratio, counts in estimate.drawn.items():
         table.add_row(str(ratio), *map(str, counts))
     console.print(table)
     console.print(
@@ -181,8 +179,7 @@ def print_plan(
     disk = cache_sentence(config, shape_of(run.encoder).parameters, resources.concurrency)
     console.print(disk, highlight=False, soft_wrap=True)
     balanced = (
-        _stage1_rows(prepared, run, ratio, len(draw_rows(prepared, run, ratio, 0)))
-        for ratio in config.imbalance_ratios
+        _stage1_rows(prepared, run, ratio, int(counts.sum())) for ratio, counts in estimate.drawn.items()
     )
     if paid := paraphrase_sentence(config, prepared, balanced):
         console.print(paid, highlight=False, soft_wrap=True)

@@ -118,9 +118,9 @@ def build_stage1_set(
     if recipe.endswith("_natural"):
         source_rows = np.repeat(np.argsort(labels, kind="stable"), copies)
     elif recipe.endswith("_equal"):
-        wanted = rows_per_class or int(counts.min())
-        source_rows = np.repeat(_equal_sources(labels, n_classes, wanted, seed), copies)
-        missing = int(np.maximum(wanted - counts, 0).sum())
+        taken = equal_rows(counts, rows_per_class)
+        source_rows = np.repeat(_equal_sources(labels, taken, seed), copies)
+        missing = 0 if rows_per_class is None else n_classes * rows_per_class - int(taken.sum())
     else:
         source_rows = _balanced_sources(labels, n_classes, copies * int(counts.max()), seed)
     if augments(recipe):
@@ -183,12 +183,25 @@ def _balanced_sources(
     return np.concatenate(sources)
 
 
+def equal_rows(counts: npt.NDArray[np.int64], rows_per_class: int | None) -> npt.NDArray[np.int64]:
+    """Return the (C,) rows of each class that ``…_equal`` takes, of classes with these (C,) counts of rows.
+
+    ``rows_per_class`` of each, or all where there are fewer; None for as many as the smallest class has.
+
+    Examples
+    --------
+    >>> equal_rows(np.array([9, 2, 5]), None).tolist(), equal_rows(np.array([9, 2, 5]), 4).tolist()
+    ([2, 2, 2], [4, 2, 4])
+    """
+    return np.minimum(counts, rows_per_class or int(counts.min()))
+
+
 def _equal_sources(
-    labels: npt.NDArray[np.int64], n_classes: int, per_class: int, seed: int
+    labels: npt.NDArray[np.int64], taken: npt.NDArray[np.int64], seed: int
 ) -> npt.NDArray[np.int64]:
-    """Return the rows of every class that are augmented: ``per_class`` of them, or all where there are fewer."""
+    """Return the rows that are augmented, ``taken[c]`` random ones of class c."""
     rng = generator(seed, "stage1_set/equal")
-    drawn = [rng.permutation(np.flatnonzero(labels == label))[:per_class] for label in range(n_classes)]
+    drawn = [rng.permutation(np.flatnonzero(labels == label))[:n] for label, n in enumerate(taken.tolist())]
     return np.concatenate([np.sort(rows) for rows in drawn])
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from study.config import paper
+from study.config.operators import unavailable_faults
 from study.config.paper import FACT, with_paper_operator
 from tests.study.simulation import small_config
 
@@ -47,6 +48,21 @@ def test_else_it_takes_eda_or_the_first_operator_of_the_space_and_says_so(withou
     assert config.paper == {"strength": 0.1, "stage2_epochs": 2.0, "operator": chosen}
     (remark,) = remarks
     assert f"its operator is {chosen}: back_translation lacks its model." in remark
+
+
+@pytest.mark.parametrize(("fixed", "chosen"), [({}, "embedding_neighbours"), ({"operator": "aeda"}, "aeda")])
+def test_where_no_operator_is_searched_it_takes_that_of_all_trials(without, fixed, chosen):
+    without("back_translation", "eda")
+    config = small_config(space={"strength": (0.1, 0.2)}, first={}, fixed=fixed)
+    assert with_paper_operator(config)[1] == chosen
+
+
+def test_a_resumed_study_whose_operator_cannot_run_any_more_is_refused(without, monkeypatch):
+    monkeypatch.setattr("study.config.operators.why_unavailable", lambda name, *_: f"{name} lacks its model.")
+    without("back_translation")
+    config, operator, _ = with_paper_operator(small_config(space=SPACE), {FACT: "back_translation"})
+    assert operator == "back_translation"
+    assert "paper names an operator that cannot run here" in " ".join(unavailable_faults(config))
 
 
 def test_a_resumed_study_keeps_its_operator(without):

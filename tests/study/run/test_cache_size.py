@@ -50,7 +50,6 @@ def test_more_trials_than_the_cache_can_serve_are_warned_of():
 
 def test_the_plan_of_many_classes_shows_each_with_its_rows(monkeypatch, capsys):
     monkeypatch.setattr(preflight, "shape_of", lambda encoder: SimpleNamespace(parameters=10**6))
-    monkeypatch.setattr(preflight, "draw_rows", lambda *args: np.arange(240))
     monkeypatch.setattr(preflight, "_stage1_rows", lambda *args: 1)
     labels = np.repeat(np.arange(120), 2)
     classes = tuple(f"class_{number}" for number in range(120))
@@ -60,7 +59,7 @@ def test_the_plan_of_many_classes_shows_each_with_its_rows(monkeypatch, capsys):
         prepared,
         SimpleNamespace(encoder="", n_max=1),
         TrialResources(workers=1, cpus=1, gpus=0, concurrency=2),
-        preflight.Estimate(1, 1, 1.0),
+        preflight.Estimate(1, 1, 1.0, dict.fromkeys(("natural", 0.1), np.full(120, 2))),
         Console(width=80),
     )
     rows = [line.replace("│", " ").split() for line in capsys.readouterr().out.splitlines()]
@@ -70,7 +69,6 @@ def test_the_plan_of_many_classes_shows_each_with_its_rows(monkeypatch, capsys):
 def test_the_plan_warns_with_the_parameters_of_the_studys_own_encoder(monkeypatch, capsys):
     shapes = {"the encoder": SimpleNamespace(parameters=10**9)}
     monkeypatch.setattr(preflight, "shape_of", shapes.__getitem__)
-    monkeypatch.setattr(preflight, "draw_rows", lambda *args: np.arange(2))
     labels = np.array([0, 1])
     prepared = SimpleNamespace(classes=("a", "b"), train_labels=labels, validation_labels=labels)
     preflight.print_plan(
@@ -78,7 +76,7 @@ def test_the_plan_warns_with_the_parameters_of_the_studys_own_encoder(monkeypatc
         prepared,
         SimpleNamespace(encoder="the encoder", n_max=1),
         TrialResources(workers=1, cpus=1, gpus=0, concurrency=2),
-        preflight.Estimate(1, 1, 1.0),
+        preflight.Estimate(1, 1, 1.0, {"natural": np.array([1, 1])}),
         Console(),
     )
     said = capsys.readouterr().out

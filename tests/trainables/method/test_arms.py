@@ -93,30 +93,29 @@ class TestPrefinetuneDuplicated(ArmContract):
     arm = "prefinetune_duplicated"
 
 
-class TestTwoStageReweight(ArmContract):
+class FixedFirstStageContract(ArmContract):
+    """Laws of an arm whose first stage trains one part on the original rows, whatever the settings say."""
+
+    part = ""
+
+    def test_stage_1_trains_its_part_on_the_original_rows(self, encoder, toy):
+        first, second = self.run(encoder, toy, self.settings(stage1_trainable="all", head="reinit")).stages
+        assert (first.settings.trainable, second.settings.trainable, second.head_seed) == (
+            self.part,
+            "all",
+            None,
+        )
+        np.testing.assert_array_equal(first.texts.labels, second.texts.labels)
+
+
+class TestTwoStageReweight(FixedFirstStageContract):
     arm = "two_stage_reweight"
-
-    def test_stage_1_trains_last_block_pooler_and_head_on_the_original_rows(self, encoder, toy):
-        first, second = self.run(encoder, toy, self.settings(stage1_trainable="all", head="reinit")).stages
-        assert (first.settings.trainable, second.settings.trainable, second.head_seed) == (
-            "last_block",
-            "all",
-            None,
-        )
-        np.testing.assert_array_equal(first.texts.labels, second.texts.labels)
+    part = "last_block"
 
 
-class TestLpFt(ArmContract):
+class TestLpFt(FixedFirstStageContract):
     arm = "lp_ft"
-
-    def test_stage_1_trains_the_head_alone_on_the_original_rows(self, encoder, toy):
-        first, second = self.run(encoder, toy, self.settings(stage1_trainable="all", head="reinit")).stages
-        assert (first.settings.trainable, second.settings.trainable, second.head_seed) == (
-            "head",
-            "all",
-            None,
-        )
-        np.testing.assert_array_equal(first.texts.labels, second.texts.labels)
+    part = "head"
 
 
 class TestPaper(ArmContract):

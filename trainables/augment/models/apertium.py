@@ -170,7 +170,7 @@ def escaped(sentence: str) -> str:
     Examples
     --------
     >>> escaped("5 mg/L [see  Table 1] ~6")
-    '5 mg\\\\/L \\\\[see Table 1\\\\] [~]6.[]'
+    '5 mg\\\\/L [\\\\[see Table 1\\\\]] [~]6.[]'
     """
     plain = " ".join(sentence.split())
     parts, end = [], 0
