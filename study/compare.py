@@ -19,7 +19,6 @@ from study.terminal.streams import output_console
 from study.terminal.tables import FittedTable
 from study.verdict.answer import answer, budget_note
 from study.verdict.comparison import (
-    DEFAULT_METRIC,
     Comparison,
     Result,
     build_comparison,
@@ -41,7 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="folder that holds the studies (default: %(default)s, or the variable STUDY_STORAGE)",
     )
     command.add_argument("--format", choices=("table", "json"), default="table")
-    command.add_argument("--metric", default=DEFAULT_METRIC, help="metric of the gain (default: %(default)s)")
+    command.add_argument("--metric", help="metric of the gain, e.g. val/mcc (default: the study's own)")
     command.add_argument(
         "--top",
         type=_positive,
@@ -111,7 +110,7 @@ def _baseline_table(comparison: Comparison, baselines: Sequence[Result]) -> Fitt
         "baseline",
         metric,
         "gain over vanilla",
-        "lead of the leading trial",
+        f"lead of the {comparison.leading_name}",
         "settings",
         "replicates",
         "state",

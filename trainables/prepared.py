@@ -104,6 +104,8 @@ class RunSettings:
         Limit on the size of the cache.
     checkpoint_every_s
         Seconds between two checkpoints within a stage.
+    test_sets
+        Test sets to score beside validation: ``test``, ``test_skewed``.
     """
 
     study_seed: int
@@ -117,6 +119,7 @@ class RunSettings:
     stage1_grid: StageLengths = NO_LENGTHS
     cache_max_bytes: int = DEFAULT_MAX_BYTES
     checkpoint_every_s: float = EVERY_S
+    test_sets: tuple[str, ...] = ()
 
 
 def prepare(
@@ -127,6 +130,7 @@ def prepare(
     max_validation_rows: int | None,
     validation_per_class: int | None = None,
     split_settings: SplitSettings | None = None,
+    max_test_rows: int | None = None,
 ) -> PreparedCorpus:
     """Split a corpus by group, as its source says, or as the settings say, and tokenise it.
 
@@ -142,6 +146,8 @@ def prepare(
         Validation rows of every class; replaces ``max_validation_rows``.
     split_settings
         How the corpus is split, see :func:`trainables.corpora.leakage.split_corpus`.
+    max_test_rows
+        Bound on the test rows, which keep their class proportions.
 
     Raises
     ------
@@ -151,7 +157,11 @@ def prepare(
     corpus = corpus.in_canonical_order()
     split_settings = split_settings or SplitSettings()
     split = split_corpus(corpus, seed=derive_seed(study_seed, "split"), settings=split_settings)
-    validation = split.validation
+    validation, test = split.validation, split.test
+    if max_test_rows is not None and len(test) > max_test_rows:
+        rng = generator(study_seed, "test")
+        kept = draw(corpus.labels[test], NATURAL, max_rows=max_test_rows, rng=rng, bound="max_test_rows")
+        test = test[kept]
     if validation_per_class is not None:
         kept = _balanced(corpus, validation, validation_per_class, generator(study_seed, "validation"))
         validation = validation[kept]
@@ -173,8 +183,8 @@ def prepare(
         train_labels=corpus.labels[split.train],
         validation_tokens=tokens.select(validation),
         validation_labels=corpus.labels[validation],
-        test_tokens=tokens.select(split.test),
-        test_labels=corpus.labels[split.test],
+        test_tokens=tokens.select(test),
+        test_labels=corpus.labels[test],
         classes=corpus.classes,
         digest=corpus.digest,
         remarks=split_remarks(corpus, split, split_settings),

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -47,6 +49,28 @@ def draw_rows(
         rng=generator(run.study_seed, "draw", replicate),
         bound="max_train_rows",
     )
+
+
+class ScoredSet(NamedTuple):
+    """A set on which a run is scored: its name, the part of the split, the rows of it, (n,), and their labels, (n,)."""
+
+    name: str
+    part: str
+    rows: npt.NDArray[np.int64]
+    labels: npt.NDArray[np.int64]
+
+
+def scored_sets(
+    prepared: PreparedCorpus, run: RunSettings, imbalance_ratio: float | str
+) -> Iterator[ScoredSet]:
+    """Go through the sets on which a run at an imbalance ratio is scored: validation, and the study's test sets."""
+    yield ScoredSet("val", "val", np.arange(len(prepared.validation_labels)), prepared.validation_labels)
+    for name in run.test_sets:
+        if name == "test":
+            rows = np.arange(len(prepared.test_labels))
+        else:
+            rows = skewed_test_rows(prepared, run, imbalance_ratio)
+        yield ScoredSet(name, "test", rows, prepared.test_labels[rows])
 
 
 def skewed_test_rows(
@@ -122,20 +146,23 @@ def run_replicate(
         run.encoder,
         len(prepared.classes),
         ReplicateTexts(original, stage1),
-        {"val": prepared.validation_tokens},
+        {"val": prepared.validation_tokens, **({"test": prepared.test_tokens} if run.test_sets else {})},
         seeds,
         world=world,
         reuse=Reuse(cache, run.stage1_grid, run.share_vanilla, run.checkpoint_every_s),
     )
-    logits = result.logits["val"]
-    adjusted = adjust_logits(logits, np.bincount(original.labels, minlength=len(prepared.classes)))
+    counts = np.bincount(original.labels, minlength=len(prepared.classes))
     order = majority_first(prepared, run, settings.imbalance_ratio)
-    metrics, posthoc = (
-        _prefixed(evaluate(x, prepared.validation_labels, prepared.classes, order))
-        for x in (logits, adjusted)
-    )
+    metrics: dict[str, float] = {}
+    posthoc: dict[str, float] = {}
+    for scored in scored_sets(prepared, run, settings.imbalance_ratio):
+        logits = result.logits[scored.part][scored.rows]
+        for found, x in ((metrics, logits), (posthoc, adjust_logits(logits, counts))):
+            scores = evaluate(x, scored.labels, prepared.classes, order)
+            found |= {f"{scored.name}/{name}": value for name, value in scores.items()}
     seconds = time.perf_counter() - started
-    diagnostics |= run_diagnostics(result, prepared.classes, len(prepared.validation_tokens), seconds)
+    scored_rows = sum(map(len, result.logits.values()))
+    diagnostics |= run_diagnostics(result, prepared.classes, scored_rows, seconds)
     diagnostics |= {
         "cache_corrupt": float(sum(cache.corrupt.values())),
         "cache_evicted": float(cache.evicted),
@@ -143,7 +170,3 @@ def run_replicate(
         "cache_unread": float(cache.unread),
     }
     return ReplicateRecord(replicate, metrics, seconds, diagnostics, posthoc)
-
-
-def _prefixed(metrics: dict[str, float]) -> dict[str, float]:
-    return {f"val/{name}": value for name, value in metrics.items()}

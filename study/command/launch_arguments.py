@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from study.command.corpus_arguments import add_corpus_arguments, corpus_options, exact_counts
-from study.config.arms import CONTROLS
+from study.config.arms import ALL_CONTROLS, CONTROLS
 from study.config.files import known_studies
 from study.record.folder import STORAGE_VARIABLE, default_storage
 from trainables.errors import ConfigurationError, collect
@@ -154,7 +154,7 @@ def _arms(names: list[str]) -> tuple[str, ...]:
     names = [name for text in names for name in text.split(",") if name]
     if names == ["none"]:
         return ()
-    chosen = [arm for name in names for arm in (CONTROLS if name == "all" else (name,))]
+    chosen = [arm for name in names for arm in (ALL_CONTROLS if name == "all" else (name,))]
     return tuple(dict.fromkeys(chosen))
 
 

@@ -26,6 +26,8 @@ Grid = tuple[Any, ...]
 
 ALWAYS = tuple(name for name, arm in ARM_TABLE.items() if arm.in_every_study)
 CONTROLS = tuple(arm for arm in ARMS if not ARM_TABLE[arm].in_every_study)
+# What ``all`` means: a second search for vanilla is of use only beside a reference vanilla that is not tuned.
+ALL_CONTROLS = tuple(arm for arm in CONTROLS if not ARM_TABLE[arm].only_tuned)
 MATCHED = tuple(arm for arm in ARMS if ARM_TABLE[arm].takes_from_leading_trial)
 # Lengths and learning rates of a head that is trained anew. Vanilla is not trained again for these arms: they take
 # the reference's encoder, so only the head's settings are searched.

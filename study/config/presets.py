@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from study.config.arms import CONTROLS, Grid, arm_space
+from study.config.arms import ALL_CONTROLS, CONTROLS, Grid, arm_space
 
 
 def arm_spaces(space: Mapping[str, Grid], *, rates: Grid, epochs: Grid) -> dict[str, dict[str, Grid]]:
@@ -92,6 +92,14 @@ LAPTOP: dict[str, Any] = {
     "arms": ("logit_adjustment",),
 }
 
+ON_GPUS: dict[str, Any] = {
+    "gpus_per_trial": None,  # as many trials on a GPU as its memory holds
+    "concurrency": 32,  # cluster.yaml may start 8 workers, each with a GPU and 4 CPUs
+    # In use at once: 32 trials, each with a state of 1.31 GB and 3 lengths of 0.44 GB, are 84 GB. Checkpoints may
+    # take another 42 GB of the disk.
+    "cache_gb": 90.0,
+}
+
 CLUSTER: dict[str, Any] = {
     "encoder": "google-bert/bert-base-uncased",
     "encoder_revision": "86b5e0934494bd15c9632b12f734a8a67f723594",
@@ -101,11 +109,7 @@ CLUSTER: dict[str, Any] = {
     "replicates": 10,
     "grace_replicates": 2,
     "startup_trials": 10,
-    "gpus_per_trial": None,  # as many trials on a GPU as its memory holds
-    "concurrency": 32,  # cluster.yaml may start 8 workers, each with a GPU and 4 CPUs
-    # In use at once: 32 trials, each with a state of 1.31 GB and 3 lengths of 0.44 GB, are 84 GB. Checkpoints may
-    # take another 42 GB of the disk.
-    "cache_gb": 90.0,
+    **ON_GPUS,
     "space": {
         "operator": OPERATORS,
         "strength": STRENGTHS,
@@ -120,7 +124,7 @@ CLUSTER: dict[str, Any] = {
     "reference_space": {"stage2_learning_rate": (2e-5, 5e-5, 1e-4), "stage2_epochs": (2.0, 4.0, 8.0)},
     "reference_tuning_replicates": 3,
     # Every control, with as many configurations and replicates as pre-finetuning gets, or its whole grid if smaller.
-    "arms": CONTROLS,
+    "arms": ALL_CONTROLS,
     "arm_trials": "same",
 }
 CLUSTER["arm_spaces"] = arm_spaces(

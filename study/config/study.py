@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from study.config.arms import ALWAYS, CONTROLS
-from study.config.values import length_faults, value_faults
-from trainables.augment.registry import option_faults
+from study.config.arms import CONTROLS
+from study.config.faults import study_faults
 from trainables.corpora.split_settings import GROUP, SPLIT_BY, SplitSettings
-from trainables.method.arms import ARMS, PAPER_ARM, TWO_STAGE_ARMS, settings_of
+from trainables.method.arms import TWO_STAGE_ARMS
 from trainables.reuse.lengths import StageLengths
 from trainables.rules import (
     BETWEEN,
@@ -32,14 +31,20 @@ from trainables.rules import (
     one_of,
     optional,
     ruled,
-    unknown,
     whole,
 )
-from trainables.settings import NATURAL, PROFILES, TrialSettings, augments, duplicated_counterpart
+from trainables.settings import NATURAL, PROFILES, TrialSettings
 
 SAME = "same"
+
+
+def _is_arm_trials(value: object) -> bool:
+    return value in (None, SAME) or (is_whole(value) and value >= 0)  # type: ignore[operator]
+
+
 _ARM_TRIALS = Rule(
-    "a whole number of at least 0, 'same' or none", lambda v: v in (None, SAME) or (is_whole(v) and v >= 0)
+    "a whole number of at least 0, 'same' or none, or these by arm",
+    lambda v: all(map(_is_arm_trials, v.values())) if isinstance(v, Mapping) else _is_arm_trials(v),
 )
 # Metrics of which more is better: the search, the races and the tuning of vanilla all maximise.
 OBJECTIVES = tuple(
@@ -82,6 +87,9 @@ class StudyConfig:
         Ratio 0.02 with n_max 1000 is 20:1000.
     validation_per_class
         Validation rows of every class, drawn at random, as Hu et al. 2019 have it (None: the corpus's prior).
+    test_sets, max_test_rows
+        Test sets that every run is scored on beside validation (``test``: the test split; ``test_skewed``: its rows at
+        the imbalance ratio), for a study that chooses nothing and so has no trials; and a bound on the test rows.
     separate_near_duplicates
         Whether near-duplicates are kept in one part of the split.
     split_by, validation_fraction, test_fraction, folds, fold
@@ -94,12 +102,13 @@ class StudyConfig:
     first
         Values of the first trial at every ratio; its other values are sampled.
     trials
-        Configurations of pre-finetuning that the search proposes, over all ratios.
+        Configurations of pre-finetuning that the search proposes, over all ratios; 0 for a study of arms with fixed
+        recipes, in which the recipe of the arm ``paper`` takes the place of the leading trial.
     arms
         Controls from :data:`study.config.arms.CONTROLS` to run in addition to those of every study.
     arm_trials
         Number of configurations that each of these controls' own search proposes at each ratio; ``"same"`` for
-        as many as pre-finetuning gets there. None: they run at settings tuned for another arm, see
+        as many as pre-finetuning gets there; or these by arm. None: they run at settings tuned for another arm, see
         :mod:`study.config.arms`.
     paper
         Values of the arm ``paper`` where this study's differ from :data:`trainables.method.arms.ARM_TABLE`'s.
@@ -151,6 +160,8 @@ class StudyConfig:
     max_sample_rows: int | None = ruled(None, optional(whole(1)))
     n_max: int | None = ruled(None, optional(whole(1)))
     validation_per_class: int | None = ruled(None, optional(whole(1)))
+    test_sets: tuple[str, ...] = ruled((), NAMES, later=True)
+    max_test_rows: int | None = ruled(None, optional(whole(1)), later=True)
     separate_near_duplicates: bool = ruled(True, YES_OR_NO)
     split_by: str = ruled(GROUP, one_of(*SPLIT_BY), later=True)
     validation_fraction: float | None = ruled(None, optional(BETWEEN), later=True)
@@ -160,9 +171,9 @@ class StudyConfig:
     space: Mapping[str, tuple[Any, ...]] = ruled({}, OBJECT)
     fixed: Mapping[str, Any] = ruled({}, OBJECT)
     first: Mapping[str, Any] = ruled({}, OBJECT)
-    trials: int = ruled(8, whole(1), execution=True)
+    trials: int = ruled(8, whole(0), execution=True)
     arms: tuple[str, ...] = ruled((), LIST, execution=True)
-    arm_trials: int | str | None = ruled(None, _ARM_TRIALS, execution=True)
+    arm_trials: int | str | Mapping[str, int | str | None] | None = ruled(None, _ARM_TRIALS, execution=True)
     paper: Mapping[str, Any] = ruled({}, OBJECT, execution=True)
     arm_spaces: Mapping[str, Mapping[str, tuple[Any, ...]]] = ruled({}, OBJECT)
     replicates: int = ruled(3, whole(1))
@@ -202,7 +213,11 @@ class StudyConfig:
 
     def tuned_arms(self) -> tuple[str, ...]:
         """Return the chosen controls that get a search of their own."""
-        return tuple(arm for arm in self.arms if self.arm_trials and arm in CONTROLS)
+        return tuple(arm for arm in self.arms if self.trials_of(arm) and arm in CONTROLS)
+
+    def trials_of(self, arm: str) -> int | str | None:
+        """Return how many configurations a control's own search proposes at each ratio."""
+        return self.arm_trials.get(arm) if isinstance(self.arm_trials, Mapping) else self.arm_trials
 
     def stage1_grid(self) -> StageLengths:
         """Return the lengths of stage 1 that any search of this study may propose.
@@ -218,166 +233,9 @@ class StudyConfig:
         return StageLengths(tuple(sorted(epochs)), tuple(sorted(steps - {None})))
 
     def faults(self) -> list[str]:
-        """Return every fault of these values; an empty list means that they can work.
-
-        A rule about several values is not checked where one of them is already wrong.
-        """
-        wrong = field_faults(self)
-        together: tuple[tuple[Callable[[], list[str]], tuple[str, ...]], ...] = (
-            (self._ratio_faults, ("imbalance_ratios",)),
-            (
-                lambda: self.split_settings().faults(),
-                ("validation_fraction", "test_fraction", "folds", "fold"),
-            ),
-            (self._trial_faults, ("trials", "imbalance_ratios")),
-            (self._replicate_faults, ("replicates", "grace_replicates", "reference_tuning_replicates")),
-            (self._worker_faults, ("workers_per_trial", "gpus_per_trial")),
-            (self._space_faults, ("space", "fixed", "first")),
-            (self._reference_space_faults, ("reference_space", "fixed")),
-            (self._fixed_faults, ("fixed", "arms")),
-            (self._paper_faults, ("paper",)),
-            (self._arm_faults, ("arms",)),
-            (self._arm_space_faults, ("arm_spaces", "fixed")),
-            (self._tuning_faults, ("arms", "arm_spaces", "arm_trials")),
-            (lambda: option_faults(self.operator_options), ("operator_options",)),
-        )
-        faults = [fault for check, fields in together if not wrong.keys() & {*fields} for fault in check()]
-        return [*wrong.values(), *faults]
+        """Return every fault of these values; an empty list means that they can work."""
+        return study_faults(self)
 
     def wrong_fields(self) -> frozenset[str]:
         """Return the names of the values that break their own rule and so must not be used."""
         return frozenset(field_faults(self))
-
-    def _ratio_faults(self) -> list[str]:
-        faults = []
-        if not self.imbalance_ratios:
-            faults.append("imbalance_ratios is empty: give at least one ratio in (0, 1], or 'natural'.")
-        for ratio in self.imbalance_ratios:
-            faults.extend(value_faults("imbalance_ratio", ratio))
-        possible = [ratio for ratio in self.imbalance_ratios if not value_faults("imbalance_ratio", ratio)]
-        if len(set(possible)) < len(possible):
-            faults.append(
-                f"imbalance_ratios {list(self.imbalance_ratios)} names a ratio twice: name each once."
-            )
-        return faults
-
-    def _trial_faults(self) -> list[str]:
-        ratios = len(self.imbalance_ratios)
-        if self.trials >= ratios:
-            return []
-        return [
-            f"trials is {self.trials} for {ratios} imbalance ratios: some would get no trial. Give at least "
-            f"{ratios}, or fewer ratios (--imbalance-ratio)."
-        ]
-
-    def _replicate_faults(self) -> list[str]:
-        return [
-            f"{name} is {getattr(self, name)}, more than replicates ({self.replicates}): "
-            f"lower {name} or raise replicates."
-            for name in ("grace_replicates", "reference_tuning_replicates")
-            if getattr(self, name) > self.replicates
-        ]
-
-    def _worker_faults(self) -> list[str]:
-        if self.workers_per_trial == 1 or (self.gpus_per_trial or 0) % 1 == 0:
-            return []
-        return [
-            f"gpus_per_trial is {self.gpus_per_trial} with {self.workers_per_trial} workers per trial: "
-            "every worker needs whole GPUs. Give a whole number, or one worker."
-        ]
-
-    def _space_faults(self) -> list[str]:
-        faults = self._grid_faults("space", self.space, "prefinetune")
-        for name, value in self.first.items():
-            faults.extend(value_faults(name, value))
-            if name not in self.space:
-                faults.append(
-                    f"first names {name!r}, which space does not search: remove it or add it to space."
-                )
-            elif isinstance(self.space[name], (tuple, list)) and value not in self.space[name]:
-                faults.append(
-                    f"first[{name!r}] is {value!r}, which is not on the grid {list(self.space[name])}."
-                )
-        return faults
-
-    def _reference_space_faults(self) -> list[str]:
-        return self._grid_faults("reference_space", self.reference_space, "vanilla")
-
-    def _fixed_faults(self) -> list[str]:
-        faults = [fault for name, value in self.fixed.items() for fault in value_faults(name, value)]
-        if "imbalance_ratio" in self.fixed:
-            faults.append("fixed names imbalance_ratio: give the ratios as imbalance_ratios instead.")
-        read = {name for arm in (*ALWAYS, *self.arms) if arm in ARMS for name in settings_of(arm)}
-        faults += [
-            f"fixed names {name!r}, which no arm of this study reads: remove it, or choose an arm that does "
-            f"({_readers(name)})."
-            for name, value in self.fixed.items()
-            if name != "imbalance_ratio" and not value_faults(name, value) and name not in read
-        ]
-        return faults
-
-    def _paper_faults(self) -> list[str]:
-        faults = [fault for name, value in self.paper.items() for fault in value_faults(name, value)]
-        own = [name for name in settings_of(PAPER_ARM) if name not in ("arm", "imbalance_ratio")]
-        return faults + [
-            f"paper names {name!r}, which the arm paper does not read; it reads {', '.join(own)}."
-            for name, value in self.paper.items()
-            if not value_faults(name, value) and name not in own
-        ]
-
-    def _grid_faults(self, where: str, space: Mapping[str, Any], arm: str) -> list[str]:
-        """Return the faults of one search space, given the arm that runs its configurations."""
-        if not isinstance(space, Mapping):
-            return [f"{where} is {space!r}: an object of settings with their grids was expected."]
-        taken_over = self.fixed if arm in ("prefinetune", "vanilla") else ()
-        faults = length_faults(where, (*space, *taken_over))
-        for name, values in space.items():
-            if name == "imbalance_ratio":
-                faults.append(f"{where} names imbalance_ratio: give the ratios as imbalance_ratios instead.")
-            elif not isinstance(values, (tuple, list)) or not values:
-                faults.append(f"{where}[{name!r}] is {values!r}: a list of at least one value was expected.")
-            elif len({*map(repr, values)}) < len(values):
-                faults.append(f"{where}[{name!r}] is {list(values)}: it names a value twice, name each once.")
-            else:
-                wrong = [fault for value in values for fault in value_faults(name, value)]
-                faults += dict.fromkeys(wrong)
-                if not wrong and (arm, name) == ("prefinetune_duplicated", "stage1_data"):
-                    faults += [
-                        f"{where} names {value!r}: this arm augments nothing, name {duplicated_counterpart(value)!r}."
-                        for value in filter(augments, values)
-                    ]
-                if not wrong and name not in settings_of(arm):
-                    faults.append(
-                        f"{where} names {name!r}, which {arm} does not read: search it in arm_spaces for an arm "
-                        f"that does ({_readers(name)}), or remove it."
-                    )
-        return faults
-
-    def _arm_faults(self) -> list[str]:
-        faults = [
-            unknown("an arm", arm, (*CONTROLS, *ALWAYS)) for arm in self.arms if arm not in CONTROLS + ALWAYS
-        ]
-        if len({*map(repr, self.arms)}) < len(self.arms):
-            faults.append(f"arms {list(self.arms)} names an arm twice: name each once.")
-        return faults
-
-    def _arm_space_faults(self) -> list[str]:
-        faults = []
-        for arm, space in self.arm_spaces.items():
-            if arm not in CONTROLS:
-                faults.append(unknown("an arm of arm_spaces", arm, CONTROLS))
-            else:
-                faults += self._grid_faults(f"arm_spaces[{arm!r}]", space, arm)
-        return faults
-
-    def _tuning_faults(self) -> list[str]:
-        return [
-            f"arm_trials is {self.arm_trials!r}, but arm_spaces has no grid for {arm!r}: add one, or set "
-            "arm_trials to 0 to run it at settings tuned for another arm."
-            for arm in self.tuned_arms()
-            if not self.arm_spaces.get(arm)
-        ]
-
-
-def _readers(name: str) -> str:
-    return ", ".join(arm for arm in ARMS if name in settings_of(arm)) or "there is none"

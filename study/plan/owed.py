@@ -93,12 +93,14 @@ class Owed:
                 yield Planned("control", settings, self._config.replicates)
 
     def matched(self) -> Iterator[Planned]:
-        """Return the controls that are matched to the leading pre-finetuning trial of every ratio."""
+        """Return the controls that are matched to the leading trial of every ratio, or to the paper's recipe."""
         for ratio in self._config.imbalance_ratios:
             best = leading_prefinetuning(self._ledger, ratio, self._config.objective)
             reference = self._ledger.reference(ratio)
             if best is None or reference is None:
                 continue
+            if best.arm == PAPER_ARM and best.state == "running":
+                continue  # with all of its replicates it is what the others are matched to
             for arm in self._matched:
                 settings = TrialSettings.from_config(_matched_config(arm, best, reference))
                 yield Planned("control", settings, len(best.replicates), matched_to=best.trial_id)

@@ -56,7 +56,8 @@ def tracks_of(config: StudyConfig) -> tuple[Track, ...]:
             if arm == "prefinetune":
                 tracks.append(Track(arm, ratio, "search", config.space, trials))
                 continue
-            wanted = trials if config.arm_trials == SAME else int(config.arm_trials or 0)
+            asked = config.trials_of(arm)
+            wanted = trials if asked == SAME else int(asked or 0)
             tracks.append(Track(arm, ratio, "control_search", config.arm_spaces[arm], wanted))
     return tuple(tracks)
 

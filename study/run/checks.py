@@ -75,6 +75,7 @@ def checked(
                 max_validation_rows=config.max_validation_rows,
                 validation_per_class=config.validation_per_class,
                 split_settings=config.split_settings(),
+                max_test_rows=config.max_test_rows,
             ),
         )
         if resumes:
@@ -105,6 +106,7 @@ def checked(
         stage1_grid=config.stage1_grid(),
         cache_max_bytes=int(config.cache_gb * 10**9),
         checkpoint_every_s=config.checkpoint_every_s,
+        test_sets=tuple(config.test_sets),
         share_vanilla=any(arm in HEAD_ARMS for arm in config.arms),
     )
     remarks = [

@@ -83,10 +83,12 @@ def estimate_cost(
         vanilla = tuned * (grid - 1) + config.replicates
         balanced = _stage1_rows(prepared, run, ratio, n_rows)
         stage1 = balanced * _mid(config, "copies", config.space) * _mid(config, "stage1_epochs", config.space)
-        both = stage1 + n_rows * _mid(config, "stage2_epochs", config.space)
         searched = config.trials / len(drawn) * max(1.0, config.replicates * _SHARE_NOT_RACED_OUT)
         augmented = int(equal_rows(counts, paper["stage1_rows_per_class"]).sum()) * paper["copies"]
         as_published = augmented * paper["stage1_epochs"] + n_rows * paper["stage2_epochs"]
+        both = (
+            stage1 + n_rows * _mid(config, "stage2_epochs", config.space) if config.trials else as_published
+        )
         replicates += (
             vanilla + searched + 2 * config.replicates
         )  # of compute-matched vanilla and of the paper's recipe
@@ -100,7 +102,8 @@ def estimate_cost(
             # Arms that only train a new head take vanilla's weights from the cache.
             rows += runs * (both if arm in LONG_ARMS else 0 if arm in HEAD_ARMS else length)
     per_row, per_scored_row = _timed(prepared, run, resources)
-    seconds = rows * per_row + replicates * len(prepared.validation_labels) * per_scored_row
+    scored = len(prepared.validation_labels) + (len(prepared.test_labels) if run.test_sets else 0)
+    seconds = rows * per_row + replicates * scored * per_scored_row
     return Estimate(round(replicates), round(rows), seconds / resources.concurrency, drawn)
 
 
@@ -166,10 +169,9 @@ def print_plan(
         table.add_row(str(ratio), *map(str, counts))
     console.print(table)
     console.print(
-        f"Plan ({config.preset}): reference vanilla, then {config.trials} trials over "
-        f"{len(config.imbalance_ratios)} imbalance ratio(s), up to {config.replicates} replicates each; "
-        f"{_controls_phrase(config)}; scored on "
-        f"{len(prepared.validation_labels)} validation rows. About {estimate.replicates} replicates, "
+        f"Plan ({config.preset}): reference vanilla, then {_trials_phrase(config)}; "
+        f"{_controls_phrase(config)}; scored on {_scored_phrase(prepared, run)}. About "
+        f"{estimate.replicates} replicates, "
         f"{estimate.rows:,} training rows, {duration(estimate.seconds)} with {resources.concurrency} trial(s) at "
         f"a time ({resources.workers} worker(s) x {resources.cpus:g} CPUs, {resources.gpus:g} GPUs). "
         f"{resources.sharing}",
@@ -183,6 +185,18 @@ def print_plan(
     )
     if paid := paraphrase_sentence(config, prepared, balanced):
         console.print(paid, highlight=False, soft_wrap=True)
+
+
+def _trials_phrase(config: StudyConfig) -> str:
+    ratios = f"{len(config.imbalance_ratios)} imbalance ratio(s)"
+    if config.trials == 0:
+        return f"the paper's recipe without a search, at {ratios}, {config.replicates} replicates each"
+    return f"{config.trials} trials over {ratios}, up to {config.replicates} replicates each"
+
+
+def _scored_phrase(prepared: PreparedCorpus, run: RunSettings) -> str:
+    tests = f" and {len(prepared.test_labels)} test rows" if run.test_sets else ""
+    return f"{len(prepared.validation_labels)} validation rows{tests}"
 
 
 def _controls_phrase(config: StudyConfig) -> str:

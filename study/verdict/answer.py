@@ -6,12 +6,16 @@ import json
 from dataclasses import dataclass
 
 from study.config.arms import CONTROLS
-from study.record.gains import LOWER_IS_BETTER
+from study.record.gains import lower_is_better
 from study.verdict.comparison import Comparison, Result
 from study.verdict.unchanged import unchanged_sentence
-from study.verdict.words import arm_name, counted, metric_name, ratio_phrase
+from study.verdict.words import arm_name, counted, evaluated_on, metric_name, ratio_phrase
 from trainables.interval import Interval
 
+NOTHING_CHOSEN = (
+    "No configuration was chosen on these texts. All replicates share one split: the intervals cover other draws and "
+    "seeds, not other texts."
+)
 CAVEAT = (
     "The configuration was chosen on the same validation data that these figures come from, so they flatter "
     "it, and the intervals do not account for that choice. This is not a verdict: the confirmation on the "
@@ -68,7 +72,7 @@ def reading(interval: Interval, metric: str) -> str:
         return "no interval"
     if not interval.leaves_out_zero:
         return "no difference shown"
-    return "better" if (interval.mean > 0) != (metric in LOWER_IS_BETTER) else "worse"
+    return "better" if (interval.mean > 0) != lower_is_better(metric) else "worse"
 
 
 def answer(comparison: Comparison) -> Answer:
@@ -86,7 +90,9 @@ def answer(comparison: Comparison) -> Answer:
         sentences = [_gains_sentence(findings), _controls_sentence(judged, comparison.metric)]
     copies = unchanged_sentence(r.record for r in comparison.everything)
     return Answer(
-        headline, " ".join(filter(None, [*sentences, copies, *_failures(comparison), CAVEAT])), findings
+        headline,
+        " ".join(filter(None, [*sentences, copies, *_failures(comparison), _caveat(comparison)])),
+        findings,
     )
 
 
@@ -119,7 +125,9 @@ def _finding(comparison: Comparison, ratio: float | str) -> Finding:
         for b in comparison.baselines
         if b.record.imbalance_ratio == ratio and b.record.arm != "vanilla"
     )
-    controls = [control for arm in arms if (control := comparison.baseline(ratio, arm))]
+    controls = [
+        control for arm in arms if (control := comparison.baseline(ratio, arm)) and control is not leading
+    ]
     return Finding(
         ratio,
         sum(t.replicates > 0 for t in comparison.trials_at(ratio)),
@@ -132,27 +140,30 @@ def _finding(comparison: Comparison, ratio: float | str) -> Finding:
 def _headline(comparison: Comparison, findings: tuple[Finding, ...], judged: list[Finding]) -> str:
     if comparison.trials and all(trial.record.state == "failed" for trial in comparison.trials):
         return "There is no answer: every pre-finetuning trial failed."
-    if not any(f.trials for f in findings):
+    if not any(f.trials or f.leading for f in findings):
         return "No pre-finetuning trial has been scored yet."
     if not any(f.leading for f in findings):
         return "No trial can be compared with vanilla yet."
     if not judged:
         return "One replicate only: there are differences, but no way to tell them from chance."
     metric, vanilla = metric_name(comparison.metric), vanilla_name(comparison)
+    where = evaluated_on(comparison.metric)
+    leading = "the leading pre-finetuning trial" if comparison.is_search else "the paper's recipe"
     better = [f for f in judged if f.reading == "better"]
     worse = [f for f in judged if f.reading == "worse"]
     if better:
         harm = f" (and is worse {_where(worse, judged)})" if worse else ""
         return (
-            f"On validation, the leading pre-finetuning trial beats {vanilla} in {metric} "
+            f"{where}, {leading} beats {vanilla} in {metric} "
             f"{_where(better, judged)}{harm}, {_also_controls(better, comparison.metric)}."
         )
     if worse:
         return (
-            f"On validation, even the leading pre-finetuning trial is worse than {vanilla} in {metric} "
+            f"{where}, {'even ' if comparison.is_search else ''}{leading} is worse than {vanilla} in {metric} "
             f"{_where(worse, judged)}."
         )
-    return f"On validation, no difference between pre-finetuning and {vanilla} is shown in {metric}."
+    what = "pre-finetuning" if comparison.is_search else leading
+    return f"{where}, no difference between {what} and {vanilla} is shown in {metric}."
 
 
 def _where(some: list[Finding], judged: list[Finding]) -> str:
@@ -178,7 +189,7 @@ def _full_sentence(finding: Finding, metric: str) -> str:
         return ""
     gain = finding.leading.gain
     text = (
-        f"The leading one of {counted(finding.trials, 'configuration')} {_at(finding.ratio)} "
+        f"The {_leading_one(finding)} {_at(finding.ratio)} "
         f"differs from vanilla by {gain.text(signed=True)} on the same "
         f"{counted(gain.n, 'replicate')}" + ("" if gain.ci_low is None else " (mean and 95 % interval)")
     )
@@ -191,11 +202,21 @@ def _full_sentence(finding: Finding, metric: str) -> str:
 def _gains_sentence(findings: tuple[Finding, ...]) -> str:
     gains = [
         f"{f.leading.gain.text(signed=True)} {_at(f.ratio)}"
-        f" (the leading one of {counted(f.trials, 'configuration')}, {counted(f.leading.gain.n, 'replicate')})"
+        f" (the {_leading_one(f)}, {counted(f.leading.gain.n, 'replicate')})"
         for f in findings
         if f.leading
     ]
     return f"Gain over vanilla with its 95 % interval: {', '.join(gains)}."
+
+
+def _leading_one(finding: Finding) -> str:
+    return (
+        f"leading one of {counted(finding.trials, 'configuration')}" if finding.trials else "paper's recipe"
+    )
+
+
+def _caveat(comparison: Comparison) -> str:
+    return CAVEAT if comparison.is_search else NOTHING_CHOSEN
 
 
 def _controls_sentence(judged: list[Finding], metric: str) -> str:

@@ -75,9 +75,12 @@ def budget_of(ledger: Ledger, record: TrialRecord) -> Budget:
     if record.arm == PAPER_ARM:
         return Budget(1, len(record.replicates), "paper")
     if record.phase == "control":
+        source = "vanilla"
         # Compute-matched vanilla takes only the leading trial's number of steps.
-        takes_all = record.matched_to is not None and record.arm != "vanilla_matched"
-        return Budget(1, len(record.replicates), "leading_trial" if takes_all else "vanilla")
+        if record.matched_to is not None and record.arm != "vanilla_matched":
+            leading = ledger.trials.get(record.matched_to)
+            source = "paper" if leading is not None and leading.arm == PAPER_ARM else "leading_trial"
+        return Budget(1, len(record.replicates), source)
     if record.phase in ("reference", "reference_tuning"):
         tuning = alike("reference_tuning")
         # The reference takes over replicates from its tuning; count them only once.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from study.record.gains import LOWER_IS_BETTER, leading_trial
+from study.record.gains import leading_prefinetuning, leading_trial, lower_is_better
 from study.record.ledger import SEARCH_PHASES, Ledger, TrialRecord, stored_config
 from study.verdict.budget import Budget, budget_of
 from study.verdict.statistics import paired_gain
@@ -19,7 +19,6 @@ from trainables.corpora.notices import notice_of
 from trainables.errors import ConfigurationError
 from trainables.interval import Interval, mean_interval
 
-DEFAULT_METRIC = "val/macro_f1"
 STUDY_FACTS = ("study", "preset", "corpus", "encoder", "ratios", "config", "mlflow", "versions")
 CORPUS_FACTS = ("source", "digest", "rows", "groups", "classes", "is_sample")
 _PASSWORD_IN_URI = re.compile(r"(?<=://)([^/\s:@]*):[^/\s]*@")
@@ -73,7 +72,8 @@ class Comparison:
     tuning
         The candidates from which vanilla's settings were chosen.
     best
-        The trial that leads each ratio's search, see :func:`study.record.gains.leading_trial`.
+        The trial that leads each ratio's search, or the paper's recipe where nothing is searched, see
+        :func:`study.record.gains.leading_prefinetuning`.
     report
         Path of this study's report.
     """
@@ -111,6 +111,21 @@ class Comparison:
             if leading is not None and result.record.matched_to == leading.record.trial_id:
                 return result
         return found[-1] if found and arm != "vanilla" else next(iter(found), None)
+
+    @property
+    def is_search(self) -> bool:
+        """False where nothing is searched, so that the paper's recipe takes the place of the leading trial."""
+        return bool(self.trials) or not self.best
+
+    @property
+    def scored_on(self) -> str:
+        """The set on which the metric of every gain was computed: ``val``, ``test``, …"""
+        return self.metric.partition("/")[0]
+
+    @property
+    def leading_name(self) -> str:
+        """What is compared with vanilla and the controls, as people read it."""
+        return "leading trial" if self.is_search else "paper's recipe"
 
     def lead_over(self, baseline: Result) -> Interval:
         """Return the paired difference of the ratio's leading trial to a baseline."""
@@ -222,7 +237,15 @@ def load_study(storage: Path, name: str) -> tuple[dict[str, Any], Ledger]:
     return facts, Ledger(folder / "ledger.jsonl")
 
 
-def build_comparison(ledger: Ledger, study: Mapping[str, Any], metric: str = DEFAULT_METRIC) -> Comparison:
+def deciding_metric(study: Mapping[str, Any]) -> str:
+    """Return the metric by which a study is judged: its objective, on its test split if it is scored on that."""
+    objective = str(study["config"].get("objective", "val/macro_f1"))
+    if "test" in study["config"].get("test_sets", ()):
+        return objective.replace("val/", "test/", 1)
+    return objective
+
+
+def build_comparison(ledger: Ledger, study: Mapping[str, Any], metric: str | None = None) -> Comparison:
     """Pair every arm and trial with the reference vanilla of its imbalance ratio.
 
     Parameters
@@ -230,13 +253,14 @@ def build_comparison(ledger: Ledger, study: Mapping[str, Any], metric: str = DEF
     ledger, study
         What :func:`load_study` returns.
     metric
-        Metric of the gains.
+        Metric of the gains; by default the study's own, see :func:`deciding_metric`.
 
     Raises
     ------
     ConfigurationError
         The ledger holds scores, but none of this metric.
     """
+    metric = metric or deciding_metric(study)
     _check_metric(ledger, metric)
     budgets: dict[tuple[str, str, float | str], Budget] = {}
 
@@ -264,7 +288,8 @@ def build_comparison(ledger: Ledger, study: Mapping[str, Any], metric: str = DEF
     tuning = [result(record) for record in ledger.of_phase("reference_tuning")]
     ratios = {*study["ratios"], *(found.record.imbalance_ratio for found in (*baselines, *trials))}
     ordered = tuple(sorted(ratios, key=_severest_first))
-    leading = _leading(ledger, trials, metric)
+    by_id = {found.record.trial_id: found for found in (*trials, *baselines)}
+    leading = {ratio: leading_prefinetuning(ledger, ratio, metric) for ratio in ordered}
 
     def order(found: Result) -> tuple[str, float, float]:
         return found.record.arm, _severest_first(found.record.imbalance_ratio), best_first(found.gain, metric)
@@ -277,7 +302,7 @@ def build_comparison(ledger: Ledger, study: Mapping[str, Any], metric: str = DEF
         trials=tuple(sorted(trials, key=order)),
         control_trials=tuple(sorted(controls, key=order)),
         tuning=tuple(tuning),
-        best={ratio: leading["prefinetune", ratio] for ratio in ordered if ("prefinetune", ratio) in leading},
+        best={ratio: by_id[best.trial_id] for ratio, best in leading.items() if best is not None},
         report=ledger.path.with_name("report.html"),
     )
 
@@ -304,7 +329,7 @@ def best_first(gain: Interval, metric: str) -> float:
     """Return a sort key that puts the best gain first and an undefined one last."""
     if not gain.is_defined:
         return math.inf
-    return gain.mean if metric in LOWER_IS_BETTER else -gain.mean
+    return gain.mean if lower_is_better(metric) else -gain.mean
 
 
 def differing_settings(results: Iterable[Result]) -> list[str]:

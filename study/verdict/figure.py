@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from study.record.gains import LOWER_IS_BETTER
+from study.record.gains import lower_is_better
 from study.verdict.comparison import Comparison, Result
 from study.verdict.words import arm_name, metric_name, ratio_name
 from trainables.interval import Interval
@@ -63,14 +63,14 @@ def gain_figure(comparison: Comparison) -> str:
         axes.set_axisbelow(True)
         _draw_all_trials(axes, comparison, ratios, float(offsets[0]))
         leading = [comparison.best.get(ratio) for ratio in ratios]
-        _draw_series(axes, leading, float(offsets[0]), 0, "leading pre-finetuning trial")
+        _draw_series(axes, leading, float(offsets[0]), 0, comparison.leading_name)
         for i, arm in enumerate(arms, start=1):
             controls = [comparison.baseline(ratio, arm) for ratio in ratios]
             _draw_series(axes, controls, float(offsets[i]), i, arm_name(arm))
         axes.set_xticks(range(len(ratios)), [ratio_name(ratio) for ratio in ratios])
         axes.set_xlim(-0.5, len(ratios) - 0.5)
         axes.set_xlabel("imbalance ratio, n_minority / n_majority")
-        direction = ", lower is better" if comparison.metric in LOWER_IS_BETTER else ""
+        direction = ", lower is better" if lower_is_better(comparison.metric) else ""
         axes.set_ylabel(
             f"gain in {metric_name(comparison.metric)}{direction}\n(0 = vanilla, same replicates)"
         )
@@ -88,7 +88,10 @@ def _controls(comparison: Comparison, ratio: float | str) -> list[Result]:
     return [
         b
         for b in comparison.baselines
-        if b.record.imbalance_ratio == ratio and b.record.arm != "vanilla" and b.gain.is_defined
+        if b.record.imbalance_ratio == ratio
+        and b.record.arm != "vanilla"
+        and b.gain.is_defined
+        and b is not comparison.best.get(ratio)
     ]
 
 
@@ -150,7 +153,7 @@ def _accessible_svg(figure: Figure, comparison: Comparison, ratios: list[float |
 
 def _described(comparison: Comparison, ratio: float | str) -> str:
     leading = comparison.best.get(ratio)
-    gains: list[tuple[str, Interval]] = [("leading trial", leading.gain)] if leading else []
+    gains: list[tuple[str, Interval]] = [(comparison.leading_name, leading.gain)] if leading else []
     gains += [(arm_name(c.record.arm), c.gain) for c in _controls(comparison, ratio)]
     return (
         f"Ratio {ratio_name(ratio)}: " + "; ".join(f"{name} {g.text(signed=True)}" for name, g in gains) + "."

@@ -17,7 +17,7 @@ from study.audits.stored import load_audit
 from study.audits.view import MEANINGS, heading, marked
 from study.audits.view import shown as shown_measure
 from study.record.folder import write_atomically
-from study.record.gains import LOWER_IS_BETTER
+from study.record.gains import lower_is_better
 from study.record.ledger import FINISHED
 from study.verdict import words
 from study.verdict.answer import answer, budget_note, reading, vanilla_name
@@ -34,11 +34,11 @@ from trainables.method.arms import ARM_TABLE
 
 # A table of more classes gets a height of its own, and a sentence says what it shows.
 _MANY_CLASSES = 20
-HEADLINE_METRICS = ("val/macro_f1", "val/micro_f1_minority", "val/balanced_accuracy", "val/minority_auprc")
+HEADLINE_METRICS = ("macro_f1", "micro_f1_minority", "balanced_accuracy", "minority_auprc")
 # What is shown of each class: heading and caption by the metric's name.
 CLASS_METRICS = {
-    "recall": ("Recall of each class", "Share of a class's validation texts that is found"),
-    "f1": ("F1 of each class", "Harmonic mean of a class's recall and precision on the validation texts"),
+    "recall": ("Recall of each class", "Share of a class's texts that is found"),
+    "f1": ("F1 of each class", "Harmonic mean of a class's recall and precision"),
 }
 
 
@@ -159,7 +159,7 @@ def class_changes(comparison: Comparison, name: str) -> dict[str, dict[float | s
             if metric in vanilla.metrics and metric in leading.metrics
         }
         for label in comparison.study["corpus"]["classes"]
-        for metric in [f"val/{name}/{label}"]
+        for metric in [f"{comparison.scored_on}/{name}/{label}"]
     }
 
 
@@ -213,16 +213,20 @@ def _content(comparison: Comparison) -> dict[str, Any]:
     changes = {name: class_changes(comparison, name) for name in CLASS_METRICS}
     used_arms = dict.fromkeys(r.record.arm for r in (*comparison.baselines, *comparison.trials))
     everything = comparison.everything
+    headline = [f"{comparison.scored_on}/{name}" for name in HEADLINE_METRICS]
     searched = differing_settings((*comparison.trials, *comparison.control_trials))
     return {
         "comparison": comparison,
         "study": study,
         "corpus": study["corpus"],
         "answer": answer(comparison),
-        "lower_is_better": comparison.metric in LOWER_IS_BETTER,
+        "lower_is_better": lower_is_better(comparison.metric),
         "vanilla_name": vanilla_name(comparison),
+        "where": words.evaluated_on(comparison.metric),
+        "leading_name": comparison.leading_name,
+        "part": {"val": "validation", "test": "test"}.get(comparison.scored_on, "skewed test"),
         "figure": Markup(gain_figure(comparison)),
-        "headline_metrics": [m for m in HEADLINE_METRICS if any(m in r.metrics for r in everything)],
+        "headline_metrics": [m for m in headline if any(m in r.metrics for r in everything)],
         "arm_meanings": {arm: ARM_TABLE[arm].meaning for arm in used_arms if arm in ARM_TABLE},
         "searched": searched,
         "constant": _constant_settings(comparison.trials, searched),

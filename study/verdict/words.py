@@ -37,11 +37,24 @@ def metric_name(metric: str) -> str:
         "nll": "NLL",
         "brier": "Brier score",
     }
-    name = metric.removeprefix("val/")
+    name = metric.partition("/")[2] or metric
     kind, separator, class_name = name.partition("/")
     return (
         f"{known.get(kind, kind)} of {class_name}" if separator else known.get(name, name.replace("_", " "))
     )
+
+
+def evaluated_on(metric: str) -> str:
+    """Return which texts a metric was computed on, as a sentence begins with it.
+
+    Examples
+    --------
+    >>> [evaluated_on(metric) for metric in ("val/macro_f1", "test_skewed/accuracy")]
+    ['On validation', 'On the skewed test set']
+    """
+    return {"val": "On validation", "test": "On the test split", "test_skewed": "On the skewed test set"}[
+        metric.partition("/")[0]
+    ]
 
 
 def setting_text(value: Any) -> str:

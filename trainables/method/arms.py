@@ -85,6 +85,8 @@ class Arm:
         Values of the settings that only this arm reads, to try in its own search.
     recipe
         Values of its paper, used unless it is tuned.
+    only_tuned
+        Whether it is chosen by its name alone, and with a search.
     epochs_scale
         Factor on the lengths that its search tries, for an arm whose epochs are short.
     """
@@ -101,6 +103,7 @@ class Arm:
     takes_from_leading_trial: bool = False
     grid: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     recipe: Mapping[str, Any] = field(default_factory=dict)
+    only_tuned: bool = False
     epochs_scale: int = 1
 
 
@@ -170,6 +173,13 @@ ARM_TABLE: Mapping[str, Arm] = {
         title="vanilla finetuning",
         meaning="standard single-stage finetuning with settings of its own; every gain is taken against it",
         in_every_study=True,
+    ),
+    "vanilla_tuned": Arm(
+        title="vanilla tuned on its own grid",
+        meaning="vanilla with a search of its own over learning rates, lengths and batch sizes, beside a reference "
+        "vanilla whose recipe is given; not run untuned, where it would be the reference",
+        only_tuned=True,
+        grid={"batch_size": (8, 16, 32)},
     ),
     "vanilla_matched": Arm(
         title="compute-matched vanilla",

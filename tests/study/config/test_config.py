@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from study.config.arms import CONTROLS, defining_settings
+from study.config.arms import ALL_CONTROLS, CONTROLS, defining_settings
 from study.config.files import known_studies, load_study_file
 from study.config.presets import arm_spaces
 from study.config.study import StudyConfig
 from study.config.values import value_faults
-from study.plan.tracks import over_reference
+from study.plan.tracks import over_reference, tracks_of
 from study.run.preflight import _controls_phrase
 from tests.study.simulation import small_config
 from trainables.errors import ConfigurationError
@@ -38,9 +38,15 @@ def test_every_study_file_has_three_presets_without_a_fault(name, preset):
         ({"imbalance_ratios": (float("nan"),)}, "nan"),
         ({"imbalance_ratios": ()}, "empty"),
         ({"imbalance_ratios": (0.1, 0.1)}, "twice"),
-        ({"trials": 0}, "trials is 0"),
+        ({"trials": -1}, "trials is -1"),
+        ({"trials": 1, "imbalance_ratios": (0.1, 0.2)}, "or 0 to compare fixed recipes"),
+        ({"test_sets": ("test",)}, "its choice would be made with the test split in view"),
+        ({"trials": 0, "test_sets": ("tset",)}, "Did you mean 'test'?"),
+        ({"trials": 0, "test_sets": ("test_skewed",), "imbalance_ratios": ("natural",)}, "needs an imposed"),
+        ({"arms": ("vanilla_tuned",)}, "only runs with a search of its own"),
+        ({"arm_trials": {"focal": -1}}, "arm_trials is {'focal': -1}"),
         ({"trials": True}, "trials is True"),
-        ({"trials": "two"}, "trials is 'two': a whole number of at least 1 was expected"),
+        ({"trials": "two"}, "trials is 'two': a whole number of at least 0 was expected"),
         ({"imbalance_ratios": 0.1}, "imbalance_ratios is 0.1: a list was expected"),
         ({"space": 5, "first": {}}, "space is 5: a JSON object was expected"),
         ({"objective": "val/nll"}, "val/macro_f1"),
@@ -65,7 +71,7 @@ def test_every_study_file_has_three_presets_without_a_fault(name, preset):
         ({"arms": ("focal", "focal")}, "names an arm twice"),
         ({"arms": "focal"}, "arms is 'focal': a list was expected"),
         ({"arm_trials": -1}, "arm_trials is -1"),
-        ({"arm_trials": "sme"}, "'same' or none was expected"),
+        ({"arm_trials": "sme"}, "'same' or none, or these by arm, was expected"),
         ({"arm_trials": True}, "arm_trials is True"),
         ({"arm_trials": 2.5}, "arm_trials is 2.5"),
         ({"arms": ("focal",), "arm_trials": 2}, "arm_spaces has no grid for 'focal'"),
@@ -134,14 +140,29 @@ def test_pre_finetuning_is_searched_over_whatever_it_reads(name):
     assert small_config(space={name: (value,)}, first={}).faults() == []
 
 
+def test_the_number_of_trials_may_differ_by_arm():
+    config = load_study_file("adme", "laptop", {"arms": ("focal", "weighted"), "arm_trials": {"focal": 3}})
+    assert config.faults() == [] and config.tuned_arms() == ("focal",)
+    assert (config.trials_of("focal"), config.trials_of("weighted")) == (3, None)
+    sampled = {track.arm: track.trials for track in tracks_of(config)}
+    assert sampled["focal"] == 3 and "weighted" not in sampled
+
+
+def test_a_study_of_fixed_recipes_has_no_trials_and_keeps_its_identity_when_it_gets_some():
+    none = small_config(trials=0, space={}, first={})
+    assert none.faults() == []
+    assert none.identity() == dataclasses.replace(none, trials=4).identity()
+    assert {track.trials for track in tracks_of(none)} == {0}
+
+
 def test_the_space_of_one_arm_is_overridden_alone():
     config = load_study_file("adme", "cluster", {"arm_spaces": {"focal": {"gamma": (3.0,)}}})
     assert config.arm_spaces["focal"] == {"gamma": (3.0,)} and config.faults() == []
-    assert set(config.arm_spaces) == set(config.tuned_arms()) == set(CONTROLS)
+    assert set(config.arm_spaces) == set(CONTROLS) and set(config.tuned_arms()) == set(ALL_CONTROLS)
     assert any("arm_spaces is 3" in f for f in load_study_file("adme", "cluster", {"arm_spaces": 3}).faults())
 
 
-@pytest.mark.parametrize("name", known_studies())
+@pytest.mark.parametrize("name", [n for n in known_studies() if load_study_file(n, "laptop", {}).trials])
 def test_a_tuned_control_has_as_many_configurations_as_prefinetuning_tries_at_one_of_five_ratios(name):
     for preset in ("laptop", "cluster"):
         config = load_study_file(name, preset, {"arms": CONTROLS})
@@ -166,7 +187,7 @@ def test_smoke_runs_the_default_controls_alone_and_cluster_tunes_them_all():
 
 
 def test_all_faults_are_told_at_once():
-    faults = small_config(trials=0, imbalance_ratios=(2.0, -1.0), profile="x").faults()
+    faults = small_config(trials=-1, imbalance_ratios=(2.0, -1.0), profile="x").faults()
     assert len(faults) == 4
 
 
@@ -177,7 +198,7 @@ def test_a_wrong_value_hides_no_other_fault():
 
 
 WRONG = {
-    "trials": 0, "replicates": "3", "space": (), "arms": "focal", "seed": 0.5, "max_length": 7, "profile": None,
+    "trials": -1, "replicates": "3", "space": (), "arms": "focal", "seed": 0.5, "max_length": 7, "profile": None,
     "n_max": 0, "cpus_per_trial": 0, "gpus_per_trial": -1, "concurrency": True, "encoder": 5, "objective": "f1",
     "separate_near_duplicates": "no", "reduction_factor": 1, "arm_trials": "some", "operator_options": [],
 }  # fmt: skip

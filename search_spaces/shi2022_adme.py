@@ -1,0 +1,29 @@
+"""Shi et al. 2022 on ADME: which process does a paragraph of a drug label describe, at the corpus's own imbalance?
+
+Commands::
+
+    python -m study.launch shi2022_adme --data labels.jsonl.gz
+    python -m study.launch shi2022_adme --data labels.jsonl.gz --set split_by=group --storage by_substance
+    python -m study.launch shi2022_adme --data labels.jsonl.gz --set test_fraction=null --set folds=5 --set fold=1
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from study.config.presets import ON_GPUS
+from study.config.published import as_published, on_small_draws, smoke
+
+STUDY: dict[str, Any] = {
+    **as_published(batch_size=16, epochs=3.0),
+    "corpus": "adme",
+    "split_by": "row",  # as published: paragraphs of one substance stand on both sides
+    "test_fraction": 0.15,
+    "max_length": 128,
+}
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "smoke": {**smoke(STUDY), "max_train_rows": 200},
+    "laptop": {**on_small_draws(STUDY), "max_train_rows": 600, "max_test_rows": 800},
+    "cluster": ON_GPUS,
+}
