@@ -47,11 +47,44 @@ def evaluate(
     ``nll`` (nats per row); and ``recall/<class>``, ``precision/<class>``, ``f1/<class>``.
     """
     # It takes two seconds to load; whoever only draws rows should not wait for it.
-    from sklearn.metrics import average_precision_score, matthews_corrcoef
+    from sklearn.metrics import average_precision_score
 
     log_p = log_softmax(np.asarray(logits, np.float64), axis=1)
     p = np.exp(log_p)
     predicted = p.argmax(axis=1)
+    support = np.bincount(labels, minlength=len(classes)).tolist()
+    order = ranked(support) if majority_first is None else list(majority_first)
+    minority = [c for c in order if support[c]][-1]
+    truth = np.zeros_like(p)
+    truth[np.arange(len(labels)), labels] = 1.0
+
+    scores = {
+        "minority_auprc": average_precision_score(labels == minority, p[:, minority]),
+        "ece": expected_calibration_error(p.max(axis=1), predicted == labels),
+        "brier": ((p - truth) ** 2).sum(axis=1).mean(),
+        "nll": -log_p[np.arange(len(labels)), labels].mean(),
+    }
+    return evaluate_decisions(predicted, labels, classes, order[0]) | {
+        name: float(value) for name, value in scores.items()
+    }
+
+
+def evaluate_decisions(
+    predicted: npt.NDArray[np.int64], labels: npt.NDArray[np.int64], classes: Sequence[str], majority: int
+) -> dict[str, float]:
+    """Return those metrics of :func:`evaluate` that hang on the predicted classes alone, under the same names.
+
+    Parameters
+    ----------
+    predicted, labels
+        (n,) class indices, n >= 1.
+    classes
+        C names.
+    majority
+        Index of the majority.
+    """
+    from sklearn.metrics import matthews_corrcoef
+
     n_classes = len(classes)
     support = np.bincount(labels, minlength=n_classes)
     present = np.flatnonzero(support)
@@ -59,21 +92,12 @@ def evaluate(
     recall = hits / np.maximum(support, 1)
     precision = hits / np.maximum(np.bincount(predicted, minlength=n_classes), 1)
     f1 = 2 * hits / np.maximum(support + np.bincount(predicted, minlength=n_classes), 1)
-    order = ranked(support.tolist()) if majority_first is None else list(majority_first)
-    minority = [c for c in order if support[c]][-1]
-    truth = np.zeros_like(p)
-    truth[np.arange(len(labels)), labels] = 1.0
-
     scores = {
         "macro_f1": f1[present].mean(),
         "balanced_accuracy": recall[present].mean(),
         "accuracy": hits.sum() / len(labels),
         "mcc": matthews_corrcoef(labels, predicted),
-        "micro_f1_minority": micro_f1_minority(labels, predicted, n_classes, order[0]),
-        "minority_auprc": average_precision_score(labels == minority, p[:, minority]),
-        "ece": expected_calibration_error(p.max(axis=1), predicted == labels),
-        "brier": ((p - truth) ** 2).sum(axis=1).mean(),
-        "nll": -log_p[np.arange(len(labels)), labels].mean(),
+        "micro_f1_minority": micro_f1_minority(labels, predicted, n_classes, majority),
     }
     for c in present.tolist():
         scores[f"recall/{classes[c]}"] = recall[c]
