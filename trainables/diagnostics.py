@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
 
+from trainables.method.linear_classifiers import LinearReport
 from trainables.method.two_stage import ArmResult
 from trainables.training.stage import StageReport
 
@@ -34,7 +36,11 @@ def run_diagnostics(
     worker), ``S_micro_batch``, ``S_resumed_at``, and ``S_mfu`` where the device's peak is known. For the whole run,
     ``evaluation_rows_per_second`` and ``overhead_share``: the share of ``seconds`` that was neither
     training nor scoring.
+
+    Of a linear classifier, which has no stages, each number of its report under ``linear_…``, and ``overhead_share``.
     """
+    if result.linear is not None:
+        return _linear_numbers(result.linear) | {"overhead_share": 1.0 - result.seconds / seconds}
     numbers: dict[str, float] = {}
     for stage in result.stages:
         numbers[f"{stage.name}_steps"] = float(stage.settings.steps)
@@ -62,3 +68,7 @@ def run_diagnostics(
     numbers["evaluation_rows_per_second"] = scored_rows / result.scoring_seconds
     numbers["overhead_share"] = 1.0 - spent / seconds
     return numbers
+
+
+def _linear_numbers(report: LinearReport) -> dict[str, float]:
+    return {f"linear_{name}": float(value) for name, value in dataclasses.asdict(report).items()}

@@ -25,6 +25,7 @@ from trainables.seeds import derive_seed, generator
 from trainables.settings import NATURAL, EncoderSettings
 from trainables.texts.coverage import Coverage, coverage
 from trainables.texts.tokens import TokenisedTexts, tokenise
+from trainables.texts.words import with_words
 
 _FAR_FROM_RATIO = (
     1.5  # times the rows that the ratio asks for: more than rounding to whole rows gives from one row on
@@ -40,7 +41,7 @@ class PreparedCorpus:
     train_texts
         Texts of the training rows; augmentation sees nothing else.
     train_tokens, validation_tokens, test_tokens
-        The same rows as token ids.
+        The same rows as token ids, and as words.
     train_labels, validation_labels, test_labels
         int64 class indices.
     classes
@@ -175,7 +176,7 @@ def prepare(
         )
         validation = validation[kept]
     tokenizer = load_tokenizer(encoder)
-    tokens = tokenise(corpus.texts, tokenizer, encoder.max_length)
+    tokens = with_words(tokenise(corpus.texts, tokenizer, encoder.max_length), corpus.texts)
     seen = np.concatenate([split.train, validation])
     return PreparedCorpus(
         train_texts=[corpus.texts[i] for i in split.train],

@@ -1,14 +1,17 @@
 """The arms as a study runs them: which always run, which are chosen by name, and where each gets its settings.
 
-Five arms run in every study: the reference ``vanilla``, post-hoc logit adjustment of its logits (free),
-``vanilla_matched``, the recipe of the ``paper``, and the searched ``prefinetune``. :data:`CONTROLS` are the others,
-chosen by name.
+Seven arms run in every study: the reference ``vanilla``, post-hoc logit adjustment of its logits (free),
+``vanilla_matched``, the recipe of the ``paper``, the linear classifiers ``tfidf_lr`` and ``frozen_lr`` (seconds), and
+the searched ``prefinetune``. :data:`CONTROLS` are the others, chosen by name.
 
 A control is tuned by a search of its own, or it runs once at settings that were tuned for another arm:
 
 - :data:`MATCHED` arms measure what one part of the leading pre-finetuning trial contributes, so they take that
   trial's settings or its number of steps.
 - Every other arm takes the settings of the reference vanilla.
+
+Linear classifiers read no settings: they tune themselves in every replicate, by cross-validation inside its training
+rows.
 
 All of it follows from :data:`trainables.method.arms.ARM_TABLE`.
 """

@@ -12,7 +12,7 @@ from study.config.study import StudyConfig
 from study.plan.tracks import over_reference, tracks_of
 from study.record.gains import leading_prefinetuning, mean_of
 from study.record.ledger import SEARCH_PHASES, Ledger, TrialRecord, stored_config
-from trainables.method.arms import PAPER_ARM
+from trainables.method.arms import LINEAR_ARMS, PAPER_ARM
 from trainables.settings import TrialSettings, digest_of
 
 
@@ -82,11 +82,15 @@ class Owed:
                 yield Planned("reference", settings, self._config.replicates)
 
     def controls(self) -> Iterator[Planned]:
-        """Return the controls at the settings of the reference vanilla."""
+        """Return the linear classifiers, and the controls at the settings of the reference vanilla."""
         for ratio in self._config.imbalance_ratios:
             reference = self._ledger.reference(ratio)
             if reference is None:
                 continue
+            for arm in LINEAR_ARMS:
+                # They read nothing else, so that their names depend on nothing else.
+                settings = TrialSettings(arm=arm, imbalance_ratio=ratio)
+                yield Planned("control", settings, self._config.replicates)
             for arm in self._at_reference:
                 own = self._config.paper if arm == PAPER_ARM else {}
                 settings = TrialSettings.from_config({**over_reference(arm, reference.config), **own})

@@ -21,7 +21,15 @@ from study.run.paraphrase_cost import paraphrase_sentence
 from study.terminal.tables import FittedTable
 from study.verdict.words import duration
 from trainables.augment.stage1_set import equal_rows
-from trainables.method.arms import ARM_TABLE, ARMS, HEAD_ARMS, PAPER_ARM, POSTHOC_ARM, TWO_STAGE_ARMS
+from trainables.method.arms import (
+    ARM_TABLE,
+    ARMS,
+    HEAD_ARMS,
+    LINEAR_ARMS,
+    PAPER_ARM,
+    POSTHOC_ARM,
+    TWO_STAGE_ARMS,
+)
 from trainables.method.texts import OVERSAMPLED
 from trainables.model.encoder import build_classifier, resolve_precision
 from trainables.model.forward import predict
@@ -103,8 +111,11 @@ def estimate_cost(
             rows += runs * (both if arm in LONG_ARMS else 0 if arm in HEAD_ARMS else length)
     per_row, per_scored_row = _timed(prepared, run, resources)
     scored = len(prepared.validation_labels) + (len(prepared.test_labels) if run.test_sets else 0)
-    seconds = rows * per_row + replicates * scored * per_scored_row
-    return Estimate(round(replicates), round(rows), seconds / resources.concurrency, drawn)
+    # Linear classifiers cost next to nothing but what the frozen encoder computes: each text about once.
+    linear = len(LINEAR_ARMS) * config.replicates * len(drawn)
+    encoded = scored + config.replicates * sum(int(counts.sum()) for counts in drawn.values())
+    seconds = rows * per_row + (replicates * scored + encoded) * per_scored_row
+    return Estimate(round(replicates) + linear, round(rows), seconds / resources.concurrency, drawn)
 
 
 def _control_replicates(config: StudyConfig, ratio: float | str) -> dict[str, float]:
@@ -202,7 +213,7 @@ def _scored_phrase(prepared: PreparedCorpus, run: RunSettings) -> str:
 def _controls_phrase(config: StudyConfig) -> str:
     """Say which controls run beside vanilla, and which of them are tuned."""
     chosen = [arm for arm in config.arms if arm in CONTROLS]
-    text = f"controls: {', '.join((POSTHOC_ARM, 'vanilla_matched', PAPER_ARM, *chosen))}"
+    text = f"controls: {', '.join((POSTHOC_ARM, 'vanilla_matched', PAPER_ARM, *LINEAR_ARMS, *chosen))}"
     tracks = [track for track in tracks_of(config) if track.phase == "control_search"]
     if not tracks:
         return text

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from study.record.ledger import Ledger, TrialRecord
-from trainables.method.arms import PAPER_ARM, POSTHOC_ARM
+from trainables.method.arms import LINEAR_ARMS, PAPER_ARM, POSTHOC_ARM
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class Budget:
         Number of replicates trained, over all these configurations.
     settings_from
         Where the arm's settings come from: ``tuning`` (its own candidates or search), ``recipe`` (a single given
-        configuration), ``paper`` (as published), ``vanilla`` (the reference) or ``leading_trial`` (the leading
-        pre-finetuning trial).
+        configuration), ``paper`` (as published), ``vanilla`` (the reference), ``leading_trial`` (the leading
+        pre-finetuning trial) or ``cross_validation`` (the arm chooses them anew in every replicate).
     """
 
     trials: int
@@ -33,7 +33,7 @@ class Budget:
     @property
     def is_tuned(self) -> bool:
         """True if the settings were chosen among several that the arm itself tried."""
-        return self.settings_from == "tuning"
+        return self.settings_from in ("tuning", "cross_validation")
 
     def to_json(self) -> dict[str, Any]:
         """Return the two counts."""
@@ -49,6 +49,8 @@ class Budget:
         >>> Budget(1, 3, "vanilla").in_words()
         "vanilla's settings, not tuned"
         """
+        if self.settings_from == "cross_validation":
+            return "tuned by cross-validation inside the training rows"
         if self.is_tuned:
             return f"tuned: {self.trials} trials, {self.replicates} replicates"
         whose = {
@@ -72,6 +74,8 @@ def budget_of(ledger: Ledger, record: TrialRecord) -> Budget:
 
     if record.arm == POSTHOC_ARM:
         return Budget(0, 0, "vanilla")
+    if record.arm in LINEAR_ARMS:
+        return Budget(1, len(record.replicates), "cross_validation")
     if record.arm == PAPER_ARM:
         return Budget(1, len(record.replicates), "paper")
     if record.phase == "control":

@@ -22,6 +22,7 @@ from study.record.sqlite import sqlite_uri
 from tests.default_signals import default_signals
 from tests.tiny_encoder import write_tiny_encoder
 from trainables.errors import StudyStopped
+from trainables.method.arms import LINEAR_ARMS
 
 ROOT = Path(__file__).parents[2]
 
@@ -79,7 +80,9 @@ def test_every_phase_has_run_and_every_trial_has_a_paired_gain(launched):
     ledger = Ledger(storage / "adme" / "ledger.jsonl")
     assert len(ledger.of_phase("search")) == 4
     controls = ledger.of_phase("control")
-    assert sorted(control.arm for control in controls) == ["paper"] * 2 + ["vanilla_matched"] * 2
+    assert sorted(control.arm for control in controls) == sorted(
+        2 * ["paper", "vanilla_matched", "tfidf_lr", "frozen_lr"]
+    )
     assert {trial.state for trial in ledger.trials.values()} <= {"complete", "raced_out"}
     for trial in ledger.of_phase("search"):
         reference = ledger.reference(trial.imbalance_ratio)
@@ -87,6 +90,10 @@ def test_every_phase_has_run_and_every_trial_has_a_paired_gain(launched):
         diagnostics = trial.replicates[0].diagnostics
         assert diagnostics["stage1_steps"] > 0 and diagnostics["stage2_steps"] > 0
     for control in controls:
+        if control.arm in LINEAR_ARMS:
+            assert control.matched_to is None and len(control.replicates) == 2
+            assert control.replicates[0].diagnostics["linear_strength"] > 0
+            continue
         if control.arm == "paper":
             assert control.config["stage1_trainable"] == "last_block" and len(control.replicates) == 2
             continue
@@ -187,6 +194,8 @@ def test_the_comparison_as_json(launched, capsys):
         "logit_adjustment_posthoc",
         "vanilla_matched",
         "paper",
+        "tfidf_lr",
+        "frozen_lr",
     }
     for trial in found["trials"]:
         assert trial["gain"]["metric"] == "val/macro_f1" and trial["seconds"] > 0

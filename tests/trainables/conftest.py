@@ -10,6 +10,7 @@ from transformers import BertConfig, BertModel, BertTokenizerFast, DistilBertCon
 from trainables.model.encoder import load_tokenizer
 from trainables.settings import EncoderSettings
 from trainables.texts.tokens import tokenise
+from trainables.texts.words import with_words
 
 WORDS = [f"w{i}" for i in range(60)]
 
@@ -48,7 +49,7 @@ def toy(encoder):
         words = rng.choice(WORDS[3:], rng.integers(2, 21)).tolist()
         words[rng.integers(len(words))] = WORDS[label]
         texts.append(" ".join(words))
-    return tokenise(texts, load_tokenizer(encoder), encoder.max_length), labels
+    return with_words(tokenise(texts, load_tokenizer(encoder), encoder.max_length), texts), labels
 
 
 def states_equal(a, b):

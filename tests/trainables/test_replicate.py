@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from tests.trainables.conftest import WORDS
-from trainables.method.arms import ARMS, settings_of
+from trainables.method.arms import ARMS, LINEAR_ARMS, settings_of
 from trainables.model.encoder import load_tokenizer
 from trainables.prepared import PreparedCorpus, RunSettings
 from trainables.replicate import run_replicate
 from trainables.settings import STAGE1_DATA, TrialSettings, augments
 from trainables.texts.tokens import tokenise
+from trainables.texts.words import with_words
 from trainables.world import World
 
 FILLERS = ["alpha", "beta", "gamma", "delta", "omega", "kappa"]
@@ -29,7 +30,7 @@ def prepared(encoder):
     labels = np.repeat([0, 1, 2], 40)
     # An operator leaves words with digits alone, which the labels hang on; the others are what it changes.
     texts = [" ".join([WORDS[label], *rng.choice(FILLERS, rng.integers(6, 12))]) for label in labels]
-    tokens = tokenise(texts, load_tokenizer(encoder), encoder.max_length)
+    tokens = with_words(tokenise(texts, load_tokenizer(encoder), encoder.max_length), texts)
     held_out = rng.choice(120, 30, replace=False)
     return PreparedCorpus(
         texts, tokens, labels, tokens.select(held_out), labels[held_out], tokens.select(held_out),
@@ -54,6 +55,13 @@ def test_steps_and_rows_of_every_stage_are_recorded(replicate, arm):
     settings = dataclasses.replace(SETTINGS, arm=arm, stage2_steps=2 if arm == "vanilla_matched" else None)
     first, again = replicate(settings), replicate(settings)
     numbers = first.diagnostics
+    assert 0 <= numbers["overhead_share"] < 1
+    assert again.metrics == first.metrics
+    assert again.posthoc == first.posthoc
+    if arm in LINEAR_ARMS:
+        assert numbers["linear_rows"] == 54 and numbers["linear_strength"] > 0
+        assert again.diagnostics["linear_computed"] == 0
+        return
     stages = [name for name in ("stage1", "stage2", "head") if f"{name}_steps" in numbers]
     assert stages[-1] == ("head" if arm in ("crt", "feature_smote") else "stage2")
     for stage in stages:
@@ -65,9 +73,6 @@ def test_steps_and_rows_of_every_stage_are_recorded(replicate, arm):
         assert sum(per_class) == numbers[f"{stage}_rows"]
         # A stage from the cache has its steps on record too: compute-matched vanilla is given as many.
         assert again.diagnostics[f"{stage}_steps"] == numbers[f"{stage}_steps"]
-    assert 0 <= numbers["overhead_share"] < 1
-    assert again.metrics == first.metrics
-    assert again.posthoc == first.posthoc
     for kind in ("stage1_mfu", "stage2_mfu"):
         assert 0 < numbers.get(kind, 0.5) < 1
 
@@ -126,6 +131,14 @@ def test_duplicates_have_the_rows_per_class_and_the_steps_of_the_trial_that_they
     assert one.diagnostics["augmentations_made"] > 0 == other.diagnostics["augmentations_made"]
     assert one.diagnostics["augmentations_unchanged"] <= one.diagnostics["augmentations_made"]
     assert one.metrics != other.metrics
+
+
+def test_ratios_and_replicates_share_the_features_of_the_frozen_encoder(replicate):
+    settings = dataclasses.replace(SETTINGS, arm="frozen_lr")
+    first = replicate(settings).diagnostics["linear_computed"]
+    assert 0 < first <= 54 + 30
+    for change in ({"index": 1}, {"settings": dataclasses.replace(settings, imbalance_ratio=0.5)}):
+        assert replicate(**{"settings": settings, **change}).diagnostics["linear_computed"] < first / 2
 
 
 def test_head_arms_take_vanilla_from_the_cache(replicate):

@@ -53,6 +53,19 @@ def bert_logits(model: Any, packed: PackedTexts, masks: MaskGenerator | None) ->
     masks
         Source of dropout masks; None for no dropout.
     """
+    x = _through_layers(model, packed, masks, first_only=True)
+    pooled = torch.tanh(model.bert.pooler.dense(x))
+    logits: Tensor = model.classifier(_dropped(pooled, model.dropout.p, masks))
+    return logits
+
+
+def bert_hidden_states(model: Any, packed: PackedTexts) -> Tensor:
+    """Return the last layer's output on every row, (t, h), without dropout."""
+    return _through_layers(model, packed, None, first_only=False)
+
+
+def _through_layers(model: Any, packed: PackedTexts, masks: MaskGenerator | None, first_only: bool) -> Tensor:
+    """Return the last layer's output: (t, h), or (b, h) for the first tokens alone."""
     bert = model.bert
     table = bert.embeddings
     x = table.word_embeddings(packed.ids) + (
@@ -63,13 +76,12 @@ def bert_logits(model: Any, packed: PackedTexts, masks: MaskGenerator | None) ->
     kernels = _kernels(model, x)
     *layers, last = bert.encoder.layer
     for layer in (*layers, last):
+        is_first_only = first_only and layer is last
         if kernels is not None:
-            x = fused_layer(kernels, layer, x, packed, layer is last, masks)
+            x = fused_layer(kernels, layer, x, packed, is_first_only, masks)
         else:
-            x = _layer(layer, x, packed, layer is last, masks)
-    pooled = torch.tanh(bert.pooler.dense(x))
-    logits: Tensor = model.classifier(_dropped(pooled, model.dropout.p, masks))
-    return logits
+            x = _layer(layer, x, packed, is_first_only, masks)
+    return x
 
 
 def _kernels(model: Any, x: Tensor) -> Kernels | None:

@@ -72,6 +72,9 @@ class Arm:
         set), ``both`` (the sum over both stages of a pre-finetuning trial with these settings).
     head
         Further settings that say how the head is trained anew afterwards; None if it is not.
+    features
+        Of a linear classifier on fixed features, which ones: ``tfidf`` or ``frozen``. It has no stages and tunes
+        itself, see :mod:`trainables.method.linear_classifiers`. None for an arm that finetunes.
     normalised
         Features and class weights of the output layer have length 1.
     is_trained
@@ -97,6 +100,7 @@ class Arm:
     stage1: StageChoice | None = None
     length: str = "own"
     head: tuple[str, ...] | None = None
+    features: str | None = None
     normalised: bool = False
     is_trained: bool = True
     in_every_study: bool = False
@@ -249,6 +253,22 @@ ARM_TABLE: Mapping[str, Arm] = {
         head=("smote_neighbours",),
         grid={"smote_neighbours": (3, 5, 10)},
     ),
+    "tfidf_lr": Arm(
+        title="TF-IDF with logistic regression",
+        meaning="the words of the whole texts, weighed by (1 + ln count)·(ln((1 + n)/(1 + df)) + 1), under a logistic "
+        "regression that is tuned by cross-validation inside the training rows (scikit-learn); seconds of work, "
+        "so that a gain has to beat it",
+        features="tfidf",
+        in_every_study=True,
+    ),
+    "frozen_lr": Arm(
+        title="frozen encoder with logistic regression",
+        meaning="the mean of the pretrained encoder's last hidden states (Reimers & Gurevych 2019), which is not "
+        "trained, under a logistic regression that is tuned by cross-validation inside the training rows: what "
+        "finetuning adds to the encoder has to beat it",
+        features="frozen",
+        in_every_study=True,
+    ),
     "logit_adjustment_posthoc": Arm(
         title="post-hoc logit adjustment",
         meaning="vanilla's outputs, corrected for the class frequencies after training (Menon et al. 2021); it costs "
@@ -262,12 +282,14 @@ PAPER_ARM = "paper"
 # Arms that are trained, in the order in which a study runs them.
 ARMS = tuple(name for name, arm in ARM_TABLE.items() if arm.is_trained)
 TWO_STAGE_ARMS = tuple(name for name, arm in ARM_TABLE.items() if arm.stage1 is not None)
+# Linear classifiers on fixed features, which take no setting from any other arm.
+LINEAR_ARMS = tuple(name for name, arm in ARM_TABLE.items() if arm.features is not None)
 # Vanilla, then a head trained anew on its frozen encoder.
 HEAD_ARMS = tuple(name for name, arm in ARM_TABLE.items() if arm.head is not None)
 
+_EVERY_ARM_READS = ("arm", "imbalance_ratio")
 _EVERY_STAGE_READS = (
-    "arm",
-    "imbalance_ratio",
+    *_EVERY_ARM_READS,
     "warmup",
     "batch_size",
     "weight_decay",
@@ -306,6 +328,8 @@ def settings_of(arm: str) -> tuple[str, ...]:
         Unknown arm.
     """
     entry = arm_of("vanilla" if arm == POSTHOC_ARM else arm)
+    if entry.features is not None:
+        return _EVERY_ARM_READS
     reads = {*_EVERY_STAGE_READS, *_STAGE2_READS, *stage_reads(entry.stage2)}
     if entry.length == "given":
         reads.remove("stage2_epochs")

@@ -10,6 +10,8 @@
         draw a new output layer and train it on the frozen encoder's pooled outputs
     score model on the evaluation sets
 
+Two arms train no encoder, and so have no stages: :mod:`trainables.method.linear_classifiers`.
+
 :mod:`trainables.method.arms` says which texts and which loss a stage has; the rows of a replicate and its stage-1 set
 are made beforehand, in :mod:`trainables.replicate`.
 """
@@ -27,6 +29,7 @@ import numpy.typing as npt
 from trainables.cpu.dropout import set_dropout
 from trainables.method.arms import arm_of
 from trainables.method.head_retraining import HeadReport, retrain_head
+from trainables.method.linear_classifiers import LinearReport, train_linear
 from trainables.method.stages import stages_of
 from trainables.method.texts import ReplicateTexts
 from trainables.model.encoder import build_classifier, reinitialise_head, resolve_precision
@@ -59,9 +62,11 @@ class ArmResult:
         What each stage did, by its name, and what training the head anew did, under ``head``; None where the weights
         came from the cache.
     seconds, scoring_seconds
-        Wall time of everything, and of scoring the evaluation sets.
+        Wall time of everything, and of scoring the evaluation sets; a linear classifier's is in the first alone.
     model
-        The trained float32 classifier where it was asked for.
+        The trained float32 classifier where it was asked for; a linear classifier has none.
+    linear
+        What tuning and fitting a linear classifier did; None for the arms that have stages.
     """
 
     logits: dict[str, npt.NDArray[np.float32]]
@@ -70,6 +75,7 @@ class ArmResult:
     seconds: float
     scoring_seconds: float
     model: Any = None
+    linear: LinearReport | None = None
 
 
 def train_arm(
@@ -119,8 +125,20 @@ def train_arm(
     """
     started = time.perf_counter()
     world, reuse = world or World.single(), reuse or Reuse()
-    precision = resolve_precision(encoder)
     arm = arm_of(trial.arm)
+    if arm.features is not None:
+        logits, report = train_linear(
+            arm.features,
+            texts.original,
+            evaluation,
+            encoder,
+            n_classes,
+            seed=seeds.of("folds"),
+            world=world,
+            cache=reuse.cache,
+        )
+        return ArmResult(logits, (), {}, report.seconds, 0.0, linear=report)
+    precision = resolve_precision(encoder)
     stages = stages_of(trial, texts, n_classes, seeds, precision)
     head_seed = seeds.of("head")
 

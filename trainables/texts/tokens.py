@@ -23,10 +23,14 @@ class TokenisedTexts:
         (total,) int32, special tokens included.
     offsets
         (n + 1,) int64; text i is ``ids[offsets[i]:offsets[i + 1]]``.
+    words
+        The words of the same texts, whole and not cut to a longest sequence, see :mod:`trainables.texts.words`; None
+        where nobody counts words.
     """
 
     ids: npt.NDArray[np.int32]
     offsets: npt.NDArray[np.int64]
+    words: TokenisedTexts | None = None
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -43,14 +47,18 @@ class TokenisedTexts:
         lengths = self.offsets[rows + 1] - starts
         offsets = _offsets(lengths)
         source = np.repeat(starts - offsets[:-1], lengths) + np.arange(offsets[-1])
-        return TokenisedTexts(self.ids[source], offsets)
+        return TokenisedTexts(
+            self.ids[source], offsets, None if self.words is None else self.words.select(rows)
+        )
 
     @classmethod
     def concatenate(cls, parts: Sequence[TokenisedTexts]) -> TokenisedTexts:
-        """Return the texts of several parts, one part after the other."""
+        """Return the texts of several parts, one part after the other; with their words where all parts have them."""
         empty_ids, empty_lengths = np.empty(0, np.int32), np.empty(0, np.int64)
         ids = np.concatenate([empty_ids, *(part.ids for part in parts)])
-        return cls(ids, _offsets(np.concatenate([empty_lengths, *(part.lengths for part in parts)])))
+        offsets = _offsets(np.concatenate([empty_lengths, *(part.lengths for part in parts)]))
+        words = [part.words for part in parts if part.words is not None]
+        return cls(ids, offsets, cls.concatenate(words) if words and len(words) == len(parts) else None)
 
 
 def tokenise(texts: Sequence[str], tokenizer: Any, max_length: int) -> TokenisedTexts:

@@ -12,7 +12,7 @@ from study.record.gains import leading_prefinetuning
 from study.run.racing import RatioRacing
 from tests.study.simulation import SimulatedStudy, die_and_go_on, run_to_the_end, small_config
 from trainables.errors import ConfigurationError
-from trainables.method.arms import ARM_TABLE, ARMS, settings_of
+from trainables.method.arms import ARM_TABLE, ARMS, LINEAR_ARMS, settings_of
 from trainables.settings import STAGE1_DATA, TrialSettings
 
 SPACES = {
@@ -217,7 +217,7 @@ def test_controls_fill_the_places_that_wait_for_the_last_trials(tmp_path):
     while (job := study.plan.next_job()).phase != "search":
         study._run_job(job)
     beside = study.plan.next_job()
-    assert (beside.phase, beside.settings.arm) == ("control", "paper")
+    assert (beside.phase, beside.settings.arm) == ("control", "tfidf_lr")
 
 
 def test_optuna_keeps_a_record_for_every_tuned_arm(tmp_path):
@@ -243,12 +243,40 @@ def test_a_control_learns_from_its_own_trials_alone():
 @pytest.mark.parametrize("arm", ARMS)
 def test_an_arm_reads_settings_that_there_are(arm):
     assert set(settings_of(arm)) <= set(vars(TrialSettings()))
-    assert {"arm", "imbalance_ratio", "stage2_learning_rate"} <= set(settings_of(arm))
+    assert {"arm", "imbalance_ratio"} <= set(settings_of(arm))
+    assert ("stage2_learning_rate" in settings_of(arm)) == (arm not in LINEAR_ARMS)
 
 
 def test_an_unknown_arm_is_named():
     with pytest.raises(ConfigurationError, match="unknown arm 'focus'"):
         settings_of("focus")
+
+
+def test_linear_classifiers_run_on_every_replicate_and_take_no_settings(tmp_path):
+    config = small_config(fixed={"weight_decay": 0.2}, arms=("focal",))
+    study = run_to_the_end(tmp_path, config)
+    for arm in LINEAR_ARMS:
+        for ratio in ("natural", 0.1):
+            (trial,) = of_arm(study, arm, ratio, "control")
+            assert trial.state == "complete" and sorted(trial.replicates) == [0, 1, 2]
+            assert trial.config == TrialSettings(arm=arm, imbalance_ratio=ratio).to_config()
+            assert trial.matched_to is None
+    assert not {trial.arm for trial in study.ledger.of_phase("control_search")} & {*LINEAR_ARMS}
+
+
+def test_a_failing_linear_classifier_stops_nothing(tmp_path):
+    study = run_to_the_end(tmp_path, small_config(), fails=lambda job: job.settings.arm in LINEAR_ARMS)
+    assert study.plan.complete and study.plan.stopped is None
+    again = run_to_the_end(tmp_path, small_config())
+    assert {t.state for t in of_arm(again, "tfidf_lr", 0.1, "control")} == {"complete"}
+
+
+def test_linear_classifiers_tune_themselves():
+    faults = small_config(arms=("tfidf_lr",), arm_trials=2).faults()
+    assert faults == []
+    assert small_config(arms=("tfidf_lr",), arm_trials=2).tuned_arms() == ()
+    faults = small_config(arm_spaces={"frozen_lr": {"strength": (1.0,)}}).faults()
+    assert any("an arm of arm_spaces is 'frozen_lr'" in fault for fault in faults)
 
 
 def test_the_papers_recipe_runs_at_every_ratio_as_published_but_for_what_the_study_says(tmp_path):
@@ -279,7 +307,8 @@ def test_the_papers_recipe_is_not_trained_twice_where_the_search_tries_it(tmp_pa
     while (job := study.plan.next_job()).phase != "search":
         study._run_job(job)
     assert study.plan.next_job().phase == "search"
-    assert study.plan.next_job() is None  # the paper's recipe waits for the trial that is the same
+    # The paper's recipe waits for the trial that is the same.
+    assert {job.settings.arm for job in iter(study.plan.next_job, None)} == {*LINEAR_ARMS}
     study = run_to_the_end(tmp_path, config)
     (paper,) = of_arm(study, "paper", 0.1, "control")
     first = study.ledger.of_phase("search")[0]

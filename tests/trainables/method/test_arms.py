@@ -5,9 +5,20 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tests.trainables.arm_contract import ArmContract, CorrectionContract
+from tests.trainables.arm_contract import DECIDES_ROWS, OTHER, ArmContract, CorrectionContract, rows_of
 from trainables.errors import ConfigurationError
-from trainables.method.arms import ARM_TABLE, ARMS, HEAD_ARMS, POSTHOC_ARM, TWO_STAGE_ARMS, settings_of
+from trainables.method.arms import (
+    ARM_TABLE,
+    ARMS,
+    HEAD_ARMS,
+    LINEAR_ARMS,
+    POSTHOC_ARM,
+    TWO_STAGE_ARMS,
+    settings_of,
+)
+from trainables.method.texts import ReplicateTexts
+from trainables.method.two_stage import train_arm
+from trainables.seeds import ReplicateSeeds
 from trainables.settings import TrialSettings
 
 
@@ -151,6 +162,55 @@ class TestFeatureSmote(HeadArmContract):
     arm = "feature_smote"
 
 
+class LinearArmContract:
+    """Laws of an arm that trains no encoder: it has no stages, and only the rows decide."""
+
+    arm = ""
+
+    def run(self, encoder, toy, counts=(24, 12, 6), study_seed=1, **values):
+        texts = ReplicateTexts(rows_of(toy, counts))
+        settings = TrialSettings(arm=self.arm, **values)
+        evaluation = {"val": toy[0].select(np.arange(30)), "test": toy[0].select([31, 30, 31])}
+        return train_arm(settings, encoder, 3, texts, evaluation, ReplicateSeeds(study_seed, 0))
+
+    def test_learns_a_separable_toy(self, encoder, toy):
+        result = self.run(encoder, toy, (30, 25, 20))
+        assert (result.logits["val"].argmax(1) == toy[1][:30]).mean() > 0.8
+        assert (result.stages, result.reports) == ((), {})
+        assert result.linear.rows == 75 and result.linear.cross_validated_f1 > 0.5
+
+    def test_scores_every_set_in_its_order(self, encoder, toy):
+        logits = self.run(encoder, toy).logits
+        assert {name: found.shape for name, found in logits.items()} == {"val": (30, 3), "test": (3, 3)}
+        np.testing.assert_array_equal(logits["test"][0], logits["test"][2])
+
+    def test_one_row_beside_a_thousand(self, encoder, toy):
+        assert np.isfinite(self.run(encoder, toy, (1000, 1, 1)).logits["val"]).all()
+
+    def test_reads_no_setting_but_the_ratio(self, encoder, toy):
+        assert settings_of(self.arm) == ("arm", "imbalance_ratio")
+        assert not {*settings_of(self.arm)} & {*OTHER} and {*settings_of(self.arm)} < {*DECIDES_ROWS}
+        first, other = (self.run(encoder, toy, **values).logits["val"] for values in ({}, OTHER))
+        np.testing.assert_array_equal(first, other)
+
+    @pytest.mark.parametrize("change", [{"precision": "bfloat16"}, {"layers": 1}])
+    def test_works_with_another_way_to_compute(self, encoder, toy, change):
+        found = self.run(dataclasses.replace(encoder, **change), toy).logits["val"]
+        assert np.isfinite(found).all()
+        assert np.array_equal(found, self.run(encoder, toy).logits["val"]) == (self.arm == "tfidf_lr")
+
+    def test_works_on_another_architecture(self, distilbert, toy):
+        assert np.isfinite(self.run(distilbert, toy).logits["val"]).all()
+
+
+class TestTfidfLr(LinearArmContract):
+    arm = "tfidf_lr"
+
+
+class TestFrozenLr(LinearArmContract):
+    arm = "frozen_lr"
+
+
 def test_every_arm_has_a_line_and_a_contract():
     assert set(ARM_TABLE) == {*ARMS, POSTHOC_ARM}
     contracts = {
@@ -159,6 +219,7 @@ def test_every_arm_has_a_line_and_a_contract():
     assert contracts == set(ARMS)
     assert {name for name, arm in ARM_TABLE.items() if arm.stage1} == set(TWO_STAGE_ARMS)
     assert {name for name, arm in ARM_TABLE.items() if arm.head is not None} == set(HEAD_ARMS)
+    assert set(LINEAR_ARMS) == {"tfidf_lr", "frozen_lr"}
 
 
 def test_unknown_arms_name_the_known_ones():
