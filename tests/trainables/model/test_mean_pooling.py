@@ -12,7 +12,7 @@ from trainables.model.mean_pooling import mean_pooled
 from trainables.settings import EncoderSettings
 from trainables.texts.tokens import TokenisedTexts
 
-LENGTHS = [3, 19, 2, 8, 19, 12]
+LENGTHS = [3, 19, 4, 8, 19, 12]
 
 
 @pytest.fixture(scope="module")
