@@ -3,8 +3,11 @@
 Commands::
 
     python -m study.launch shi2022_adme --data labels.jsonl.gz
-    python -m study.launch shi2022_adme --data labels.jsonl.gz --set split_by=group --storage by_substance
-    python -m study.launch shi2022_adme --data labels.jsonl.gz --set test_fraction=null --set folds=5 --set fold=1
+    python -m study.launch shi2022_adme --data labels.jsonl.gz --set split_by=group --as shi2022_adme-by_group
+    python -m study.ladder shi2022_adme --data labels.jsonl.gz
+
+and the five-fold cross-validation, fold by fold, with ``--as shi2022_adme-fold1 --set test_fraction=null --set folds=5
+--set fold=1``.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from __future__ import annotations
 from typing import Any
 
 from study.config.presets import ON_GPUS
-from study.config.published import as_published, on_small_draws, smoke
+from study.config.published import FEW_SCORED, as_published, on_small_draws, smoke
 
 STUDY: dict[str, Any] = {
     **as_published(batch_size=16, epochs=3.0),
@@ -24,6 +27,6 @@ STUDY: dict[str, Any] = {
 
 PRESETS: dict[str, dict[str, Any]] = {
     "smoke": {**smoke(STUDY), "max_train_rows": 200},
-    "laptop": {**on_small_draws(STUDY), "max_train_rows": 600, "max_test_rows": 800},
+    "laptop": {**on_small_draws(STUDY), "max_train_rows": 400, **FEW_SCORED},
     "cluster": ON_GPUS,
 }

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from study.config.presets import ON_GPUS
-from study.config.published import as_published, on_small_draws, smoke
+from study.config.published import FEW_SCORED, as_published, on_small_draws, smoke
 
 STUDY: dict[str, Any] = {
     **as_published(batch_size=8, epochs=3.0, paper_epochs=2.0),
@@ -26,6 +26,6 @@ STUDY: dict[str, Any] = {
 
 PRESETS: dict[str, dict[str, Any]] = {
     "smoke": {**smoke(STUDY), "n_max": 100},
-    "laptop": {**on_small_draws(STUDY), "max_length": 128, "n_max": 500, "max_test_rows": 1000},
+    "laptop": {**on_small_draws(STUDY), "max_length": 128, "n_max": 400, **FEW_SCORED},
     "cluster": ON_GPUS,
 }

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from study.config.presets import ON_GPUS
-from study.config.published import as_published, on_small_draws, smoke
+from study.config.published import FEW_SCORED, as_published, on_small_draws, smoke
 
 # From the majority down; under the profile step the first ten are kept whole.
 CLASS_ORDER = (
@@ -49,6 +49,6 @@ STUDY: dict[str, Any] = {
 
 PRESETS: dict[str, dict[str, Any]] = {
     "smoke": {**smoke(STUDY), "n_max": 20},
-    "laptop": {**on_small_draws(STUDY), "max_length": 128, "n_max": 40, "max_test_rows": 800},
+    "laptop": {**on_small_draws(STUDY), "max_length": 128, "n_max": 40, **FEW_SCORED},
     "cluster": ON_GPUS,
 }

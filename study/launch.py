@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from rich.console import Console
 from rich.markup import escape
@@ -16,7 +17,7 @@ from rich.text import Text
 from study.command.cli import STOPPED, run_command
 from study.command.launch_arguments import build_parser, read_overrides
 from study.config.files import read_study_file
-from study.record.folder import StudyFolder
+from study.record.folder import StudyFolder, name_faults
 from study.run import cluster, place
 from study.run.first_checks import first_checks
 from trainables.corpora.corpus import Corpus
@@ -25,20 +26,74 @@ from trainables.errors import ConfigurationError, collect
 from trainables.rules import field_faults, rules_of
 
 if TYPE_CHECKING:
+    from study.command.conduct import StudyEnd
     from study.config.study import StudyConfig
+
+
+class Launched(NamedTuple):
+    """A cluster that was joined or started, MLflow's store, and what the study left behind (None: a dry run)."""
+
+    connection: cluster.Connection
+    uri: str
+    end: StudyEnd | None
 
 
 def launch(args: argparse.Namespace) -> int:
     """Run the launch command."""
     console = Console(stderr=True)
+    launched = launch_study(args, console)
+    if launched.end is not None:
+        from study.compare import print_table
+
+        print_table(launched.end.comparison)
+        say_where(launched, console)
+    return 0
+
+
+def say_where(launched: Launched, console: Console) -> None:
+    """Say where the report and MLflow are found."""
+    from study.tracking.uri import ui_command
+
+    if launched.end is None:
+        return
+    say = partial(console.print, highlight=False, soft_wrap=True)
+    say(f"Report: {launched.end.report}")
+    say(f"MLflow: {ui_command(launched.uri)}")
+    if launched.end.page is not None:
+        say(f"Trials beside vanilla: {launched.end.page}")
+
+
+def launch_study(
+    args: argparse.Namespace,
+    console: Console,
+    variant: Callable[[StudyConfig], StudyConfig] = lambda config: config,
+    connection: cluster.Connection | None = None,
+) -> Launched:
+    """Run the study of a command line.
+
+    Parameters
+    ----------
+    args, console
+        The command line, and where to write.
+    variant
+        Changes the study before anything is checked.
+    connection
+        The cluster, if it was already joined.
+
+    Raises
+    ------
+    ConfigurationError
+        With every fault that was found.
+    StudyStopped
+        The study cannot go on.
+    """
     overrides, faults = read_overrides(args)
     found = collect(faults, lambda: read_study_file(args.name, args.preset or "laptop", overrides))
     if found is None:
         raise ConfigurationError(faults)
     config, unknown = found
     faults += unknown
-    connection = None
-    if args.preset is None and (place.cluster_is_named() or place.may_have_gpus()):
+    if connection is None and args.preset is None and (place.cluster_is_named() or place.may_have_gpus()):
         # To look for GPUs takes seconds. What is wrong at any size is told before that.
         faults += field_faults(config, overrides.keys() & rules_of(config).keys()).values()
         if faults:
@@ -47,6 +102,10 @@ def launch(args: argparse.Namespace) -> int:
         connection = cluster.join_running_cluster()
         if cluster.has_gpus(connection):
             config, _ = read_study_file(args.name, "cluster", overrides)
+    if args.called is not None:
+        config = replace(config, name=args.called)
+        faults += name_faults(args.called)
+    config = variant(config)
     corpus = first_checks(config, args.storage, args.tracking_uri, faults)
     return run(config, corpus, connection, args, console)
 
@@ -57,7 +116,7 @@ def run(
     connection: cluster.Connection | None,
     args: argparse.Namespace,
     console: Console,
-) -> int:
+) -> Launched:
     """Make the checks that need a model, show the plan, and run it.
 
     Parameters
@@ -99,13 +158,11 @@ def run(
     preflight.print_plan(config, prepared, run_settings, resources, estimate, console)
     announce_left_out(left_out, console)
     if args.dry_run:
-        return 0
+        return Launched(connection, uri, None)
     from study.command.conduct import CheckedStudy, conduct
-    from study.compare import print_table
     from study.run.facts import PARTS, facts_of
     from study.run.tokens import TOKENS, token_facts
     from study.run.tuning import Execution
-    from study.tracking.uri import ui_command
 
     say = partial(console.print, highlight=False, soft_wrap=True)
     if args.fresh:
@@ -124,12 +181,7 @@ def run(
         execution = Execution(resources, folder.ray, run_settings, connection.joined)
         study = CheckedStudy(config, folder, facts, corpus, prepared, execution, estimate.replicates)
         end = conduct(study, console)
-    print_table(end.comparison)
-    say(f"Report: {end.report}")
-    say(f"MLflow: {ui_command(uri)}")
-    if end.page is not None:
-        say(f"Trials beside vanilla: {end.page}")
-    return 0
+    return Launched(connection, uri, end)
 
 
 def print_corpus(corpus: Corpus, remarks: Sequence[str], console: Console) -> None:

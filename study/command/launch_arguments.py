@@ -70,6 +70,12 @@ def build_parser() -> argparse.ArgumentParser:
         help=f"folder for results and caches (default: ${STORAGE_VARIABLE} or %(default)s)",
     )
     parser.add_argument(
+        "--as",
+        dest="called",
+        metavar="NAME",
+        help="keep this variant of the study under a name of its own, beside others in the same folder",
+    )
+    parser.add_argument(
         "--tracking-uri", help="MLflow server or store (default: SQLite in the storage folder)"
     )
     parser.add_argument(

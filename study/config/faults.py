@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from study.config.arms import ALWAYS, CONTROLS
+from study.config.study import StudyConfig
 from study.config.values import length_faults, value_faults
 from trainables.augment.registry import option_faults
 from trainables.method.arms import ARM_TABLE, ARMS, PAPER_ARM, settings_of
 from trainables.rules import field_faults, unknown
 from trainables.settings import NATURAL, augments, duplicated_counterpart
-
-if TYPE_CHECKING:
-    from study.config.study import StudyConfig
 
 TEST_SETS = ("test", "test_skewed")
 

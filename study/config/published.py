@@ -5,7 +5,12 @@ Shi et al., Improving Imbalanced Learning by Pre-finetuning with Data Augmentati
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
+
+from study.config.study import StudyConfig
+from trainables.method.arms import ARM_TABLE, PAPER_ARM
+from trainables.settings import PACKAGED
 
 _RATE = 1e-5  # of vanilla, and of the recipe's finetuning
 # The grid from which the paper took vanilla's batch size and rate.
@@ -14,6 +19,8 @@ _RATES = (5e-6, 1e-5, 3e-5, 5e-5)
 # The packaged encoder is a fifth of the paper's, and a laptop's draws are a tenth of its rows or less. At the published
 # rates vanilla then predicts the majority alone.
 _SMALL = 10.0
+# Draws of some hundred rows are not worth scoring thousands.
+FEW_SCORED = {"max_validation_rows": 200, "max_test_rows": 600}
 
 
 def as_published(*, batch_size: int, epochs: float, paper_epochs: float | None = None) -> dict[str, Any]:
@@ -71,6 +78,30 @@ def on_small_draws(study: dict[str, Any]) -> dict[str, Any]:
         "reference_space": {"stage2_learning_rate": (_SMALL * _RATE,), "stage2_epochs": (epochs,)},
         "arm_spaces": {"vanilla_tuned": {"batch_size": _BATCH_SIZES, "stage2_learning_rate": rates}},
     }
+
+
+def under_the_papers_protocol(config: StudyConfig, split_by: str) -> StudyConfig:
+    """Return a study with the paper's recipe and baselines in place of its search, and with another split.
+
+    A study that already has no search keeps its arms and settings.
+
+    Parameters
+    ----------
+    config
+        Any study: its corpus, encoder, ratios, bounds and replicates stay.
+    split_by
+        See :class:`trainables.corpora.split_settings.SplitSettings`.
+    """
+    name = f"{config.name}-by_{split_by}"
+    if config.trials == 0:
+        return replace(config, name=name, split_by=split_by)
+    study = as_published(batch_size=int(ARM_TABLE[PAPER_ARM].recipe["batch_size"]), epochs=3.0)
+    if config.encoder == PACKAGED:
+        study |= on_small_draws(study)
+    kept = ("encoder", "encoder_revision", "objective", "validation_fraction", "replicates")
+    changes: dict[str, Any] = {name: value for name, value in study.items() if name not in kept}
+    changes |= {"paper": {**study["paper"], **config.paper}, "space": {}, "first": {}}
+    return replace(config, name=name, split_by=split_by, **changes)
 
 
 def smoke(study: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from study.config.arms import CONTROLS
-from study.config.faults import study_faults
 from trainables.corpora.split_settings import GROUP, SPLIT_BY, SplitSettings
 from trainables.method.arms import TWO_STAGE_ARMS
 from trainables.reuse.lengths import StageLengths
@@ -231,10 +230,6 @@ class StudyConfig:
         if None in steps:  # no length in steps means the default length in epochs
             epochs.add(TrialSettings.stage1_epochs)
         return StageLengths(tuple(sorted(epochs)), tuple(sorted(steps - {None})))
-
-    def faults(self) -> list[str]:
-        """Return every fault of these values; an empty list means that they can work."""
-        return study_faults(self)
 
     def wrong_fields(self) -> frozenset[str]:
         """Return the names of the values that break their own rule and so must not be used."""

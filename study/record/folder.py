@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import tempfile
 import time
 import uuid
@@ -18,12 +19,24 @@ from typing import Any
 from trainables.errors import ConfigurationError, StudyStopped
 
 DEFAULT_STORAGE = "results"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_OTHERS = ("cache", "mlflow.db", "mlflow-artifacts")  # what lies beside studies in a storage folder
 STORAGE_VARIABLE = "STUDY_STORAGE"
 
 
 def default_storage() -> str:
     """Return the storage folder where none is given: ``$STUDY_STORAGE``, else ``results``."""
     return os.environ.get(STORAGE_VARIABLE, DEFAULT_STORAGE)
+
+
+def name_faults(name: str) -> list[str]:
+    """Return what is wrong with the name of a study: it has to be that of a folder, and free for one."""
+    if _NAME.fullmatch(name) and name not in _OTHERS:
+        return []
+    return [
+        f"--as {name}: a name of letters, digits, '-', '_' and '.' was expected, which begins with a letter or digit "
+        f"and is none of {', '.join(_OTHERS)}."
+    ]
 
 
 @dataclass(frozen=True)

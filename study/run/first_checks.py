@@ -6,6 +6,7 @@ import importlib.metadata
 from pathlib import Path
 
 from study.config.encoders import trial_encoder
+from study.config.faults import study_faults
 from study.config.study import StudyConfig
 from study.record.folder import storage_faults
 from study.tracking.uri import address_faults, tracking_uri
@@ -36,7 +37,7 @@ def first_checks(config: StudyConfig, storage: str, tracking: str | None, unknow
     ConfigurationError
         With all faults that were found.
     """
-    faults = [*unknown, *version_faults(), *config.faults(), *storage_faults(storage)]
+    faults = [*unknown, *version_faults(), *study_faults(config), *storage_faults(storage)]
     faults += address_faults(tracking_uri(Path(storage), tracking))
     wrong = config.wrong_fields()
     if not wrong & {"encoder", "encoder_revision", "encoder_layers", "max_length", "gpus_per_trial"}:

@@ -46,7 +46,7 @@ def test_help_loads_nothing_heavy(command):
     [
         (["admee"], "no study 'admee'"),
         (["adme", "--preset", "huge"], "no preset 'huge'"),
-        (["adme", "--data", "sample", "--set", "nosuch=1", "--trials", "0"], "trials is 0"),
+        (["adme", "--data", "sample", "--set", "nosuch=1", "--trials", "-1"], "trials is -1"),
         (["adme", "--data", "sample", *SMOKE, "--set", 'space={"operator":5}'], "space['operator'] is 5"),
         (["adme", *SMOKE, "--data", "/nowhere/labels.jsonl"], "/nowhere/labels.jsonl"),
         (["adme", *SMOKE, "--data", "sample", "--arms", "focl"], "Did you mean 'focal'?"),

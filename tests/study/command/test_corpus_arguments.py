@@ -6,6 +6,7 @@ import pytest
 from study import data
 from study.command import launch_arguments
 from study.command.corpus_arguments import add_corpus_arguments, corpus_options, exact_counts
+from study.config.faults import study_faults
 from study.config.files import load_study_file
 from trainables.errors import ConfigurationError
 
@@ -69,7 +70,7 @@ def test_launch_turns_its_options_into_the_study():
     config = load_study_file("tabular", "laptop", launch_arguments.overrides_of(args))
     assert config.corpus_options == {"text": "words", "label": "kind", "split": "part"}
     assert config.imbalance_ratios == (0.02,) and config.n_max == 1000 and config.validation_per_class == 10
-    assert config.faults() == []
+    assert study_faults(config) == []
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from study.config.arms import ALL_CONTROLS, CONTROLS, defining_settings
+from study.config.faults import study_faults
 from study.config.files import known_studies, load_study_file
 from study.config.presets import arm_spaces
 from study.config.study import StudyConfig
@@ -25,7 +26,7 @@ from trainables.settings import SEARCHABLE, TrialSettings
 @pytest.mark.parametrize("preset", ["smoke", "laptop", "cluster"])
 def test_every_study_file_has_three_presets_without_a_fault(name, preset):
     config = load_study_file(name, preset, {})
-    assert config.faults() == []
+    assert study_faults(config) == []
     assert config.name == name and config.preset == preset
 
 
@@ -91,7 +92,7 @@ def test_every_study_file_has_three_presets_without_a_fault(name, preset):
     ],
 )
 def test_a_fault_says_what_was_given_and_what_was_expected(changes, said):
-    faults = small_config(**changes).faults()
+    faults = study_faults(small_config(**changes))
     assert any(said in fault for fault in faults), faults
 
 
@@ -137,12 +138,12 @@ def test_pre_finetuning_is_searched_over_whatever_it_reads(name):
     value = {"stage1_steps": 5, "stage2_steps": 5, "stage1_rows_per_class": 5, "dropout": 0.0}.get(
         name, vars(TrialSettings())[name]
     )
-    assert small_config(space={name: (value,)}, first={}).faults() == []
+    assert study_faults(small_config(space={name: (value,)}, first={})) == []
 
 
 def test_the_number_of_trials_may_differ_by_arm():
     config = load_study_file("adme", "laptop", {"arms": ("focal", "weighted"), "arm_trials": {"focal": 3}})
-    assert config.faults() == [] and config.tuned_arms() == ("focal",)
+    assert study_faults(config) == [] and config.tuned_arms() == ("focal",)
     assert (config.trials_of("focal"), config.trials_of("weighted")) == (3, None)
     sampled = {track.arm: track.trials for track in tracks_of(config)}
     assert sampled["focal"] == 3 and "weighted" not in sampled
@@ -150,16 +151,18 @@ def test_the_number_of_trials_may_differ_by_arm():
 
 def test_a_study_of_fixed_recipes_has_no_trials_and_keeps_its_identity_when_it_gets_some():
     none = small_config(trials=0, space={}, first={})
-    assert none.faults() == []
+    assert study_faults(none) == []
     assert none.identity() == dataclasses.replace(none, trials=4).identity()
     assert {track.trials for track in tracks_of(none)} == {0}
 
 
 def test_the_space_of_one_arm_is_overridden_alone():
     config = load_study_file("adme", "cluster", {"arm_spaces": {"focal": {"gamma": (3.0,)}}})
-    assert config.arm_spaces["focal"] == {"gamma": (3.0,)} and config.faults() == []
+    assert config.arm_spaces["focal"] == {"gamma": (3.0,)} and study_faults(config) == []
     assert set(config.arm_spaces) == set(CONTROLS) and set(config.tuned_arms()) == set(ALL_CONTROLS)
-    assert any("arm_spaces is 3" in f for f in load_study_file("adme", "cluster", {"arm_spaces": 3}).faults())
+    assert any(
+        "arm_spaces is 3" in f for f in study_faults(load_study_file("adme", "cluster", {"arm_spaces": 3}))
+    )
 
 
 @pytest.mark.parametrize("name", [n for n in known_studies() if load_study_file(n, "laptop", {}).trials])
@@ -187,12 +190,14 @@ def test_smoke_runs_the_default_controls_alone_and_cluster_tunes_them_all():
 
 
 def test_all_faults_are_told_at_once():
-    faults = small_config(trials=-1, imbalance_ratios=(2.0, -1.0), profile="x").faults()
+    faults = study_faults(small_config(trials=-1, imbalance_ratios=(2.0, -1.0), profile="x"))
     assert len(faults) == 4
 
 
 def test_a_wrong_value_hides_no_other_fault():
-    faults = small_config(trials="two", space=5, replicates=0, arms=("focl",), objective="val/nll").faults()
+    faults = study_faults(
+        small_config(trials="two", space=5, replicates=0, arms=("focl",), objective="val/nll")
+    )
     for said in ("trials is 'two'", "space is 5", "replicates is 0", "'focl'", "objective is 'val/nll'"):
         assert any(said in fault for fault in faults), said
 
@@ -207,7 +212,7 @@ WRONG = {
 @given(st.dictionaries(st.sampled_from(sorted(WRONG)), st.none(), min_size=1))
 def test_every_wrong_value_is_told_by_its_name(chosen):
     config = dataclasses.replace(small_config(), **{name: WRONG[name] for name in chosen})
-    faults = config.faults()
+    faults = study_faults(config)
     assert config.wrong_fields() == set(chosen)
     for name in chosen:
         assert any(fault.startswith(f"{name} is {WRONG[name]!r}") for fault in faults), name
@@ -262,12 +267,12 @@ def test_the_lengths_of_stage_1_are_those_of_every_search():
     }
     arms = ("prefinetune_duplicated", "two_stage_reweight", "augment_single_stage")
     tuned = small_config(arm_spaces=arm_spaces, arms=arms, arm_trials=2)
-    assert not tuned.faults()
+    assert not study_faults(tuned)
     assert tuned.stage1_grid() == StageLengths((1.0, 2.0, 4.0), (30,))
     assert small_config(arm_spaces=arm_spaces, arms=arms).stage1_grid() == StageLengths((1.0, 2.0))
     assert small_config(space={"strength": (0.1,)}, first={}).stage1_grid() == StageLengths()
     in_steps = small_config(space={"stage1_steps": (50, 10, None)}, first={})
-    assert not in_steps.faults()
+    assert not study_faults(in_steps)
     assert in_steps.stage1_grid() == StageLengths((1.0,), (10, 50))
 
 
@@ -284,7 +289,7 @@ def test_the_plan_names_the_controls_whose_grids_are_smaller_than_their_budget()
 def test_duplicates_search_recipes_that_duplicate():
     def faults(grid):
         spaces = {"prefinetune_duplicated": {"stage1_data": grid}}
-        return small_config(arms=("prefinetune_duplicated",), arm_spaces=spaces, arm_trials=2).faults()
+        return study_faults(small_config(arms=("prefinetune_duplicated",), arm_spaces=spaces, arm_trials=2))
 
     assert faults(("duplicated_balanced", "duplicated_natural")) == []
     (fault,) = faults(("duplicated_balanced", "augmented_natural"))
@@ -331,5 +336,5 @@ def test_values_that_came_later_leave_the_identity_of_older_studies_alone():
     ],
 )
 def test_what_is_wrong_with_a_protocol_is_said(values, said):
-    (fault,) = small_config(**values).faults()
+    (fault,) = study_faults(small_config(**values))
     assert said in fault

@@ -8,6 +8,7 @@ import pytest
 import ray
 from rich.console import Console
 
+from study.config.faults import study_faults
 from study.config.operators import (
     FACT,
     announce_left_out,
@@ -66,7 +67,7 @@ def test_what_cannot_run_is_left_out_and_the_first_trial_uses_what_is_left(witho
     assert config.space == {**BOTH, "operator": ("embedding_neighbours",)}
     assert config.first == {**FIRST, "operator": "embedding_neighbours"}
     assert left_out == {NAME: "get its dictionary."}
-    assert config.faults() == [] and unavailable_faults(config) == []
+    assert study_faults(config) == [] and unavailable_faults(config) == []
     console = Console(width=40)
     with console.capture() as printed:
         announce_left_out(left_out, console)
@@ -195,7 +196,7 @@ def test_back_translation_leaves_with_the_command_that_installs_it(tmp_path, mon
     # Wrong options are faults of the study, whatever can run here.
     wrong = small_config(space=space, operator_options={"back_translation": {"pivots": ["de"]}})
     assert unavailable_faults(wrong) == []
-    assert any("'de', for which Apertium has no pair" in fault for fault in wrong.faults())
+    assert any("'de', for which Apertium has no pair" in fault for fault in study_faults(wrong))
 
 
 ENGLISH = ["The drug was absorbed within an hour of the dose."] * 3

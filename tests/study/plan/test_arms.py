@@ -6,6 +6,7 @@ import optuna
 import pytest
 
 from study.config.arms import CONTROLS
+from study.config.faults import study_faults
 from study.plan.search import GainSearch
 from study.plan.tracks import tracks_of
 from study.record.gains import leading_prefinetuning
@@ -115,7 +116,7 @@ def test_searched_epochs_are_not_replaced_by_steps_that_were_taken_over(tmp_path
         reference_space={"stage2_steps": (100,)},
         arm_spaces={"focal": {"stage2_epochs": (1.0, 2.0)}},
     )
-    assert config.faults() == []
+    assert study_faults(config) == []
     study = run_to_the_end(tmp_path, config)
     (trial,) = of_arm(study, "focal", 0.1, "control_search")
     assert trial.config["stage2_steps"] is None and study.ledger.reference(0.1).config["stage2_steps"] == 100
@@ -281,7 +282,7 @@ def test_linear_classifiers_tune_themselves():
 
 def test_the_papers_recipe_runs_at_every_ratio_as_published_but_for_what_the_study_says(tmp_path):
     config = small_config(paper={"operator": "eda", "strength": 0.1, "stage2_epochs": 5.0})
-    assert config.faults() == []
+    assert study_faults(config) == []
     study = run_to_the_end(tmp_path, config)
     for ratio in ("natural", 0.1):
         (paper,) = of_arm(study, "paper", ratio, "control")
@@ -302,7 +303,7 @@ def test_the_papers_recipe_is_not_trained_twice_where_the_search_tries_it(tmp_pa
         trials=2,
         paper={"operator": "eda", "strength": 0.1},
     )
-    assert config.faults() == []
+    assert study_faults(config) == []
     study = SimulatedStudy(tmp_path, config)
     while (job := study.plan.next_job()).phase != "search":
         study._run_job(job)
@@ -320,6 +321,6 @@ def test_the_papers_recipe_is_not_trained_twice_where_the_search_tries_it(tmp_pa
 
 
 def test_values_of_the_paper_that_it_does_not_read_are_faults():
-    faults = small_config(paper={"tau": 1.0, "copies": 0, "strenght": 0.1}).faults()
+    faults = study_faults(small_config(paper={"tau": 1.0, "copies": 0, "strenght": 0.1}))
     assert len(faults) == 3
     assert any("paper names 'tau'" in fault for fault in faults)

@@ -7,6 +7,7 @@ import os
 import pytest
 from ray._private import utils
 
+from study.config.faults import study_faults
 from study.config.files import read_study_file
 from study.run import place
 from study.run.cluster import count_here, join_running_cluster
@@ -53,6 +54,6 @@ def test_an_address_where_nothing_listens_is_refused_at_once(monkeypatch):
 
 def test_a_wrong_grid_of_the_command_line_is_a_fault_and_no_crash():
     config, unknown = read_study_file("adme", "smoke", {"space": {"operator": 5}})
-    assert unknown == [] and any("space['operator'] is 5" in fault for fault in config.faults())
+    assert unknown == [] and any("space['operator'] is 5" in fault for fault in study_faults(config))
     config, _ = read_study_file("adme", "smoke", {"imbalance_ratios": (1, 1.0)})
-    assert any("names a ratio twice" in fault for fault in config.faults())
+    assert any("names a ratio twice" in fault for fault in study_faults(config))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
+from study.config.faults import study_faults
 from study.config.study import StudyConfig
 from study.run.tokens import token_facts, token_faults, token_remarks
 from trainables.corpora.corpus import Corpus
@@ -112,4 +113,4 @@ def test_words_that_fall_into_letters_are_told(english):
 
 def test_the_bound_is_no_part_of_what_a_study_is():
     assert replace(CONFIG, max_unknown_share=1.0).identity() == CONFIG.identity()
-    assert "max_unknown_share is 0" in replace(CONFIG, max_unknown_share=0).faults()[0]
+    assert "max_unknown_share is 0" in study_faults(replace(CONFIG, max_unknown_share=0))[0]
