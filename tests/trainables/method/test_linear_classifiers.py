@@ -70,7 +70,7 @@ def test_equals_scikit_learns_pipeline():
     np.testing.assert_allclose(logits, expected, atol=0.05)
 
 
-def test_macro_f1_over_all_held_out_rows_chooses_and_ties_go_to_the_strongest_penalty(monkeypatch):
+def test_macro_f1_over_all_held_out_rows_chooses_and_ties_go_to_the_strongest_penalty():
     """Of features by which nothing can be told, every point of the grid says the same."""
     labels = np.repeat([0, 1], [30, 10])
     constant = np.zeros((44, 2))
@@ -149,6 +149,28 @@ def test_words_are_asked_for_by_name():
         )
 
 
+class Pair(World):
+    """Two workers, one after the other: the second is told what the first one found."""
+
+    said: list[object] = []  # noqa: RUF012
+
+    def gather(self, mine):
+        if self.rank == 0:
+            self.said[:] = [mine]
+        return [self.said[0], mine][: self.rank + 1]
+
+
+@pytest.mark.parametrize("kind", ["tfidf", "frozen"])
+def test_one_worker_computes_and_all_are_told(encoder, toy, kind):
+    rows, sets = LabelledTexts(toy[0], toy[1]), {"val": toy[0].select([1, 2])}
+    alone, first, second = (
+        train_linear(kind, rows, sets, encoder, 3, seed=1, world=world)
+        for world in (World.single(), Pair(0, 2), Pair(1, 2))
+    )
+    np.testing.assert_array_equal(first[0]["val"], alone[0]["val"])
+    assert second[0] is first[0] and second[1] is first[1]
+
+
 def test_centred_states_have_length_1_whatever_all_rows_share():
     rng = np.random.default_rng(0)
     states = rng.normal(size=(20, 5)).astype(np.float32)
@@ -161,7 +183,7 @@ def test_centred_states_have_length_1_whatever_all_rows_share():
     assert (constant == 0.0).all() and other.shape == (5, 5)
 
 
-def test_the_features_of_a_text_are_computed_once(encoder, toy, tmp_path, monkeypatch):
+def test_the_features_of_a_text_are_computed_once(encoder, toy, tmp_path):
     tokens, _ = toy
     cache = ContentCache(tmp_path)
     everything, computed = frozen_features(encoder, 3, tokens, None)
