@@ -17,12 +17,13 @@ import numpy.typing as npt
 
 from trainables.augment.cached import cached_stage1_set
 from trainables.augment.stage1_set import DrawnRows, n_augmented
+from trainables.class_offsets import cross_fitted, fit_offsets
 from trainables.corpora.imbalance import Profile, draw, ranked
 from trainables.diagnostics import run_diagnostics
 from trainables.method.arms import stage1_recipe
 from trainables.method.texts import ReplicateTexts
 from trainables.method.two_stage import train_arm
-from trainables.metrics import evaluate
+from trainables.metrics import evaluate, evaluate_decisions
 from trainables.model.encoder import load_tokenizer
 from trainables.prepared import PreparedCorpus, RunSettings
 from trainables.reuse.cache import ContentCache
@@ -32,7 +33,7 @@ from trainables.settings import NATURAL, TrialSettings
 from trainables.texts.labelled import LabelledTexts
 from trainables.texts.tokens import tokenise
 from trainables.training.losses import adjust_logits
-from trainables.trial import ReplicateRecord
+from trainables.trial import ReplicateRecord, with_offsets
 from trainables.world import World
 
 
@@ -160,6 +161,18 @@ def run_replicate(
         for found, x in ((metrics, logits), (posthoc, adjust_logits(logits, counts))):
             scores = evaluate(x, scored.labels, prepared.classes, order)
             found |= {f"{scored.name}/{name}": value for name, value in scores.items()}
+        if scored.part == "val":
+            rng = np.random.default_rng(seeds.of("class offsets"))
+            decided = cross_fitted(logits, scored.labels, counts, rng)
+        else:
+            offsets = fit_offsets(result.logits["val"], prepared.validation_labels, counts)
+            decided = (logits + offsets).argmax(axis=1)
+        metrics |= {
+            with_offsets(f"{scored.name}/{name}"): value
+            for name, value in evaluate_decisions(decided, scored.labels, prepared.classes, order[0]).items()
+            # A class's precision follows from its recall and F1; with many classes these lines are most of a ledger.
+            if not name.startswith("precision/")
+        }
     seconds = time.perf_counter() - started
     scored_rows = sum(map(len, result.logits.values()))
     diagnostics |= run_diagnostics(result, prepared.classes, scored_rows, seconds)

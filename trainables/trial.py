@@ -7,6 +7,25 @@ from dataclasses import dataclass, field
 
 from trainables.settings import TrialSettings
 
+OFFSETS = "_offsets"  # ends the name of a set on which classes were decided with class offsets
+
+
+def with_offsets(metric: str) -> str:
+    """Return the name of a metric under class offsets that were fitted on validation.
+
+    Examples
+    --------
+    >>> with_offsets("val/macro_f1"), with_offsets("test/f1/other")
+    ('val_offsets/macro_f1', 'test_offsets/f1/other')
+    """
+    scored_on, _, name = metric.partition("/")
+    return f"{scored_on}{OFFSETS}/{name}"
+
+
+def is_with_offsets(metric: str) -> bool:
+    """Return whether a metric's name is one of :func:`with_offsets`."""
+    return metric.partition("/")[0].endswith(OFFSETS)
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrialJob:
@@ -50,7 +69,7 @@ class ReplicateRecord:
     replicate
         Its index.
     metrics
-        Flat metrics (``val/macro_f1``, …).
+        Flat metrics (``val/macro_f1``, …), and those that class offsets change (``val_offsets/macro_f1``, …).
     seconds
         Wall-clock of everything that the replicate did.
     diagnostics
@@ -65,3 +84,11 @@ class ReplicateRecord:
     seconds: float
     diagnostics: dict[str, float] = field(default_factory=dict)
     posthoc: dict[str, float] = field(default_factory=dict)
+
+    def of_posthoc(self) -> ReplicateRecord:
+        """Return the record of post-hoc logit adjustment on this replicate.
+
+        With class offsets it scores what the arm itself scores: fitted offsets absorb any that were added before.
+        """
+        offsets = {name: value for name, value in self.metrics.items() if is_with_offsets(name)}
+        return ReplicateRecord(self.replicate, {**self.posthoc, **offsets}, 0.0)

@@ -323,7 +323,7 @@ class Plan:
     def _add_posthoc(self, vanilla: TrialRecord, record: ReplicateRecord) -> None:
         """Score post-hoc logit adjustment from vanilla's logits as an arm of its own, at no cost."""
         trial = self._posthoc_trial(vanilla)
-        self.ledger.add_replicate(trial.trial_id, ReplicateRecord(record.replicate, record.posthoc, 0.0))
+        self.ledger.add_replicate(trial.trial_id, record.of_posthoc())
         self._notify(trial)
         self._finish_if_complete(trial, self.config.replicates)
 

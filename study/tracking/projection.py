@@ -9,7 +9,8 @@ the point with the highest step, so the values of single replicates and their me
   its running mean, a finished one its result.
 - ``val/gain_macro_f1`` with ``val/gain_ci_low`` and ``val/gain_ci_high``: the paired gain over the reference
   vanilla of the ratio, step = number of pairs. Vanilla's own gain is logged as 0, so that it sorts among the
-  trials. One pair has no interval, so none is logged.
+  trials. One pair has no interval, so none is logged. ``val_offsets/gain_macro_f1`` and its bounds are the same where
+  both arms have class offsets fitted on validation.
 
 Vanilla and every control are runs of the same shape as a trial of the search.
 """
@@ -29,6 +30,7 @@ from study.verdict.statistics import paired_gain
 from trainables.corpora.wording import shown
 from trainables.method.arms import settings_of
 from trainables.settings import digest_of
+from trainables.trial import with_offsets
 
 VALUES = "values/"
 LONGEST_NAME = 250 - len(VALUES)  # MLflow takes 250 characters, and single replicates stand under VALUES
@@ -82,7 +84,7 @@ def view_of(trial: TrialRecord, ledger: Ledger, objective: str) -> RunView:
         The ledger that holds its reference.
     objective
         Metric whose gain is shown, e.g. ``"val/macro_f1"``. The same metric on the test split, if present, gets a
-        gain too.
+        gain too, and so does either under class offsets that were fitted on validation.
     """
     tags = {
         "trial_id": trial.trial_id,
@@ -249,8 +251,9 @@ def _means(trial: TrialRecord, ledger: Ledger, objective: str) -> dict[str, tupl
     return {key: (_storable(value), n) for key, (value, n) in means.items()}
 
 
-def _gained_metrics(objective: str) -> tuple[str, str]:
-    return objective, "test/" + objective.partition("/")[2]
+def _gained_metrics(objective: str) -> tuple[str, ...]:
+    on_test = "test/" + objective.partition("/")[2]
+    return objective, on_test, with_offsets(objective), with_offsets(on_test)
 
 
 def _reference_values(trial: TrialRecord, ledger: Ledger, metric: str) -> Mapping[int, float]:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from study.config.arms import CONTROLS
 from study.record.gains import lower_is_better
 from study.verdict.comparison import Comparison, Result
+from study.verdict.operating_point import operating_point_sentence
 from study.verdict.unchanged import unchanged_sentence
-from study.verdict.words import arm_name, counted, evaluated_on, metric_name, ratio_phrase
+from study.verdict.words import arm_name, at_ratio, counted, evaluated_on, metric_name
 from trainables.interval import Interval
 
 NOTHING_CHOSEN = (
@@ -88,6 +89,7 @@ def answer(comparison: Comparison) -> Answer:
         sentences = [_full_sentence(findings[0], comparison.metric)]
     else:
         sentences = [_gains_sentence(findings), _controls_sentence(judged, comparison.metric)]
+    sentences.append(operating_point_sentence(comparison))
     copies = unchanged_sentence(r.record for r in comparison.everything)
     return Answer(
         headline,
@@ -167,11 +169,9 @@ def _headline(comparison: Comparison, findings: tuple[Finding, ...], judged: lis
 
 
 def _where(some: list[Finding], judged: list[Finding]) -> str:
-    return _at(judged[0].ratio) if len(judged) == 1 else f"at {len(some)} of {len(judged)} imbalance ratios"
-
-
-def _at(ratio: float | str) -> str:
-    return f"at {'the ' if isinstance(ratio, str) else ''}{ratio_phrase(ratio)}"
+    return (
+        at_ratio(judged[0].ratio) if len(judged) == 1 else f"at {len(some)} of {len(judged)} imbalance ratios"
+    )
 
 
 def _also_controls(better: list[Finding], metric: str) -> str:
@@ -189,7 +189,7 @@ def _full_sentence(finding: Finding, metric: str) -> str:
         return ""
     gain = finding.leading.gain
     text = (
-        f"The {_leading_one(finding)} {_at(finding.ratio)} "
+        f"The {_leading_one(finding)} {at_ratio(finding.ratio)} "
         f"differs from vanilla by {gain.text(signed=True)} on the same "
         f"{counted(gain.n, 'replicate')}" + ("" if gain.ci_low is None else " (mean and 95 % interval)")
     )
@@ -201,7 +201,7 @@ def _full_sentence(finding: Finding, metric: str) -> str:
 
 def _gains_sentence(findings: tuple[Finding, ...]) -> str:
     gains = [
-        f"{f.leading.gain.text(signed=True)} {_at(f.ratio)}"
+        f"{f.leading.gain.text(signed=True)} {at_ratio(f.ratio)}"
         f" (the {_leading_one(f)}, {counted(f.leading.gain.n, 'replicate')})"
         for f in findings
         if f.leading
@@ -239,13 +239,13 @@ def _failures(comparison: Comparison) -> list[str]:
     for ratio in comparison.ratios:
         vanilla = comparison.baseline(ratio, "vanilla")
         if vanilla is not None and vanilla.record.state == "failed":
-            said.append(f"The reference vanilla {_at(ratio)} failed: {_ended(vanilla.record.error)}.")
+            said.append(f"The reference vanilla {at_ratio(ratio)} failed: {_ended(vanilla.record.error)}.")
         trials = [trial.record for trial in comparison.trials_at(ratio)]
         if trials and all(trial.state == "failed" for trial in trials):
             last = max(trials, key=lambda trial: trial.finished or 0.0)
             all_of_them = "The only trial" if len(trials) == 1 else f"All {len(trials)} trials"
             with_what = "" if len(trials) == 1 else ", the last one with"
-            said.append(f"{all_of_them} {_at(ratio)} failed{with_what}: {_ended(last.error)}.")
+            said.append(f"{all_of_them} {at_ratio(ratio)} failed{with_what}: {_ended(last.error)}.")
     return said
 
 

@@ -31,6 +31,7 @@ from study.verdict.comparison import (
 from study.verdict.figure import gain_figure
 from trainables.interval import Interval, mean_interval
 from trainables.method.arms import ARM_TABLE
+from trainables.trial import is_with_offsets, with_offsets
 
 # A table of more classes gets a height of its own, and a sentence says what it shows.
 _MANY_CLASSES = 20
@@ -214,6 +215,8 @@ def _content(comparison: Comparison) -> dict[str, Any]:
     used_arms = dict.fromkeys(r.record.arm for r in (*comparison.baselines, *comparison.trials))
     everything = comparison.everything
     headline = [f"{comparison.scored_on}/{name}" for name in HEADLINE_METRICS]
+    if not is_with_offsets(comparison.metric):
+        headline.insert(1, with_offsets(headline[0]))
     searched = differing_settings((*comparison.trials, *comparison.control_trials))
     return {
         "comparison": comparison,
@@ -224,9 +227,10 @@ def _content(comparison: Comparison) -> dict[str, Any]:
         "vanilla_name": vanilla_name(comparison),
         "where": words.evaluated_on(comparison.metric),
         "leading_name": comparison.leading_name,
-        "part": {"val": "validation", "test": "test"}.get(comparison.scored_on, "skewed test"),
+        "part": words.part_name(comparison.metric),
         "figure": Markup(gain_figure(comparison)),
         "headline_metrics": [m for m in headline if any(m in r.metrics for r in everything)],
+        "has_offsets": any(is_with_offsets(m) for r in everything for m in r.metrics),
         "arm_meanings": {arm: ARM_TABLE[arm].meaning for arm in used_arms if arm in ARM_TABLE},
         "searched": searched,
         "constant": _constant_settings(comparison.trials, searched),

@@ -6,6 +6,7 @@ from typing import Any
 
 from trainables.corpora.wording import counted as counted
 from trainables.method.arms import ARM_TABLE
+from trainables.trial import OFFSETS, is_with_offsets
 
 
 def arm_name(arm: str) -> str:
@@ -25,6 +26,11 @@ def ratio_phrase(ratio: float | str) -> str:
     return f"{ratio} imbalance ratio" if isinstance(ratio, str) else f"imbalance ratio {ratio_name(ratio)}"
 
 
+def at_ratio(ratio: float | str) -> str:
+    """Return where something was found, e.g. ``at imbalance ratio 0.1 (1:10)``."""
+    return f"at {'the ' if isinstance(ratio, str) else ''}{ratio_phrase(ratio)}"
+
+
 def metric_name(metric: str) -> str:
     """Return a metric's name as people read it, e.g. ``macro F1``."""
     known = {
@@ -38,10 +44,17 @@ def metric_name(metric: str) -> str:
         "brier": "Brier score",
     }
     name = metric.partition("/")[2] or metric
+    end = " with class offsets" if is_with_offsets(metric) else ""
     kind, separator, class_name = name.partition("/")
     return (
         f"{known.get(kind, kind)} of {class_name}" if separator else known.get(name, name.replace("_", " "))
-    )
+    ) + end
+
+
+def part_name(metric: str) -> str:
+    """Return which texts a metric was computed on, with class offsets or without: ``validation``, ``test``, …"""
+    scored_on = metric.partition("/")[0].removesuffix(OFFSETS)
+    return {"val": "validation", "test": "test", "test_skewed": "skewed test"}[scored_on]
 
 
 def evaluated_on(metric: str) -> str:
@@ -49,12 +62,15 @@ def evaluated_on(metric: str) -> str:
 
     Examples
     --------
-    >>> [evaluated_on(metric) for metric in ("val/macro_f1", "test_skewed/accuracy")]
-    ['On validation', 'On the skewed test set']
+    >>> [evaluated_on(metric) for metric in ("val/macro_f1", "test_skewed/accuracy", "val_offsets/macro_f1")]
+    ['On validation', 'On the skewed test set', 'On validation']
     """
-    return {"val": "On validation", "test": "On the test split", "test_skewed": "On the skewed test set"}[
-        metric.partition("/")[0]
-    ]
+    part = part_name(metric)
+    return {
+        "validation": "On validation",
+        "test": "On the test split",
+        "skewed test": "On the skewed test set",
+    }[part]
 
 
 def setting_text(value: Any) -> str:

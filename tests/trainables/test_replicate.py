@@ -149,3 +149,31 @@ def test_head_arms_take_vanilla_from_the_cache(replicate):
         numbers = replicate(dataclasses.replace(SETTINGS, arm=arm)).diagnostics
         assert numbers["stage2_cache_hits"] == 1
         assert numbers["head_cache_hits"] == 0
+
+
+def test_every_set_is_scored_with_class_offsets_too(replicate):
+    """In this corpus the test rows are the validation rows, so offsets fitted on validation cannot harm there."""
+    settings = dataclasses.replace(SETTINGS, arm="vanilla")
+    record = replicate(settings, test_sets=("test", "test_skewed"))
+    changed = {"macro_f1", "balanced_accuracy", "accuracy", "mcc", "micro_f1_minority"}
+    changed |= {f"{kind}/{name}" for kind in ("recall", "f1") for name in CLASSES}
+    for scored_on in ("val", "test", "test_skewed"):
+        assert changed == {
+            name.removeprefix(f"{scored_on}_offsets/")
+            for name in record.metrics
+            if name.startswith(f"{scored_on}_offsets/")
+        }
+    # The tiny encoder has learnt next to nothing: there is something to gain, and cross-fitting does not get it all.
+    assert record.metrics["test_offsets/macro_f1"] > record.metrics["test/macro_f1"]
+    assert record.metrics["val_offsets/macro_f1"] < record.metrics["test_offsets/macro_f1"]
+    assert not any("offsets" in name for name in record.posthoc)
+    assert replicate(settings).metrics["val_offsets/macro_f1"] == record.metrics["val_offsets/macro_f1"]
+
+
+def test_posthoc_logit_adjustment_scores_with_offsets_what_its_vanilla_does(replicate):
+    record = replicate(dataclasses.replace(SETTINGS, arm="vanilla"))
+    adjusted = record.of_posthoc()
+    assert adjusted.replicate == record.replicate and adjusted.seconds == 0.0
+    assert adjusted.metrics.keys() == record.metrics.keys()
+    for name, value in adjusted.metrics.items():
+        assert value == (record.metrics if "_offsets/" in name else record.posthoc)[name], name

@@ -6,6 +6,9 @@ MLflow's records follow from it. If its loss is new, add it to :data:`trainables
 of texts is new, add it to :mod:`trainables.method.texts`. Its laws are tested by a subclass of ``ArmContract`` in
 ``tests/trainables/method/test_arms.py``.
 
+Every arm is also scored with class offsets fitted on validation, argmax of z_c + b_c (:mod:`trainables.class_offsets`),
+so that none wins by its operating point alone.
+
 An epoch is a pass over a stage's own texts. So oversampling takes C·n_max / N times vanilla's steps and undersampling
 C·n_min / N times, as when imbalanced-learn's samplers precede a classifier; setting ``stage2_steps`` gives every arm
 the same number.
