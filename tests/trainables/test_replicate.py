@@ -151,9 +151,10 @@ def test_head_arms_take_vanilla_from_the_cache(replicate):
         assert numbers["head_cache_hits"] == 0
 
 
-def test_every_set_is_scored_with_class_offsets_too(replicate):
+@pytest.mark.parametrize("arm", ["vanilla", "tfidf_lr"])
+def test_every_set_is_scored_with_class_offsets_too(replicate, arm):
     """In this corpus the test rows are the validation rows, so offsets fitted on validation cannot harm there."""
-    settings = dataclasses.replace(SETTINGS, arm="vanilla")
+    settings = dataclasses.replace(SETTINGS, arm=arm)
     record = replicate(settings, test_sets=("test", "test_skewed"))
     changed = {"macro_f1", "balanced_accuracy", "accuracy", "mcc", "micro_f1_minority"}
     changed |= {f"{kind}/{name}" for kind in ("recall", "f1") for name in CLASSES}
@@ -163,9 +164,12 @@ def test_every_set_is_scored_with_class_offsets_too(replicate):
             for name in record.metrics
             if name.startswith(f"{scored_on}_offsets/")
         }
-    # The tiny encoder has learnt next to nothing: there is something to gain, and cross-fitting does not get it all.
-    assert record.metrics["test_offsets/macro_f1"] > record.metrics["test/macro_f1"]
-    assert record.metrics["val_offsets/macro_f1"] < record.metrics["test_offsets/macro_f1"]
+    assert record.metrics["test_offsets/macro_f1"] >= record.metrics["test/macro_f1"]
+    if (
+        arm == "vanilla"
+    ):  # it has learnt next to nothing here: there is something to gain, for other rows less of it
+        assert record.metrics["test_offsets/macro_f1"] > record.metrics["test/macro_f1"]
+        assert record.metrics["val_offsets/macro_f1"] < record.metrics["test_offsets/macro_f1"]
     assert not any("offsets" in name for name in record.posthoc)
     assert replicate(settings).metrics["val_offsets/macro_f1"] == record.metrics["val_offsets/macro_f1"]
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from study.record.ledger import Ledger, TrialRecord
 from study.tracking.projection import metric_name, run_name, view_of
+from tests.study.tracked import small_study
 from trainables.method.arms import ARMS, LINEAR_ARMS
 from trainables.settings import TrialSettings
 
@@ -49,6 +50,19 @@ def test_settings_that_played_no_part_are_not_shown(tmp_path):
     params = view_of(ledger.trials["t"], ledger, "val/macro_f1").params
     assert params["gamma"] == "2.0" and params["stage2_epochs"] == "2.0" and params["arm"] == "focal"
     assert not {"operator", "stage1_epochs", "head", "tau", "beta"} & params.keys()
+
+
+def test_a_gain_with_class_offsets_stands_beside_the_plain_one(tmp_path):
+    ledger = small_study(tmp_path)
+    for trial_id, values in (("v", (0.5, 0.6, 0.7)), ("t", (0.5, 0.5, 0.9))):
+        for index, record in list(ledger.trials[trial_id].replicates.items()):
+            record.metrics["val_offsets/macro_f1"] = values[index]
+    view = view_of(ledger.trials["t"], ledger, "val/macro_f1")
+    assert view.means["val_offsets/gain_macro_f1"] == (pytest.approx(1 / 30), 3)
+    assert view.means["val_offsets/gain_ci_low"][0] < 0 < view.means["val/gain_ci_low"][0]
+    assert view.points["values/val_offsets/gain_macro_f1", 2][0] == pytest.approx(0.2)
+    earlier = view_of(ledger.trials["u"], ledger, "val/macro_f1")
+    assert not any("offsets" in name for name in earlier.means)
 
 
 def original_name(name: str) -> str:
