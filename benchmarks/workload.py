@@ -22,8 +22,9 @@ from study.run.tuning import run_trials
 from study.tracking.experiment_page import Launch
 from study.tracking.tracker import Tracker
 from trainables.corpora.registry import read_corpus
+from trainables.draw_sizes import shared_n_max
 from trainables.errors import StudyStopped
-from trainables.prepared import PreparedCorpus, RunSettings, prepare, shared_n_max
+from trainables.prepared import PreparedCorpus, RunSettings, prepare
 from trainables.settings import TrialSettings
 
 # One recipe for vanilla: the first of the study's own grid.

@@ -154,13 +154,14 @@ def run(
     console.print(connection.sentence, highlight=False)
     remarks = (*corpus.remarks, *prepared.remarks, *paper_remark)
     print_corpus(corpus, remarks, console)
-    estimate = preflight.estimate_cost(config, prepared, run_settings, resources)
-    preflight.print_plan(config, prepared, run_settings, resources, estimate, console)
+    first = prepared.of_replicate(0)
+    estimate = preflight.estimate_cost(config, first, run_settings, resources)
+    preflight.print_plan(config, first, run_settings, resources, estimate, console)
     announce_left_out(left_out, console)
     if args.dry_run:
         return Launched(connection, uri, None)
     from study.command.conduct import CheckedStudy, conduct
-    from study.run.facts import PARTS, facts_of
+    from study.run.facts import facts_of, part_facts
     from study.run.tokens import TOKENS, token_facts
     from study.run.tuning import Execution
 
@@ -174,8 +175,8 @@ def run(
         facts = {
             **facts_of(config, corpus, folder, connection, uri, remarks),
             FACT: left_out,
-            TOKENS: token_facts(prepared),
-            PARTS: prepared.class_counts(),
+            TOKENS: token_facts(first),
+            **part_facts(prepared),
             PAPER_FACT: paper_operator,
         }
         execution = Execution(resources, folder.ray, run_settings, connection.joined)

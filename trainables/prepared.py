@@ -1,20 +1,23 @@
-"""A corpus made ready once for every trial: split, tokenised, and small enough to ship to workers."""
+"""A corpus made ready once for every trial: split, tokenised, and small enough to ship to workers.
+
+All replicates share this one split; :mod:`trainables.resplit` gives each of them one of its own.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from trainables.corpora.corpus import Corpus
-from trainables.corpora.imbalance import Profile, class_sizes, draw, largest_n_max
-from trainables.corpora.leakage import split_corpus, split_remarks
+from trainables.corpora.imbalance import Profile, draw
+from trainables.corpora.leakage import kept_together, split_corpus, split_remarks
 from trainables.corpora.split import PARTS
 from trainables.corpora.split_settings import SplitSettings
-from trainables.corpora.wording import class_in_words, listed, shown
+from trainables.corpora.wording import class_in_words, listed
 from trainables.errors import ConfigurationError
 from trainables.model.encoder import load_tokenizer
 from trainables.model.tokenizer import token_kinds
@@ -26,10 +29,6 @@ from trainables.settings import NATURAL, EncoderSettings
 from trainables.texts.coverage import Coverage, coverage
 from trainables.texts.tokens import TokenisedTexts, tokenise
 from trainables.texts.words import with_words
-
-_FAR_FROM_RATIO = (
-    1.5  # times the rows that the ratio asks for: more than rounding to whole rows gives from one row on
-)
 
 
 @dataclass(frozen=True)
@@ -52,6 +51,8 @@ class PreparedCorpus:
         Sentences, for people, on what became of the texts: what the encoder does not know, for example.
     coverage
         How much of the training and validation texts the encoder knows.
+    ranked_by
+        Rows per class by which classes are ranked from majority to minority; empty for those of the training part.
     """
 
     train_texts: Sequence[str]
@@ -65,6 +66,15 @@ class PreparedCorpus:
     digest: str
     remarks: tuple[str, ...] = ()
     coverage: Coverage = field(default_factory=Coverage)
+    ranked_by: tuple[int, ...] = ()
+
+    def of_replicate(self, replicate: int) -> PreparedCorpus:
+        """Return the parts that a replicate trains and is scored on: these, whichever it is."""
+        return self
+
+    def train_rows(self) -> npt.NDArray[np.int64]:
+        """Return the (1, C) training rows per class, one line for all replicates."""
+        return np.bincount(self.train_labels, minlength=len(self.classes))[None]
 
     def class_counts(self) -> dict[str, dict[str, int]]:
         """Return the rows per class of each part of the split."""
@@ -157,24 +167,22 @@ def prepare(
     """
     corpus = corpus.in_canonical_order()
     split_settings = split_settings or SplitSettings()
-    split = split_corpus(corpus, seed=derive_seed(study_seed, "split"), settings=split_settings)
-    validation, test = split.validation, split.test
-    if max_test_rows is not None and len(test) > max_test_rows:
-        rng = generator(study_seed, "test")
-        kept = draw(corpus.labels[test], NATURAL, max_rows=max_test_rows, rng=rng, bound="max_test_rows")
-        test = test[kept]
+    clusters = kept_together(corpus, split_settings)
+    split = split_corpus(
+        corpus, seed=derive_seed(study_seed, "split"), settings=split_settings, clusters=clusters
+    )
     if validation_per_class is not None:
-        kept = _balanced(corpus, validation, validation_per_class, generator(study_seed, "validation"))
-        validation = validation[kept]
-    elif max_validation_rows is not None and len(validation) > max_validation_rows:
-        kept = draw(
-            corpus.labels[validation],
-            NATURAL,
-            max_rows=max_validation_rows,
-            rng=generator(study_seed, "validation"),
-            bound="max_validation_rows",
+        few = np.bincount(corpus.labels[split.validation], minlength=len(corpus.classes))
+        check_validation_per_class(few[None], corpus.classes, validation_per_class)
+    validation = split.validation[
+        scored_rows(
+            corpus.labels[split.validation],
+            max_validation_rows,
+            validation_per_class,
+            generator(study_seed, "validation"),
         )
-        validation = validation[kept]
+    ]
+    test = split.test[test_rows(corpus.labels[split.test], max_test_rows, study_seed)]
     tokenizer = load_tokenizer(encoder)
     tokens = with_words(tokenise(corpus.texts, tokenizer, encoder.max_length), corpus.texts)
     seen = np.concatenate([split.train, validation])
@@ -195,138 +203,72 @@ def prepare(
     )
 
 
-def _balanced(
-    corpus: Corpus, validation: npt.NDArray[np.int64], per_class: int, rng: np.random.Generator
+def scored_rows(
+    labels: npt.NDArray[np.int64], max_rows: int | None, per_class: int | None, rng: np.random.Generator
 ) -> npt.NDArray[np.int64]:
-    labels = corpus.labels[validation]
-    counts = np.bincount(labels, minlength=len(corpus.classes)).tolist()
-    if min(counts) < per_class:
-        few = sorted((n, name) for name, n in zip(corpus.classes, counts, strict=True) if n < per_class)
-        raise ConfigurationError(
-            f"validation_per_class is {per_class}, but {len(few)} of {len(counts)} classes "
-            f"{'has' if len(few) == 1 else 'have'} fewer validation rows: "
-            f"{listed([class_in_words(name, n) for n, name in few])}; lower it to {min(counts)} or less, or leave rare "
-            "classes out (--rare-classes, --min-rows)."
-        )
-    return draw(labels, 1.0, n_max=per_class, rng=rng, n_classes=len(counts))
-
-
-def count_faults(
-    prepared: PreparedCorpus, ratios: Sequence[float | str], profile: Profile | str, n_max: int
-) -> list[str]:
-    """Return a fault for every imbalance ratio at which classes have too few training rows for the requested n_max.
+    """Return which rows of a validation part, (n,) class indices, arms are scored on.
 
     Parameters
     ----------
-    prepared
-        The corpus.
-    ratios
-        Imbalance ratios of the study; ``natural`` is ignored.
-    profile
-        The profile, or its name.
-    n_max
-        Rows of the majority.
+    labels
+        Of the whole part.
+    max_rows, per_class
+        ``max_validation_rows`` and ``validation_per_class`` of :func:`prepare`.
+    rng
+        Generator of this choice.
+
+    Raises
+    ------
+    ConfigurationError
+        ``max_rows`` cannot hold two rows of every class.
     """
-    faults = []
-    for ratio, lacking in _lacking(prepared, ratios, profile, n_max):
-        few = [f"{class_in_words(name, count)}, {size} needed" for name, count, size in lacking]
-        faults.append(
-            f"n_max is {n_max}, but {len(few)} of {len(prepared.classes)} classes {'has' if len(few) == 1 else 'have'} "
-            f"fewer training rows than imbalance ratio {ratio:g} needs: {listed(few)}. Lower n_max (or the "
-            "counts), use more data, or leave rare classes out (--rare-classes, --min-rows)."
-        )
-    return faults
+    if per_class is not None:
+        return draw(labels, 1.0, n_max=per_class, rng=rng)
+    return draw(labels, NATURAL, max_rows=max_rows, rng=rng, bound="max_validation_rows")
 
 
-def _lacking(
-    prepared: PreparedCorpus, ratios: Sequence[float | str], profile: Profile | str, n_max: int
-) -> Iterator[tuple[float, list[tuple[str, int, int]]]]:
-    """Go through the imposed ratios that ask for more than there is: classes with the rows they have and should."""
-    counts = np.bincount(prepared.train_labels, minlength=len(prepared.classes)).tolist()
-    for ratio in map(float, (ratio for ratio in ratios if ratio != NATURAL)):
-        sizes = class_sizes(counts, ratio, profile, n_max)
-        rows = zip(prepared.classes, counts, sizes, strict=True)
-        lacking = [(name, count, size) for name, count, size in rows if size > count]
-        if lacking:
-            yield ratio, lacking
+def test_rows(labels: npt.NDArray[np.int64], max_rows: int | None, study_seed: int) -> npt.NDArray[np.int64]:
+    """Return which rows of a test part, (n,) class indices, arms are scored on: ``max_test_rows`` of them at most."""
+    rng = generator(study_seed, "test")
+    return draw(labels, NATURAL, max_rows=max_rows, rng=rng, bound="max_test_rows")
 
 
-def short_class_remarks(
-    prepared: PreparedCorpus, ratios: Sequence[float | str], profile: Profile | str, n_max: int
-) -> tuple[str, ...]:
-    """Say which classes have fewer rows than the profile asks for and keep all of them; nothing where none has.
+def check_validation_per_class(
+    validation_rows: npt.NDArray[np.int64], classes: Sequence[str], per_class: int
+) -> None:
+    """Refuse a balanced validation part that is larger than the classes allow.
 
     Parameters
     ----------
-    prepared, ratios, profile, n_max
-        As for :func:`count_faults`.
+    validation_rows
+        (R, C) validation rows per class of each replicate, or of all in one line.
+    classes
+        C class names.
+    per_class
+        Rows of every class that are asked for.
+
+    Raises
+    ------
+    ConfigurationError
+        Naming the classes that have fewer.
     """
-    profile = Profile.of(profile)
-    if not profile.keep_short:
-        return ()
-    remarks = []
-    for ratio, lacking in _lacking(prepared, ratios, replace(profile, keep_short=False), n_max):
-        few = [f"'{shown(name)}' ({count:,} of {size:,})" for name, count, size in lacking]
-        remarks.append(
-            f"Imbalance ratio {ratio:g} with n_max {n_max}: {len(few)} of {len(prepared.classes)} classes have fewer "
-            f"training rows than the profile gives them and keep all of them: {listed(few)}."
-        )
-    return tuple(remarks)
+    least, where = validation_rows.min(axis=0), validation_rows.argmin(axis=0)
+    few = sorted(
+        (int(n), name, int(where[c]))
+        for c, (name, n) in enumerate(zip(classes, least, strict=True))
+        if n < per_class
+    )
+    if not few:
+        return
+    several = len(validation_rows) > 1
+    raise ConfigurationError(
+        f"validation_per_class is {per_class}, but {len(few)} of {len(classes)} classes "
+        f"{'has' if len(few) == 1 else 'have'} fewer validation rows: "
+        f"{listed([class_in_words(name, n) + in_replicate(replicate, several) for n, name, replicate in few])}; lower "
+        f"it to {least.min()} or less, or leave rare classes out (--rare-classes, --min-rows)."
+    )
 
 
-def shared_n_max(
-    prepared: PreparedCorpus,
-    ratios: Sequence[float | str],
-    profile: Profile | str,
-    max_train_rows: int | None,
-) -> int:
-    """Return the n_max that all imposed ratios share: as large as the classes and ``max_train_rows`` allow.
-
-    Parameters
-    ----------
-    prepared
-        The corpus.
-    ratios
-        Imbalance ratios of the study; ``natural`` is ignored.
-    profile
-        The profile, or its name.
-    max_train_rows
-        Bound on the rows of the largest draw, which is the one at the mildest ratio.
-    """
-    imposed = [float(ratio) for ratio in ratios if ratio != NATURAL]
-    counts = np.bincount(prepared.train_labels, minlength=len(prepared.classes))
-    if not imposed:
-        return int(counts.max())
-    n_max = largest_n_max(counts.tolist(), imposed, profile)
-    if max_train_rows is not None:
-        n_max = min(n_max, max(1, int(max_train_rows / _rows_per_n_max(imposed, profile, len(counts)))))
-    return n_max
-
-
-def ratio_remarks(ratios: Sequence[float | str], n_max: int) -> tuple[str, ...]:
-    """Say at which imposed ratios whole rows, of which every class has at least one, make another ratio.
-
-    Examples
-    --------
-    >>> ratio_remarks([0.1, 0.5, "natural"], 20)
-    ()
-    >>> ratio_remarks([0.01], 4)
-    ('Imbalance ratio 0.01: of n_max 4 rows that is less than one, so minority classes have 1 row, a ratio of 0.25.',)
-    """
-    remarks = []
-    for ratio in map(float, (ratio for ratio in ratios if ratio != NATURAL)):
-        [_, least] = class_sizes([2, 1], ratio, "step", n_max)
-        if least > n_max * ratio * _FAR_FROM_RATIO:
-            remarks.append(
-                f"Imbalance ratio {ratio:g}: of n_max {n_max} rows that is less than one, so minority classes have "
-                f"1 row, a ratio of {least / n_max:.3g}."
-            )
-    return tuple(remarks)
-
-
-def _rows_per_n_max(ratios: Sequence[float], profile: Profile | str, n_classes: int) -> float:
-    mildest = max(ratios)
-    if Profile.of(profile).name == "step":
-        majority = (n_classes + 1) // 2
-        return majority + (n_classes - majority) * mildest
-    return float(sum(mildest ** (rank / (n_classes - 1)) for rank in range(n_classes)))
+def in_replicate(replicate: int, several: bool) -> str:
+    """Return which replicate a number of rows is of; empty where all replicates share one split."""
+    return f" in replicate {replicate}" if several else ""

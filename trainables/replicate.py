@@ -94,7 +94,7 @@ def skewed_test_rows(
 
 def majority_first(prepared: PreparedCorpus, run: RunSettings, imbalance_ratio: float | str) -> list[int]:
     """Return the class indices from the majority to the minority of a draw at an imbalance ratio."""
-    counts = np.bincount(prepared.train_labels, minlength=len(prepared.classes)).tolist()
+    counts = prepared.ranked_by or prepared.train_rows()[0].tolist()
     return ranked(counts, () if imbalance_ratio == NATURAL else Profile.of(run.profile).order)
 
 

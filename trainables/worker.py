@@ -17,8 +17,9 @@ from trainables.cpu.memory import give_freed_memory_back
 from trainables.cpu.threads import use_threads
 from trainables.errors import TrialFailed
 from trainables.failure_notes import FailureNotes
-from trainables.prepared import PreparedCorpus, RunSettings
+from trainables.prepared import RunSettings
 from trainables.replicate import run_replicate
+from trainables.resplit import SharedCorpus
 from trainables.trial import TrialJob
 from trainables.world import World
 
@@ -32,7 +33,7 @@ _VALUES = "values.json"
 
 def run_trial(
     job: TrialJob,
-    prepared: PreparedCorpus,
+    prepared: SharedCorpus,
     run: RunSettings,
     report: Report,
     world: World,
@@ -73,7 +74,9 @@ def run_trial(
         value = job.known.get(replicate)
         if value is None:
             try:
-                finished = run_replicate(prepared, run, job.settings, replicate, world)
+                finished = run_replicate(
+                    prepared.of_replicate(replicate), run, job.settings, replicate, world
+                )
             except TrialFailed as error:
                 failure = TrialFailed(f"replicate {replicate}: {error}", can_pass=error.can_pass)
                 if world.size > 1:
@@ -114,7 +117,7 @@ def _gain(value: float, replicate: int, job: TrialJob) -> float:
 
 def run_as_one_of_several(
     job: TrialJob,
-    prepared: PreparedCorpus,
+    prepared: SharedCorpus,
     run: RunSettings,
     report: Report,
     world: World,
@@ -148,7 +151,7 @@ def run_locally(loop: Callable[[], None], storage: str) -> None:
 
 
 def run_in_process(
-    job: TrialJob, prepared: PreparedCorpus, run: RunSettings, report: Report, storage: str
+    job: TrialJob, prepared: SharedCorpus, run: RunSettings, report: Report, storage: str
 ) -> None:
     """Run a trial in this process."""
     run_locally(lambda: run_trial(job, prepared, run, report, World.single()), storage)

@@ -27,7 +27,7 @@ from study.tracking.uri import artifact_folder, ui_server
 from study.verdict.comparison import Comparison, build_comparison
 from study.verdict.words import counted
 from trainables.corpora.corpus import Corpus
-from trainables.prepared import PreparedCorpus
+from trainables.resplit import SharedCorpus
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class CheckedStudy:
     folder: StudyFolder
     facts: Mapping[str, Any]
     corpus: Corpus
-    prepared: PreparedCorpus
+    prepared: SharedCorpus
     execution: Execution
     replicates: int
 
@@ -128,7 +128,8 @@ def _run(study: CheckedStudy, ledger: Ledger, tracker: Tracker, ending: Ending, 
             run_plan(plan, study.prepared, study.execution, view.tick, ending)
     search.catch_up(ledger)
     found = build_comparison(ledger, study.facts, config.objective)
-    for trial_id in audit_leading(found, study.corpus, study.prepared, study.execution.run, ending.say):
+    prepared = study.prepared.of_replicate(0)
+    for trial_id in audit_leading(found, study.corpus, prepared, study.execution.run, ending.say):
         _log_audit(tracker, study.folder.root, trial_id)
 
 

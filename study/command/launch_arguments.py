@@ -90,6 +90,11 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--validation-per-class", type=int, metavar="K", help="balanced validation of K rows a class"
     )
+    parser.add_argument(
+        "--resplit",
+        action=argparse.BooleanOptionalAction,
+        help="training and validation texts of every replicate's own; the test texts stay (default: the study's)",
+    )
     parser.add_argument("--seed", type=int, help="seed of the study")
     parser.add_argument(
         "--set",
@@ -131,6 +136,7 @@ def read_overrides(args: argparse.Namespace) -> tuple[dict[str, Any], list[str]]
         "workers_per_trial",
         "seed",
         "validation_per_class",
+        "resplit",
     )
     values = {name: getattr(args, name) for name in direct if getattr(args, name) is not None}
     if args.encoder is not None:

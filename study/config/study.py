@@ -91,7 +91,7 @@ class StudyConfig:
         the imbalance ratio), for a study that chooses nothing and so has no trials; and a bound on the test rows.
     separate_near_duplicates
         Whether near-duplicates are kept in one part of the split.
-    split_by, validation_fraction, test_fraction, folds, fold
+    split_by, validation_fraction, test_fraction, folds, fold, resplit
         See :class:`trainables.corpora.split_settings.SplitSettings`.
     space
         Each searched setting with its grid of values. ``imbalance_ratio`` is added from ``imbalance_ratios``.
@@ -167,6 +167,7 @@ class StudyConfig:
     test_fraction: float | None = ruled(None, optional(BETWEEN), later=True)
     folds: int | None = ruled(None, optional(whole(2)), later=True)
     fold: int | None = ruled(None, optional(whole(1)), later=True)
+    resplit: bool = ruled(False, YES_OR_NO, later=True)
     space: Mapping[str, tuple[Any, ...]] = ruled({}, OBJECT)
     fixed: Mapping[str, Any] = ruled({}, OBJECT)
     first: Mapping[str, Any] = ruled({}, OBJECT)

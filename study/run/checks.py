@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from study.config.encoders import trial_encoder
 from study.config.operators import language_remarks, unavailable_faults
@@ -13,23 +14,17 @@ from study.run.facts import numerics_of
 from study.run.resuming import resume_faults
 from study.run.tokens import token_faults, token_remarks
 from trainables.corpora.corpus import Corpus
-from trainables.corpora.imbalance import Profile
+from trainables.corpora.imbalance import Profile, ranked
 from trainables.corpora.wording import listed, shown
+from trainables.draw_sizes import count_faults, ratio_remarks, shared_n_max, short_class_remarks
 from trainables.errors import ConfigurationError, collect
 from trainables.method.arms import HEAD_ARMS
 from trainables.model.encoder import encoder_faults
 from trainables.model.pretrained import dropped_head
-from trainables.prepared import (
-    PreparedCorpus,
-    RunSettings,
-    count_faults,
-    prepare,
-    ratio_remarks,
-    shared_n_max,
-    short_class_remarks,
-)
+from trainables.prepared import RunSettings, prepare
+from trainables.resplit import SharedCorpus, prepare_resplit
 from trainables.rules import did_you_mean
-from trainables.settings import NATURAL
+from trainables.settings import NATURAL, EncoderSettings
 from trainables.training.first_step import first_step_faults
 
 
@@ -41,7 +36,7 @@ def checked(
     *,
     resumes: bool,
     store_faults: list[str],
-) -> tuple[PreparedCorpus, RunSettings]:
+) -> tuple[SharedCorpus, RunSettings]:
     """Prepare the corpus, and make all other checks that need the encoder.
 
     Parameters
@@ -66,32 +61,25 @@ def checked(
     faults += wrong_encoder
     prepared = None
     if not wrong_encoder:
-        prepared = collect(
-            faults,
-            lambda: prepare(
-                corpus,
-                encoder,
-                study_seed=config.seed,
-                max_validation_rows=config.max_validation_rows,
-                validation_per_class=config.validation_per_class,
-                split_settings=config.split_settings(),
-                max_test_rows=config.max_test_rows,
-            ),
-        )
+        prepared = collect(faults, lambda: _prepared(config, corpus, encoder))
         if resumes:
             faults += resume_faults(folder, config, corpus.digest, numerics_of(config, connection))
     faults += _row_bound_faults(config, corpus)
     profile = collect(faults, lambda: _profile(config, corpus))
+    first = None if prepared is None else prepared.of_replicate(0)
+    if first is not None and first.ranked_by and profile is not None:
+        # Classes of nearly equal size would else change places between replicates.
+        profile = replace(profile, order=tuple(ranked(first.ranked_by, profile.order)))
     if prepared is not None and profile is not None and config.n_max is not None:
         imposed = [ratio for ratio in config.imbalance_ratios if isinstance(ratio, float)]
         faults += count_faults(prepared, imposed, profile, config.n_max)
     if not wrong_encoder:
         faults += first_step_faults(encoder, len(corpus.classes))
-    if prepared is not None:
-        faults += token_faults(config, encoder, prepared)
-    if faults or prepared is None or profile is None:
+    if first is not None:
+        faults += token_faults(config, encoder, first)
+    if faults or prepared is None or first is None or profile is None:
         raise ConfigurationError(faults)
-    prepared = replace(prepared, remarks=(*prepared.remarks, *token_remarks(encoder, prepared)))
+    prepared = replace(prepared, remarks=(*prepared.remarks, *token_remarks(encoder, first)))
     if head := dropped_head(encoder):
         prepared = replace(prepared, remarks=(*prepared.remarks, head))
     row_bound = config.row_bound(corpus.is_sample)
@@ -112,9 +100,23 @@ def checked(
     remarks = [
         *ratio_remarks(config.imbalance_ratios, run.n_max),
         *short_class_remarks(prepared, config.imbalance_ratios, profile, run.n_max),
-        *language_remarks(config, prepared.train_texts),
+        *language_remarks(config, first.train_texts),
     ]
     return replace(prepared, remarks=(*prepared.remarks, *remarks)), run
+
+
+def _prepared(config: StudyConfig, corpus: Corpus, encoder: EncoderSettings) -> SharedCorpus:
+    """Return the corpus with one split for all replicates, or with one for each."""
+    how: dict[str, Any] = {
+        "study_seed": config.seed,
+        "max_validation_rows": config.max_validation_rows,
+        "validation_per_class": config.validation_per_class,
+        "split_settings": config.split_settings(),
+        "max_test_rows": config.max_test_rows,
+    }
+    if config.resplit:
+        return prepare_resplit(corpus, encoder, replicates=config.replicates, **how)
+    return prepare(corpus, encoder, **how)
 
 
 def _profile(config: StudyConfig, corpus: Corpus) -> Profile:

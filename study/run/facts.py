@@ -16,9 +16,13 @@ from study.record.folder import StudyFolder, study_id
 from study.run.cluster import Connection, trains_on_gpus
 from trainables.corpora.corpus import Corpus
 from trainables.model.encoder import encoder_digest
+from trainables.resplit import ResplitCorpus, SharedCorpus
 from trainables.reuse.keys import TRAINING_VERSION
 
-PARTS = "parts"  # rows per class of each part of the split, as trials use them
+PARTS = (
+    "parts"  # rows per class of each part of the split, as trials use them; of replicate 0 where they vary it
+)
+PART_RANGES = "part_ranges"  # where replicates vary the split: the fewest and the most rows over them
 _VERSIONED = ("ray", "torch", "transformers", "optuna", "mlflow", "nlpaug", "pandas", "numpy")
 
 
@@ -59,6 +63,12 @@ def facts_of(
         "git_commit": git_commit(),
         "command": ["python", "-m", "study.launch", *sys.argv[1:]],
     }
+
+
+def part_facts(prepared: SharedCorpus) -> dict[str, Any]:
+    """Return what ``study.json`` holds of the parts of the split."""
+    ranges = {PART_RANGES: prepared.class_count_ranges()} if isinstance(prepared, ResplitCorpus) else {}
+    return {PARTS: prepared.of_replicate(0).class_counts(), **ranges}
 
 
 def numerics_of(config: StudyConfig, connection: Connection | None) -> dict[str, str]:

@@ -230,6 +230,7 @@ def load_study(storage: Path, name: str) -> tuple[dict[str, Any], Ledger]:
         raise ConfigurationError(f"{path}: lacks {', '.join(missing)}; launch the study again to rewrite it")
     # An earlier version wrote neither notice nor remarks nor counts of the parts, and did not look at the tokens.
     facts.setdefault("parts", {})
+    facts.setdefault("part_ranges", {})
     facts.setdefault("remarks", [])
     facts.setdefault("tokens", {})
     corpus = facts["config"].get("corpus", "")

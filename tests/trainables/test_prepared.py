@@ -4,15 +4,9 @@ import pytest
 from trainables.corpora.drug_labels.sample import generate_sample
 from trainables.corpora.imbalance import Profile, draw, ranked
 from trainables.corpora.split_settings import SplitSettings
+from trainables.draw_sizes import count_faults, ratio_remarks, shared_n_max, short_class_remarks
 from trainables.errors import ConfigurationError
-from trainables.prepared import (
-    RunSettings,
-    count_faults,
-    prepare,
-    ratio_remarks,
-    shared_n_max,
-    short_class_remarks,
-)
+from trainables.prepared import RunSettings, prepare
 from trainables.replicate import majority_first, skewed_test_rows
 from trainables.settings import EncoderSettings
 

@@ -55,8 +55,35 @@ class GivenParts:
     removed: dict[str, int]
 
 
+def kept_together(corpus: Corpus, settings: SplitSettings) -> npt.NDArray[np.int64]:
+    """Return the (n,) cluster of near-duplicates of each row that a split must not part; its own where it may."""
+    if settings.separate_near_duplicates and settings.by != ROW:
+        return near_duplicate_clusters(corpus.texts)
+    return np.arange(len(corpus), dtype=np.int64)
+
+
+def units_of(corpus: Corpus, clusters: npt.NDArray[np.int64], settings: SplitSettings) -> list[str]:
+    """Return the name of what each row stays together with: its group and near-duplicates, or in a split by row itself.
+
+    Parameters
+    ----------
+    corpus, settings
+        The corpus, and how it is split.
+    clusters
+        See :func:`kept_together`.
+    """
+    if settings.by == ROW:
+        return [f"{row:012d}" for row in range(len(corpus))]
+    return joined_groups(corpus.groups, clusters)
+
+
 def split_corpus(
-    corpus: Corpus, *, seed: int, settings: SplitSettings | None = None, minimum: int = LEAST_ROWS
+    corpus: Corpus,
+    *,
+    seed: int,
+    settings: SplitSettings | None = None,
+    minimum: int = LEAST_ROWS,
+    clusters: npt.NDArray[np.int64] | None = None,
 ) -> Split:
     """Split a corpus; see the module for what is done about leakage.
 
@@ -70,6 +97,8 @@ def split_corpus(
         How to split; by default by group, near-duplicates together.
     minimum
         Rows that every class needs in every part.
+    clusters
+        What :func:`kept_together` returns, where it is known already.
 
     Raises
     ------
@@ -77,13 +106,8 @@ def split_corpus(
         Naming the classes that have too few rows in a part, and settings of parts that the source gives itself.
     """
     settings = settings or SplitSettings()
-    n, by_row = len(corpus), settings.by == ROW
-    clusters = (
-        near_duplicate_clusters(corpus.texts)
-        if settings.separate_near_duplicates and not by_row
-        else np.arange(n, dtype=np.int64)
-    )
-    units = [f"{row:012d}" for row in range(n)] if by_row else joined_groups(corpus.groups, clusters)
+    clusters = kept_together(corpus, settings) if clusters is None else clusters
+    units = units_of(corpus, clusters, settings)
     validation_share, test_share = settings.validation_share, settings.test_share
     if corpus.split is None:
         if settings.folds is not None and settings.fold is not None:
@@ -106,9 +130,9 @@ def split_corpus(
             minimum=minimum,
         )
     _check_settings(corpus, settings)
-    given = given_parts(corpus, None if by_row else clusters)
+    given = given_parts(corpus, None if settings.by == ROW else clusters)
     parts = given.part_of_row.copy()
-    missing = _missing(corpus.split)
+    missing = missing_parts(corpus.split)
     _check_given(corpus, given, minimum)
     if missing:
         train = np.flatnonzero(parts == _TRAIN)
@@ -145,7 +169,7 @@ def split_remarks(corpus: Corpus, split: Split, settings: SplitSettings) -> tupl
         remarks += [
             f"The source gives no {PARTS[part]} part: {share:.3g} of its training rows take its place."
             for part, share in ((_VALIDATION, settings.validation_share), (_TEST, settings.test_share))
-            if part in _missing(corpus.split)
+            if part in missing_parts(corpus.split)
         ]
     if settings.by == ROW:
         clusters = near_duplicate_clusters(corpus.texts).tolist()
@@ -216,7 +240,7 @@ def unsplittable_classes(corpus: Corpus, clusters: npt.NDArray[np.int64]) -> npt
     given = given_parts(corpus, clusters)
     train = np.flatnonzero(given.part_of_row == _TRAIN)
     table, _ = rows_per_group(corpus.labels[train], [units[row] for row in train], n_classes)
-    served = servable_parts(table, LEAST_ROWS) >= 1 + len(_missing(corpus.split))
+    served = servable_parts(table, LEAST_ROWS) >= 1 + len(missing_parts(corpus.split))
     return np.asarray(~served | (_given_counts(corpus, given) < LEAST_ROWS).any(axis=0))
 
 
@@ -247,7 +271,7 @@ def duplicate_counts(corpus: Corpus, clusters: npt.NDArray[np.int64]) -> dict[st
     return {kind: n for kind, n in counts.items() if n}
 
 
-def _missing(split: Sequence[str]) -> list[int]:
+def missing_parts(split: Sequence[str]) -> list[int]:
     """Return the parts that a source's split lacks and that have to be cut out of train."""
     return [part for part in (_VALIDATION, _TEST) if PARTS[part] not in set(split)]
 
@@ -255,7 +279,7 @@ def _missing(split: Sequence[str]) -> list[int]:
 def _check_settings(corpus: Corpus, settings: SplitSettings) -> None:
     """Refuse what says how to cut a part that the source gives."""
     assert corpus.split is not None
-    missing = _missing(corpus.split)
+    missing = missing_parts(corpus.split)
     values = {"test_fraction": (_TEST, settings.test_fraction), "folds": (_TEST, settings.folds)}
     values["validation_fraction"] = (_VALIDATION, settings.validation_fraction)
     faults = [
@@ -263,6 +287,11 @@ def _check_settings(corpus: Corpus, settings: SplitSettings) -> None:
         for name, (part, value) in values.items()
         if value is not None and part not in missing
     ]
+    if settings.resplit and _VALIDATION not in missing:
+        faults.append(
+            f"resplit is true, but {corpus.source} comes with a {PARTS[_VALIDATION]} part of its own, which every "
+            "replicate keeps: remove resplit."
+        )
     if settings.folds is not None and _TEST in missing:
         faults.append(
             f"folds is {settings.folds}, but {corpus.source} comes with parts of its own: remove folds, or give no "
@@ -275,7 +304,7 @@ def _check_settings(corpus: Corpus, settings: SplitSettings) -> None:
 def _given_counts(corpus: Corpus, given: GivenParts) -> npt.NDArray[np.int64]:
     """Return the (P, C) rows per part and class of the parts that the source gives."""
     assert corpus.split is not None
-    there = [part for part in range(len(PARTS)) if part not in _missing(corpus.split)]
+    there = [part for part in range(len(PARTS)) if part not in missing_parts(corpus.split)]
     n_classes = len(corpus.classes)
     return np.stack(
         [np.bincount(corpus.labels[given.part_of_row == part], minlength=n_classes) for part in there]
@@ -284,7 +313,7 @@ def _given_counts(corpus: Corpus, given: GivenParts) -> npt.NDArray[np.int64]:
 
 def _check_given(corpus: Corpus, given: GivenParts, minimum: int) -> None:
     assert corpus.split is not None
-    there = [name for part, name in enumerate(PARTS) if part not in _missing(corpus.split)]
+    there = [name for part, name in enumerate(PARTS) if part not in missing_parts(corpus.split)]
     counts = _given_counts(corpus, given)
     short = np.flatnonzero((counts < minimum).any(axis=0)).tolist()
     if not short:

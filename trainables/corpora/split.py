@@ -16,6 +16,8 @@ from trainables.seeds import generator
 Rows = npt.NDArray[np.int64]
 PARTS = ("train", "validation", "test")
 LEAST_ROWS = 2  # of every class in every part
+_ORDERS = 20  # random orders tried at most
+_CLOSE = 0.1  # of a class's rows in validation and test: a random order that comes as close is taken
 
 
 @dataclass(frozen=True)
@@ -35,13 +37,16 @@ def split_by_group(
     fractions: tuple[float, float, float] = (0.7, 0.15, 0.15),
     seed: int,
     minimum: int = LEAST_ROWS,
+    largest_first: bool = True,
 ) -> Split:
     """Split rows by group, stratified by class.
 
-    Groups are placed one by one, the largest first, where they reduce most the squared distance
+    Groups are placed one by one where they reduce most the squared distance
     ``sum_c ((n_pc - target_pc) / n_c)^2`` between the counts of a part p and its targets; dividing by the
-    class size makes rare classes count as much as frequent ones. Where that leaves a class without its least rows
-    in a part, and its groups allow them, the fewest rows are moved that give them
+    class size makes rare classes count as much as frequent ones. The largest come first, which is most even, but large
+    groups then always go to train, and where few groups are of equal size every seed gives the same parts. In a random
+    order every group can come to every part, and the parts of two seeds differ. Where a class is left without its
+    least rows in a part, and its groups allow them, the fewest rows are moved that give them
     (:mod:`trainables.corpora.least_rows`).
 
     Parameters
@@ -55,9 +60,12 @@ def split_by_group(
     fractions
         Shares of train, validation and test; they add up to 1. A part of share 0 stays empty.
     seed
-        Study seed; groups of equal size are placed in an order that depends on it.
+        Decides the order of groups of equal size, or of all groups.
     minimum
         Rows that every class needs in every part.
+    largest_first
+        Whether groups are placed by size; otherwise in random order. Of up to 20 such orders the first is taken that
+        brings every class within a tenth of its rows in validation and test, else the one that comes closest.
 
     Raises
     ------
@@ -76,7 +84,8 @@ def split_by_group(
     _check_input(labels, groups, fractions, len(names))
     table, group_of_row = rows_per_group(labels, groups, len(names))
     shares = np.asarray(fractions)
-    part_of_group = _place(table, shares, minimum, generator(seed, "split"))
+    place = _place if largest_first else _place_in_random_order
+    part_of_group = place(table, shares, minimum, generator(seed, "split"))
     part_of_group = with_least_rows(table, part_of_group, minimum, shares > 0)
     _check_parts(table, part_of_group, names, minimum, shares > 0)
     part_of_row = part_of_group[group_of_row]
@@ -171,17 +180,51 @@ def rare_classes_advice(least: str = "") -> str:
 def _place(
     table: npt.NDArray[np.int64], fractions: npt.NDArray[np.float64], minimum: int, rng: np.random.Generator
 ) -> npt.NDArray[np.int64]:
-    """Return the part of each group, given rows per group and class."""
+    """Return the part of each group, given rows per group and class; the largest groups are placed first."""
+    weights = 1.0 / np.maximum(table.sum(axis=0), 1) ** 2
+    order = rng.permutation(len(table))
+    order = order[np.argsort(-(table[order] * np.sqrt(weights)).sum(axis=1), kind="stable")]
+    return _placed(table, _targets(table, fractions, minimum), fractions > 0, order)
+
+
+def _place_in_random_order(
+    table: npt.NDArray[np.int64], fractions: npt.NDArray[np.float64], minimum: int, rng: np.random.Generator
+) -> npt.NDArray[np.int64]:
+    """Return the part of each group, placed in a random order; orders that leave the parts uneven are drawn again."""
+    targets, used = _targets(table, fractions, minimum), fractions > 0
+    best, closest = np.zeros(len(table), dtype=np.int64), np.inf
+    for _ in range(_ORDERS):
+        parts = _placed(table, targets, used, rng.permutation(len(table)))
+        counts = np.stack([table[parts == part].sum(axis=0) for part in range(1, len(fractions))])
+        # A class of few rows cannot come closer than one row.
+        off = (np.maximum(np.abs(counts - targets[1:]) - 1, 0) / np.maximum(targets[1:], 1)).max()
+        if off < closest:
+            best, closest = parts, off
+        if closest <= _CLOSE:
+            break
+    return best
+
+
+def _targets(
+    table: npt.NDArray[np.int64], fractions: npt.NDArray[np.float64], minimum: int
+) -> npt.NDArray[np.float64]:
+    """Return the (P, C) rows that each part is to have of each class."""
     sizes = table.sum(axis=0)
     targets = fractions[:, None] * sizes[None, :]
     scarce = sizes >= len(fractions) * minimum
-    used = fractions > 0
-    targets[1:, scarce] = np.maximum(targets[1:, scarce], minimum * used[1:, None])
+    targets[1:, scarce] = np.maximum(targets[1:, scarce], minimum * (fractions > 0)[1:, None])
     targets[0] = sizes - targets[1:].sum(axis=0)
-    weights = 1.0 / np.maximum(sizes, 1) ** 2
+    return np.asarray(targets, dtype=np.float64)
 
-    order = rng.permutation(len(table))
-    order = order[np.argsort(-(table[order] * np.sqrt(weights)).sum(axis=1), kind="stable")]
+
+def _placed(
+    table: npt.NDArray[np.int64],
+    targets: npt.NDArray[np.float64],
+    used: npt.NDArray[np.bool_],
+    order: npt.NDArray[np.int64],
+) -> npt.NDArray[np.int64]:
+    """Return the part of each group, placed in this order."""
+    weights = 1.0 / np.maximum(table.sum(axis=0), 1) ** 2
     counts = np.zeros_like(targets)
     parts = np.zeros(len(table), dtype=np.int64)
     for group in order:

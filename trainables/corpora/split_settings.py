@@ -26,6 +26,8 @@ class SplitSettings:
     folds, fold
         Of this many parts of equal size the one with this number, from 1, is the test part; the test parts of all
         folds together are the corpus. None for a single test part.
+    resplit
+        Whether every replicate has train and validation parts of its own, see :mod:`trainables.corpora.resplit`.
     """
 
     by: str = GROUP
@@ -34,6 +36,7 @@ class SplitSettings:
     test_fraction: float | None = None
     folds: int | None = None
     fold: int | None = None
+    resplit: bool = False
 
     @property
     def validation_share(self) -> float:

@@ -65,12 +65,18 @@ def test_launch_turns_its_options_into_the_study():
             "20:1000",
             "--validation-per-class",
             "10",
+            "--resplit",
         ]
     )
     config = load_study_file("tabular", "laptop", launch_arguments.overrides_of(args))
     assert config.corpus_options == {"text": "words", "label": "kind", "split": "part"}
     assert config.imbalance_ratios == (0.02,) and config.n_max == 1000 and config.validation_per_class == 10
-    assert study_faults(config) == []
+    assert config.resplit is True and study_faults(config) == []
+    again = launch_arguments.build_parser().parse_args(["adme", "--no-resplit"])
+    assert launch_arguments.overrides_of(again) == {"resplit": False}
+    assert "resplit" not in launch_arguments.overrides_of(
+        launch_arguments.build_parser().parse_args(["adme"])
+    )
 
 
 @pytest.fixture

@@ -312,10 +312,11 @@ def test_values_that_came_later_leave_the_identity_of_older_studies_alone():
         "test_fraction",
         "folds",
         "fold",
+        "resplit",
     }
     assert not later & small_config().identity().keys()
-    changed = small_config(class_order=("b",), split_by="row", folds=5, fold=2).identity()
-    assert later & changed.keys() == {"class_order", "split_by", "folds", "fold"}
+    changed = small_config(class_order=("b",), split_by="row", folds=5, fold=2, resplit=True).identity()
+    assert later & changed.keys() == {"class_order", "split_by", "folds", "fold", "resplit"}
     assert changed["class_order"] == ["b"]
 
 

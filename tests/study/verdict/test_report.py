@@ -263,6 +263,21 @@ def test_recall_stands_beside_the_texts_that_it_was_scored_on(tmp_path, make_stu
     assert "class texts share train validation test" in page.text
 
 
+def test_what_the_intervals_cover_depends_on_whether_replicates_vary_the_split(tmp_path, make_study):
+    counts = {"absorption": 61, "distribution": 17, "metabolism": 13, "excretion": 11, "other": 7}
+    make_study("adme", parts={"train": counts, "validation": counts, "test": counts})
+    comparison = comparison_of(tmp_path)
+    text = " ".join(Page(render_report(comparison)).text.split())
+    assert "All replicates share one split" in text and "not other validation texts" in text
+    ranges = {"validation": {**{name: [n, n] for name, n in counts.items()}, "absorption": [58, 1063]}}
+    facts = {"config": {**comparison.study["config"], "resplit": True}, "part_ranges": ranges}
+    html = render_report(with_facts(comparison, **facts))
+    text = " ".join(Page(html).text.split())
+    assert "share one split" not in text and "training and validation texts of its own" in text
+    assert "the fewest and the most texts over the replicates" in text
+    assert ">58–1,063<" in recall_table(html) and ">17<" in recall_table(html)
+
+
 def test_a_study_from_before_the_parts_were_counted_shows_no_count_beside_recall(tmp_path, make_study):
     make_study("adme")
     assert '<th scope="col" class="number">' not in recall_table(render(tmp_path)[0])
