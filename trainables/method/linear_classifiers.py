@@ -33,14 +33,15 @@ FeaturesOf = Callable[[Rows, Rows], tuple[Features, Features]]
 
 TFIDF, FROZEN = "tfidf", "frozen"
 # The whole grid: inverse strengths C of the L2 penalty, from the strongest penalty to the weakest, each with all rows
-# weighing the same and with all classes weighing the same. On ADME, of grids that began at 0.1 (words) or went from 0.001
-# to 1,000 (an encoder's states of length 1), cross-validation took 10 or 100.
+# weighing the same and with all classes weighing the same. On ADME, of grids that began at 0.1 (words) or went from
+# 0.001 to 1,000 (an encoder's states of length 1), cross-validation took 10 or 100.
 STRENGTHS = (1.0, 10.0, 100.0)
 CLASS_WEIGHTS = (None, "balanced")
 FOLDS = 5
 _MANY_ROWS = 1000
-# Newton's method takes few iterations and so may stop at 1e-3. L-BFGS, which then stops too early, got to about the same
-# scores at 1e-4: 5.6 s of one processor against 17.3 on a draw of 20 Newsgroups (3,594 rows, 25,000 words, six points).
+# Newton's method takes few iterations and so may stop at 1e-3. L-BFGS, which then stops too early, got to about the
+# same scores at 1e-4: 5.6 s of one processor against 17.3 on a draw of 20 Newsgroups (3,594 rows, 25,000 words, six
+# points).
 _SOLVER = {"solver": "newton-cg", "tol": 1e-3, "max_iter": 100}
 _NEVER = float(np.log(1e-12))  # log-probability of a class that has no training row
 
