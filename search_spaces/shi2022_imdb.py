@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from study.config.presets import ON_GPUS
-from study.config.published import FEW_SCORED, as_published, on_small_draws, smoke
+from study.config.published import FEW_SCORED, Published, as_published, on_small_draws, smoke
 
 STUDY: dict[str, Any] = {
     **as_published(batch_size=8, epochs=3.0, paper_epochs=2.0),
@@ -29,3 +29,17 @@ PRESETS: dict[str, dict[str, Any]] = {
     "laptop": {**on_small_draws(STUDY), "max_length": 128, "n_max": 400, **FEW_SCORED},
     "cluster": ON_GPUS,
 }
+
+_ACCURACY = "test/micro_f1_minority"  # of two classes
+PUBLISHED = (
+    Published(arm="vanilla", metric=_ACCURACY, mean=0.8637, sem=0.0031),
+    Published(arm="paper", metric=_ACCURACY, mean=0.8651, sem=0.0026),
+    Published(arm="oversample", metric=_ACCURACY, mean=0.8583, sem=0.0019),
+    Published(arm="lp_ft", metric=_ACCURACY, mean=0.8639, sem=0.0028),
+    Published(arm="vanilla", metric="test/f1/negative", mean=0.8447),
+    Published(arm="paper", metric="test/f1/negative", mean=0.8463),
+    Published(arm="vanilla", metric="test_skewed/micro_f1_minority", mean=0.9637, sem=0.0003),
+    Published(arm="paper", metric="test_skewed/micro_f1_minority", mean=0.9657, sem=0.0005),
+    Published(arm="vanilla", metric="test_skewed/f1/negative", mean=0.7869, sem=0.0028),
+    Published(arm="paper", metric="test_skewed/f1/negative", mean=0.7982, sem=0.0029),
+)

@@ -63,9 +63,9 @@ def read_study_file(name: str, preset: str, overrides: Mapping[str, Any]) -> tup
     faults += [_unknown_value(key, sorted(known)) for key in overrides if key not in known]
     levels = (module.STUDY, module.PRESETS[preset], {k: v for k, v in overrides.items() if k in known})
     values: dict[str, Any] = {key: value for level in levels for key, value in level.items()}
-    # A corpus option given on the command line leaves the study's other corpus options as they are; likewise, the
-    # space of one arm leaves those of the others.
-    for merged in ("corpus_options", "arm_spaces"):
+    # A corpus option given on the command line leaves the study's other corpus options as they are; likewise the
+    # space of one arm those of the others, and a value of the paper's recipe its others.
+    for merged in ("corpus_options", "arm_spaces", "paper"):
         given = [level[merged] for level in levels if merged in level]
         if all(isinstance(value, Mapping) for value in given):
             values[merged] = {key: value for level in given for key, value in level.items()}

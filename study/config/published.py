@@ -5,12 +5,40 @@ Shi et al., Improving Imbalanced Learning by Pre-finetuning with Data Augmentati
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from study.config.study import StudyConfig
 from trainables.method.arms import ARM_TABLE, PAPER_ARM
 from trainables.settings import PACKAGED
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """A figure of the paper: the mean over five seeds.
+
+    Attributes
+    ----------
+    arm, metric
+        What was measured.
+    mean
+        Its mean.
+    sem
+        Standard error of the mean; None where the paper's text does not state it.
+    ratio
+        The imbalance ratio.
+    protocol
+        Values of the study under which it was measured.
+    """
+
+    arm: str
+    metric: str
+    mean: float
+    sem: float | None = None
+    ratio: float | str = 0.1
+    protocol: Mapping[str, Any] = field(default_factory=dict)
+
 
 _RATE = 1e-5  # of vanilla, and of the recipe's finetuning
 # The grid from which the paper took vanilla's batch size and rate.

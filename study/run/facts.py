@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import platform
 import subprocess
@@ -14,6 +15,7 @@ from study.config.encoders import trial_encoder
 from study.config.study import StudyConfig
 from study.record.folder import StudyFolder, study_id
 from study.run.cluster import Connection, trains_on_gpus
+from study.run.place import cpus_here
 from trainables.corpora.corpus import Corpus
 from trainables.model.encoder import encoder_digest
 from trainables.resplit import ResplitCorpus, SharedCorpus
@@ -61,7 +63,8 @@ def facts_of(
             **{name: importlib.metadata.version(name) for name in _VERSIONED},
         },
         "git_commit": git_commit(),
-        "command": ["python", "-m", "study.launch", *sys.argv[1:]],
+        "machine": machine(),
+        "command": ["python", "-m", program(), *sys.argv[1:]],
     }
 
 
@@ -69,6 +72,27 @@ def part_facts(prepared: SharedCorpus) -> dict[str, Any]:
     """Return what ``study.json`` holds of the parts of the split."""
     ranges = {PART_RANGES: prepared.class_count_ranges()} if isinstance(prepared, ResplitCorpus) else {}
     return {PARTS: prepared.of_replicate(0).class_counts(), **ranges}
+
+
+def machine() -> dict[str, Any]:
+    """Return what computes here: the driver's processor, its instructions as torch uses them, and its cores."""
+    import torch
+
+    names: list[str] = []
+    with contextlib.suppress(OSError):  # other systems than Linux
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return {
+        "processor": next(iter(names), "") or platform.processor() or platform.machine(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "cores": cpus_here(),
+    }
+
+
+def program() -> str:
+    """Return the command that runs: the module that was given to ``python -m``, else ``study.launch``."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    return spec.name if spec is not None and spec.name.startswith("study.") else "study.launch"
 
 
 def numerics_of(config: StudyConfig, connection: Connection | None) -> dict[str, str]:

@@ -13,13 +13,10 @@ from study.verdict.statistics import paired_gain
 from study.verdict.words import arm_name
 from trainables.errors import StudyStopped
 from trainables.interval import Interval
-from trainables.method.arms import ARM_TABLE, PAPER_ARM, POSTHOC_ARM
+from trainables.method.arms import LINEAR_ARMS, PAPER_ARM, POSTHOC_ARM
 
 # Arms that are trained in seconds, or not at all.
-_FREE = (
-    POSTHOC_ARM,
-    *(name for name, arm in ARM_TABLE.items() if getattr(arm, "features", None) is not None),
-)
+_FREE = (POSTHOC_ARM, *LINEAR_ARMS)
 AFTER_ADJUSTMENT = "after post-hoc logit adjustment"
 
 

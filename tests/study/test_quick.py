@@ -36,7 +36,7 @@ def run(module, *arguments):
     return code, loaded, finished.stderr
 
 
-@pytest.mark.parametrize("command", ["launch", "compare", "data", "augment"])
+@pytest.mark.parametrize("command", ["launch", "ladder", "compare", "findings", "data", "augment"])
 def test_help_loads_nothing_heavy(command):
     assert run(f"study.{command}", "--help")[:2] == (0, [])
 
@@ -51,7 +51,7 @@ def test_help_loads_nothing_heavy(command):
         (["adme", *SMOKE, "--data", "/nowhere/labels.jsonl"], "/nowhere/labels.jsonl"),
         (["adme", *SMOKE, "--data", "sample", "--arms", "focl"], "Did you mean 'focal'?"),
         (["adme", *SMOKE, "--data", "sample", "--encoder", "/nowhere/bert"], "/nowhere/bert"),
-        (["adme", *SMOKE, "--trials", "0", "--option", "nosuch=1"], "no option nosuch"),
+        (["adme", *SMOKE, "--trials", "-1", "--option", "nosuch=1"], "no option nosuch"),
         (["adme", *SMOKE, "--data", "sample", "--tracking-uri", "bogus://x"], "bogus://x"),
         (["tabular", *SMOKE, "--data", "/nowhere.csv", "--text", "a", "--label", "b"], "/nowhere.csv"),
     ],

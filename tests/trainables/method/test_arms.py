@@ -26,6 +26,15 @@ class TestVanilla(ArmContract):
     arm = "vanilla"
 
 
+class TestVanillaTuned(ArmContract):
+    arm = "vanilla_tuned"
+
+    def test_is_vanilla_at_the_same_settings(self, encoder, toy):
+        own = self.run(encoder, toy, self.settings()).logits["val"]
+        vanilla = self.run(encoder, toy, self.settings(arm="vanilla")).logits["val"]
+        np.testing.assert_array_equal(own, vanilla)
+
+
 class TestVanillaMatched(ArmContract):
     arm = "vanilla_matched"
     values = {"stage2_steps": 6}  # noqa: RUF012

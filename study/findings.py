@@ -1,0 +1,99 @@
+"""Keep a finished study as a page, JSON and a figure, with what was published beside it; no corpus text enters them.
+
+Run ``python -m study.findings NAME``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from study.command.cli import run_command
+from study.config.files import known_studies
+from study.record.folder import default_storage, write_atomically
+from study.verdict.comparison import build_comparison, load_study
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the command's options."""
+    command = argparse.ArgumentParser(prog="python -m study.findings", description=__doc__)
+    command.add_argument("name", metavar="NAME", help="the study, by the name of its folder")
+    command.add_argument(
+        "--storage",
+        type=lambda text: Path(text).expanduser(),
+        metavar="DIR",
+        default=default_storage(),
+        help="folder that holds the studies (default: %(default)s, or the variable STUDY_STORAGE)",
+    )
+    command.add_argument(
+        "--output",
+        type=lambda text: Path(text).expanduser(),
+        metavar="DIR",
+        default=Path("findings"),
+        help="folder for the page, the JSON and the figure (default: %(default)s)",
+    )
+    command.add_argument("--metric", help="metric of the gain, e.g. val/mcc (default: the study's own)")
+    return command
+
+
+def findings(arguments: argparse.Namespace) -> int:
+    """Write the page, the JSON and the figure."""
+    facts, ledger = load_study(Path(arguments.storage), arguments.name)
+    from study.verdict.finding import Finding, finding_figure, finding_json, finding_page, published_for
+
+    comparison = build_comparison(ledger, facts, arguments.metric)
+    file = file_of(facts.get("command", []))
+    figures = getattr(importlib.import_module(f"search_spaces.{file}"), "PUBLISHED", ()) if file else ()
+    finding = Finding(comparison, published_for(figures, facts))
+    page = arguments.output / f"{arguments.name}.md"
+    drawing = page.with_suffix(".svg")
+    values = json.dumps(finding_json(finding), indent=1, allow_nan=False)
+    write_atomically(page.with_suffix(".json"), values + "\n")
+    write_atomically(drawing, finding_figure(finding))
+    write_atomically(page, finding_page(finding, drawing.name, without_places(facts.get("command", []))))
+    print(page)
+    return 0
+
+
+def file_of(command: Sequence[str]) -> str | None:
+    """Return the study file that a recorded command names."""
+    known = known_studies()
+    return next((word for word in command if word in known), None)
+
+
+def without_places(command: Sequence[str]) -> str:
+    """Return a recorded command with PATH in place of the folders and files of one machine.
+
+    Examples
+    --------
+    >>> without_places(["python", "-m", "study.launch", "adme", "--data", "/my/labels", "--storage=/x", "--fresh"])
+    'python -m study.launch adme --data PATH'
+    """
+    words: list[str] = []
+    rest = iter(command)
+    for word in rest:
+        option, equals, _ = word.partition("=")
+        if option in ("--storage", "--tracking-uri"):
+            if not equals:
+                next(rest, None)
+        elif option == "--data":
+            if not equals:
+                next(rest, None)
+            words += ["--data", "PATH"]
+        elif option != "--fresh":
+            words.append(word)
+    return shlex.join(words)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point."""
+    return run_command(findings, build_parser(), argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,268 @@
+"""A finished study as a page to keep: Markdown, JSON and a figure, and what was published beside it; no corpus text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from study.config.published import Published
+from study.config.study import StudyConfig
+from study.verdict.answer import answer, reading
+from study.verdict.comparison import Comparison, Result, difference
+from study.verdict.interval_figure import FigureRow, interval_figure
+from study.verdict.words import arm_name, duration, evaluated_on, metric_name, ratio_phrase, setting_text
+from trainables.method.arms import ARM_TABLE
+
+_SHOWN_OF_CONFIG = (
+    "encoder",
+    "max_length",
+    "profile",
+    "n_max",
+    "max_train_rows",
+    "split_by",
+    "folds",
+    "fold",
+    "validation_fraction",
+    "max_validation_rows",
+    "max_test_rows",
+    "fixed",
+    "reference_space",
+    "paper",
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A study and the published figures that its own stand beside.
+
+    Attributes
+    ----------
+    comparison
+        The study.
+    published
+        Figures that were published for its protocol.
+    """
+
+    comparison: Comparison
+    published: tuple[Published, ...] = ()
+
+    def published_mean(self, arm: str, metric: str, ratio: float | str) -> Published | None:
+        """Return a published figure."""
+        for each in self.published:
+            if (each.arm, each.metric, each.ratio) == (arm, metric, ratio):
+                return each
+        return None
+
+    def published_gain(self, arm: str, metric: str, ratio: float | str) -> float | None:
+        """Return the difference of an arm's published figure and vanilla's."""
+        theirs = self.published_mean(arm, metric, ratio)
+        vanilla = self.published_mean("vanilla", metric, ratio)
+        return None if theirs is None or vanilla is None else round(theirs.mean - vanilla.mean, 6)
+
+
+def published_for(figures: Sequence[Published], study: Mapping[str, Any]) -> tuple[Published, ...]:
+    """Return those of the published figures that were measured under the protocol of a study.
+
+    Parameters
+    ----------
+    figures
+        All figures of its study file.
+    study
+        What ``study.json`` says.
+    """
+
+    def value(name: str) -> Any:
+        return study["config"].get(name, getattr(StudyConfig, name, None))
+
+    return tuple(f for f in figures if all(value(name) == wanted for name, wanted in f.protocol.items()))
+
+
+def arms_at(comparison: Comparison, ratio: float | str) -> list[Result]:
+    """Return every scored arm of a ratio once, in the order of the arms table; a searched one by its leading trial."""
+    found = {b.record.arm for b in comparison.baselines if b.record.imbalance_ratio == ratio}
+    arms = [result for arm in ARM_TABLE if arm in found and (result := comparison.baseline(ratio, arm))]
+    leading = comparison.best.get(ratio)
+    if leading is not None and leading not in arms:
+        arms.insert(0, leading)
+    return [arm for arm in arms if arm.replicates]
+
+
+def finding_json(finding: Finding) -> dict[str, Any]:
+    """Return the finding as plain JSON values."""
+    comparison = finding.comparison
+    study = comparison.study
+    metrics = [m for m in (comparison.metric, _skewed(comparison.metric)) if m is not None]
+    return {
+        "study": study["study"],
+        "headline": answer(comparison).headline,
+        "metric": comparison.metric,
+        "corpus": {key: study["corpus"].get(key) for key in ("name", "digest", "rows", "groups", "classes")},
+        "split": study.get("parts", {}),
+        "encoder": study["encoder"],
+        "config": {name: study["config"].get(name) for name in _SHOWN_OF_CONFIG},
+        "machine": study.get("machine"),
+        "versions": study["versions"],
+        "git_commit": study.get("git_commit"),
+        "ratios": [
+            {
+                "imbalance_ratio": ratio,
+                "arms": [
+                    {
+                        "arm": result.record.arm,
+                        "replicates": result.replicates,
+                        "seconds": round(result.record.seconds, 1),
+                        "settings_from": result.budget.settings_from,
+                        "metrics": {
+                            metric: {
+                                "score": result.metrics[metric].to_json(),
+                                "gain_over_vanilla": _gain(comparison, result, metric).to_json(),
+                                "published": _published_json(finding, result.record.arm, metric, ratio),
+                            }
+                            for metric in (*metrics, *_class_metrics(comparison))
+                            if metric in result.metrics
+                        },
+                    }
+                    for result in arms_at(comparison, ratio)
+                ],
+            }
+            for ratio in comparison.ratios
+        ],
+    }
+
+
+def finding_page(finding: Finding, figure: str, command: str) -> str:
+    """Return the finding as Markdown.
+
+    Parameters
+    ----------
+    finding
+        The study.
+    figure
+        Name of the figure's file.
+    command
+        The command that ran the study.
+    """
+    comparison = finding.comparison
+    study = comparison.study
+    found = answer(comparison)
+    lines = [f"# {study['study']}", "", f"**{found.headline}** {found.paragraph}", ""]
+    lines += [f"![gain over vanilla]({figure})", "", "```sh", command, "```", ""]
+    lines += [*_facts(comparison), ""]
+    for ratio in comparison.ratios:
+        for metric in filter(None, (comparison.metric, _skewed(comparison.metric))):
+            lines += list(_table(finding, ratio, metric))
+        lines += list(_class_table(finding, ratio))
+    place, name = study["corpus"]["source"], str(study["corpus"].get("name"))
+    lines += ["## Remarks", "", *(f"- {remark.replace(place, name)}" for remark in study["remarks"])]
+    return "\n".join(lines) + "\n"
+
+
+def finding_figure(finding: Finding) -> str:
+    """Return the gains of all arms over vanilla as the text of an SVG file."""
+    comparison = finding.comparison
+    several = len(comparison.ratios) > 1
+    rows = [
+        FigureRow(
+            arm_name(result.record.arm) + (f", {ratio_phrase(ratio)}" if several else ""),
+            result.gain,
+            finding.published_gain(result.record.arm, comparison.metric, ratio),
+        )
+        for ratio in reversed(comparison.ratios)
+        for result in reversed(arms_at(comparison, ratio))
+        if result.record.arm != "vanilla" and (not several or result is comparison.best.get(ratio))
+    ]
+    where = "" if several else f", {ratio_phrase(comparison.ratios[0])}"
+    axis = (
+        f"gain over vanilla in {metric_name(comparison.metric)}{where}\n"
+        f"{evaluated_on(comparison.metric).lower()}, 95 % interval over replicates"
+    )
+    title = f"Gains in the study {comparison.study['study']}"
+    return interval_figure(rows, title=title, axis=axis, metric=comparison.metric)
+
+
+def _skewed(metric: str) -> str | None:
+    return metric.replace("test/", "test_skewed/", 1) if metric.startswith("test/") else None
+
+
+def _class_metrics(comparison: Comparison) -> list[str]:
+    return [f"{comparison.scored_on}/f1/{name}" for name in comparison.study["corpus"]["classes"]]
+
+
+def _gain(comparison: Comparison, result: Result, metric: str) -> Any:
+    vanilla = comparison.baseline(result.record.imbalance_ratio, "vanilla")
+    return difference(result, vanilla, metric) if vanilla is not None else result.gain
+
+
+def _published_json(finding: Finding, arm: str, metric: str, ratio: float | str) -> dict[str, Any] | None:
+    theirs = finding.published_mean(arm, metric, ratio)
+    return None if theirs is None else {"mean": theirs.mean, "sem": theirs.sem, "seeds": 5}
+
+
+def _facts(comparison: Comparison) -> Iterator[str]:
+    study = comparison.study
+    corpus = study["corpus"]
+    yield (
+        f"- corpus: {corpus.get('name')}, {corpus['rows']:,} texts in {corpus['groups']:,} groups, "
+        f"digest `{corpus['digest'][:12]}`"
+    )
+    parts = study.get("parts", {})
+    if parts:
+        sizes = ", ".join(f"{name} {sum(counts.values()):,}" for name, counts in parts.items())
+        yield f"- parts: {sizes}"
+    for name in _SHOWN_OF_CONFIG:
+        if study["config"].get(name) not in (None, {}, ()):
+            yield f"- {name.replace('_', ' ')}: {setting_text(study['config'][name])}"
+    versions = ", ".join(f"{name} {version}" for name, version in study["versions"].items())
+    yield f"- versions: {versions}; commit `{str(study.get('git_commit'))[:12]}`"
+    machine = study.get("machine") or {}
+    seconds = sum(result.record.seconds for result in comparison.everything)
+    yield (
+        f"- computed in {duration(seconds)} of work on {machine.get('processor', 'an unnamed processor')} "
+        f"({machine.get('instructions', 'unknown instructions')}, {machine.get('cores', '?')} cores)"
+    )
+
+
+def _table(finding: Finding, ratio: float | str, metric: str) -> Iterator[str]:
+    comparison = finding.comparison
+    arms = [result for result in arms_at(comparison, ratio) if metric in result.metrics]
+    if not arms:
+        return
+    yield f"## {metric_name(metric)} {evaluated_on(metric).lower()}, {ratio_phrase(ratio)}"
+    yield ""
+    yield "| arm | mean [95 % interval] | gain over vanilla | reading | replicates | settings | published |"
+    yield "|---|---|---|---|---|---|---|"
+    for result in arms:
+        arm = result.record.arm
+        gain = _gain(comparison, result, metric)
+        theirs = finding.published_mean(arm, metric, ratio)
+        shown = (
+            "" if theirs is None else f"{theirs.mean:.4f}" + (f" ± {theirs.sem:.4f}" if theirs.sem else "")
+        )
+        their_gain = finding.published_gain(arm, metric, ratio)
+        if their_gain is not None and arm != "vanilla":
+            shown += f" ({their_gain:+.4f})"
+        is_reference = arm == "vanilla"
+        yield (
+            f"| {arm_name(arm)} | {result.metrics[metric].text(digits=4)} | "
+            f"{'the reference' if is_reference else gain.text(signed=True, digits=4)} | "
+            f"{'' if is_reference else reading(gain, metric)} | {result.replicates} | "
+            f"{result.budget.in_words()} | {shown} |"
+        )
+    yield ""
+
+
+def _class_table(finding: Finding, ratio: float | str) -> Iterator[str]:
+    comparison = finding.comparison
+    leading, vanilla = comparison.best.get(ratio), comparison.baseline(ratio, "vanilla")
+    if leading is None or vanilla is None:
+        return
+    yield f"## F1 of each class {evaluated_on(comparison.metric).lower()}, {ratio_phrase(ratio)}"
+    yield ""
+    yield f"| class | vanilla | {comparison.leading_name} | difference |"
+    yield "|---|---|---|---|"
+    for name, metric in zip(comparison.study["corpus"]["classes"], _class_metrics(comparison), strict=True):
+        if metric in vanilla.metrics and metric in leading.metrics:
+            change = difference(leading, vanilla, metric).text(signed=True)
+            yield f"| {name} | {vanilla.metrics[metric].mean:.3f} | {leading.metrics[metric].mean:.3f} | {change} |"
+    yield ""
