@@ -30,6 +30,7 @@ COMMANDS = [
     if line.strip()
 ]
 TINY = ["--preset", "smoke", "--trials", "2", "--set", "encoder_layers=null", "--set", "max_length=32"]
+LADDER = [*TINY, "--arm-trials", "2"]
 
 
 def of_kind(pattern):
@@ -77,7 +78,14 @@ def place(tmp_path_factory):
 
 
 def test_no_command_is_left_out():
-    kinds = (r"^make ", r"study\.launch", r"study\.(compare|data|augment)", r"mlflow ui", r"^ray ")
+    kinds = (
+        r"^make ",
+        r"study\.launch",
+        r"study\.ladder",
+        r"study\.(compare|data|augment|findings)",
+        r"mlflow ui",
+        r"^ray ",
+    )
     assert COMMANDS and all(sum(bool(re.search(k, c)) for k in kinds) == 1 for c in COMMANDS), COMMANDS
 
 
@@ -102,6 +110,21 @@ def test_the_launch_commands(place, command):
 def test_the_commands_that_look(place, command):
     *_, run = place
     assert "absorption" in run(command).stdout or "vanilla" in run(command).stdout
+
+
+@pytest.mark.parametrize("command", of_kind(r"study\.findings"))
+def test_the_command_that_keeps_a_page(place, command):
+    folder, _, _, run = place
+    page = folder / run(command).stdout.strip()
+    assert "| vanilla finetuning |" in page.read_text()
+
+
+@pytest.mark.parametrize("command", of_kind(r"study\.ladder"))
+def test_the_ladder_command(place, command):
+    folder, encoder, _, run = place
+    finished = run(command, "--encoder", str(encoder), *LADDER)
+    assert all(f"{rung}. " in finished.stdout for rung in range(1, 6)), finished.stdout
+    assert list((folder / "results" / "adme-ladder").glob("ladder-*.svg"))
 
 
 @pytest.mark.parametrize("command", of_kind(r"mlflow ui"))

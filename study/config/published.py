@@ -11,6 +11,7 @@ from typing import Any
 
 from study.config.study import StudyConfig
 from trainables.method.arms import ARM_TABLE, PAPER_ARM
+from trainables.rules import is_whole
 from trainables.settings import PACKAGED
 
 
@@ -116,7 +117,8 @@ def under_the_papers_protocol(config: StudyConfig, split_by: str) -> StudyConfig
     Parameters
     ----------
     config
-        Any study: its corpus, encoder, ratios, bounds and replicates stay.
+        Any study: its corpus, encoder, ratios, bounds and replicates stay, and a given number of ``arm_trials`` is
+        that of vanilla's own search.
     split_by
         See :class:`trainables.corpora.split_settings.SplitSettings`.
     """
@@ -128,6 +130,8 @@ def under_the_papers_protocol(config: StudyConfig, split_by: str) -> StudyConfig
         study |= on_small_draws(study)
     kept = ("encoder", "encoder_revision", "objective", "validation_fraction", "replicates")
     changes: dict[str, Any] = {name: value for name, value in study.items() if name not in kept}
+    if is_whole(config.arm_trials) and config.arm_trials:
+        changes["arm_trials"] = {"vanilla_tuned": config.arm_trials}
     changes |= {"paper": {**study["paper"], **config.paper}, "space": {}, "first": {}}
     return replace(config, name=name, split_by=split_by, **changes)
 

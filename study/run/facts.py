@@ -21,10 +21,10 @@ from trainables.model.encoder import encoder_digest
 from trainables.resplit import ResplitCorpus, SharedCorpus
 from trainables.reuse.keys import TRAINING_VERSION
 
-PARTS = (
-    "parts"  # rows per class of each part of the split, as trials use them; of replicate 0 where they vary it
-)
-PART_RANGES = "part_ranges"  # where replicates vary the split: the fewest and the most rows over them
+# Rows per class of each part of the split, as trials use them; of replicate 0 where replicates vary the split.
+PARTS = "parts"
+# Where they do, the fewest and the most rows over them; otherwise nothing.
+PART_RANGES = "part_ranges"
 _VERSIONED = ("ray", "torch", "transformers", "optuna", "mlflow", "nlpaug", "pandas", "numpy")
 
 
@@ -70,8 +70,8 @@ def facts_of(
 
 def part_facts(prepared: SharedCorpus) -> dict[str, Any]:
     """Return what ``study.json`` holds of the parts of the split."""
-    ranges = {PART_RANGES: prepared.class_count_ranges()} if isinstance(prepared, ResplitCorpus) else {}
-    return {PARTS: prepared.of_replicate(0).class_counts(), **ranges}
+    ranges = prepared.class_count_ranges() if isinstance(prepared, ResplitCorpus) else {}
+    return {PARTS: prepared.of_replicate(0).class_counts(), PART_RANGES: ranges}
 
 
 def machine() -> dict[str, Any]:

@@ -273,10 +273,10 @@ def test_a_failing_linear_classifier_stops_nothing(tmp_path):
 
 
 def test_linear_classifiers_tune_themselves():
-    faults = small_config(arms=("tfidf_lr",), arm_trials=2).faults()
+    faults = study_faults(small_config(arms=("tfidf_lr",), arm_trials=2))
     assert faults == []
     assert small_config(arms=("tfidf_lr",), arm_trials=2).tuned_arms() == ()
-    faults = small_config(arm_spaces={"frozen_lr": {"strength": (1.0,)}}).faults()
+    faults = study_faults(small_config(arm_spaces={"frozen_lr": {"strength": (1.0,)}}))
     assert any("an arm of arm_spaces is 'frozen_lr'" in fault for fault in faults)
 
 
