@@ -9,12 +9,11 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from rich.text import Text
 
 from study.command.cli import run_command
-from study.record.folder import default_storage
+from study.command.study_arguments import add_study_arguments
 from study.terminal.streams import output_console
 from study.terminal.tables import FittedTable
 from study.verdict.answer import answer, budget_note
@@ -31,14 +30,7 @@ from study.verdict.words import arm_name, metric_name, ratio_phrase, setting_tex
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of this command."""
     command = argparse.ArgumentParser(prog="python -m study.compare", description=__doc__)
-    command.add_argument("name", metavar="NAME", help="the study")
-    command.add_argument(
-        "--storage",
-        type=lambda text: Path(text).expanduser(),
-        metavar="DIR",
-        default=default_storage(),
-        help="folder that holds the studies (default: %(default)s, or the variable STUDY_STORAGE)",
-    )
+    add_study_arguments(command)
     command.add_argument("--format", choices=("table", "json"), default="table")
     command.add_argument("--metric", help="metric of the gain, e.g. val/mcc (default: the study's own)")
     command.add_argument(

@@ -14,22 +14,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from study.command.cli import run_command
+from study.command.study_arguments import add_study_arguments
 from study.config.files import known_studies
-from study.record.folder import default_storage, write_atomically
+from study.record.folder import write_atomically
 from study.verdict.comparison import build_comparison, load_study
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the command's options."""
     command = argparse.ArgumentParser(prog="python -m study.findings", description=__doc__)
-    command.add_argument("name", metavar="NAME", help="the study, by the name of its folder")
-    command.add_argument(
-        "--storage",
-        type=lambda text: Path(text).expanduser(),
-        metavar="DIR",
-        default=default_storage(),
-        help="folder that holds the studies (default: %(default)s, or the variable STUDY_STORAGE)",
-    )
+    add_study_arguments(command)
     command.add_argument(
         "--output",
         type=lambda text: Path(text).expanduser(),

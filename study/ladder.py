@@ -26,6 +26,7 @@ from study.terminal.tables import FittedTable
 from study.verdict.answer import reading
 from study.verdict.ladder import Ladder, build_ladders
 from study.verdict.words import evaluated_on, metric_name, ratio_phrase
+from trainables.errors import ConfigurationError
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -45,6 +46,10 @@ def ladder(args: argparse.Namespace) -> int:
     from study.config.published import under_the_papers_protocol
     from trainables.corpora.split_settings import GROUP, ROW
 
+    if args.trials:
+        raise ConfigurationError(
+            f"--trials {args.trials}: the ladder searches nothing but vanilla's settings (--arm-trials): leave it out."
+        )
     console = Console(stderr=True)
     found: dict[str, Launched] = {}
     connection = None

@@ -29,7 +29,8 @@ COMMANDS = [
     for line in block.splitlines()
     if line.strip()
 ]
-TINY = ["--preset", "smoke", "--trials", "2", "--set", "encoder_layers=null", "--set", "max_length=32"]
+TINY = ["--preset", "smoke", "--set", "encoder_layers=null", "--set", "max_length=32"]
+SEARCH = ["--trials", "2"]
 LADDER = [*TINY, "--arm-trials", "2"]
 
 
@@ -73,7 +74,7 @@ def place(tmp_path_factory):
         assert finished.returncode == 0, f"{command}\n{finished.stderr}"
         return finished
 
-    run(".venv/bin/python -m study.launch adme", "--encoder", str(encoder), *TINY)
+    run(".venv/bin/python -m study.launch adme", "--encoder", str(encoder), *TINY, *SEARCH)
     return folder, encoder, environment, run
 
 
@@ -102,7 +103,7 @@ def test_make_knows_its_targets(command):
 def test_the_launch_commands(place, command):
     _, encoder, _, run = place
     smaller = [option for option in TINY if "--preset" not in command or option not in ("--preset", "smoke")]
-    finished = run(command, "--encoder", str(encoder), "--fresh", *smaller)
+    finished = run(command, "--encoder", str(encoder), "--fresh", *smaller, *SEARCH)
     assert "Report: " in finished.stderr and "mlflow ui" in finished.stderr
 
 
