@@ -131,6 +131,7 @@ def run(
         The command line, and where to write.
     """
     # Loading these takes seconds. They are imported here so that faults of the first checks are reported sooner.
+    from study.config.masked_lm import without_masked_lm_arms
     from study.config.operators import FACT, announce_left_out, without_unavailable
     from study.config.paper import FACT as PAPER_FACT
     from study.config.paper import with_paper_operator
@@ -144,6 +145,7 @@ def run(
     known = None if args.fresh else folder.read_facts()
     config, left_out = without_unavailable(given, known)
     config, paper_operator, paper_remark = with_paper_operator(config, known)
+    config, headless = without_masked_lm_arms(config)
     uri = tracking_uri(folder.storage, args.tracking_uri)
     prepared, run_settings = checked(
         config, folder, corpus, connection, resumes=not args.fresh, store_faults=tracking_faults(uri)
@@ -152,7 +154,7 @@ def run(
         connection = cluster.count_here() if args.dry_run else cluster.start_here(config)
     resources = cluster.trial_resources(config, connection)
     console.print(connection.sentence, highlight=False)
-    remarks = (*corpus.remarks, *prepared.remarks, *paper_remark)
+    remarks = (*corpus.remarks, *prepared.remarks, *paper_remark, *headless)
     print_corpus(corpus, remarks, console)
     first = prepared.of_replicate(0)
     estimate = preflight.estimate_cost(config, first, run_settings, resources)

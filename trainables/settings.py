@@ -117,6 +117,8 @@ class TrialSettings:
     head_epochs, head_learning_rate
         Length and peak rate of training the head anew; an epoch draws as many rows as there are (``crt``), or is one
         pass over them and SMOTE's rows (``feature_smote``).
+    masking_rate
+        Share of the tokens that masked-language training asks for (``tapt``).
     smote_neighbours
         Nearest neighbours that SMOTE interpolates between (``feature_smote``).
     """
@@ -151,6 +153,7 @@ class TrialSettings:
     head_epochs: float = ruled(4.0, POSITIVE)
     head_learning_rate: float = ruled(1e-3, POSITIVE)
     smote_neighbours: int = ruled(5, whole(1))
+    masking_rate: float = ruled(0.15, SHARE)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> TrialSettings:
@@ -169,7 +172,7 @@ class TrialSettings:
         return digest_of(self.to_config())
 
 
-_CAME_LATER = {("stage1_rows_per_class", None)}
+_CAME_LATER = {("stage1_rows_per_class", None), ("masking_rate", 0.15)}
 SEARCHABLE = tuple(rules_of(TrialSettings))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from study.config.arms import CONTROLS
 from trainables.corpora.split_settings import GROUP, SPLIT_BY, SplitSettings
-from trainables.method.arms import TWO_STAGE_ARMS
+from trainables.method.arms import MASKED_LM_ARMS, TWO_STAGE_ARMS
 from trainables.reuse.lengths import StageLengths
 from trainables.rules import (
     BETWEEN,
@@ -222,9 +222,11 @@ class StudyConfig:
     def stage1_grid(self) -> StageLengths:
         """Return the lengths of stage 1 that any search of this study may propose.
 
-        The stages of different arms can be one and the same, so they share one grid.
+        The stages of different arms can be one and the same, so they share one grid; masked-language training is no
+        other arm's stage.
         """
-        tuned = (self.arm_spaces.get(arm, {}) for arm in self.tuned_arms() if arm in TWO_STAGE_ARMS)
+        sharing = {*TWO_STAGE_ARMS} - {*MASKED_LM_ARMS}
+        tuned = (self.arm_spaces.get(arm, {}) for arm in self.tuned_arms() if arm in sharing)
         spaces = (self.space, *tuned)
         epochs = {float(length) for space in spaces for length in space.get("stage1_epochs", ())}
         steps = {length for space in spaces for length in space.get("stage1_steps", ())}

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from study.config.encoders import trial_encoder
+from study.config.masked_lm import chosen_masked_lm_arms, headless_faults
 from study.config.operators import language_remarks, unavailable_faults
 from study.config.study import StudyConfig
 from study.record.folder import StudyFolder
@@ -19,13 +20,13 @@ from trainables.corpora.wording import listed, shown
 from trainables.draw_sizes import count_faults, ratio_remarks, shared_n_max, short_class_remarks
 from trainables.errors import ConfigurationError, collect
 from trainables.method.arms import HEAD_ARMS
-from trainables.model.encoder import encoder_faults
+from trainables.model.encoder import encoder_faults, has_masked_lm_head
 from trainables.model.pretrained import dropped_head
 from trainables.prepared import RunSettings, prepare
 from trainables.resplit import SharedCorpus, prepare_resplit
 from trainables.rules import did_you_mean
 from trainables.settings import NATURAL, EncoderSettings
-from trainables.training.first_step import first_step_faults
+from trainables.training.first_step import first_step_faults, masked_lm_faults
 
 
 def checked(
@@ -74,7 +75,7 @@ def checked(
         imposed = [ratio for ratio in config.imbalance_ratios if isinstance(ratio, float)]
         faults += count_faults(prepared, imposed, profile, config.n_max)
     if not wrong_encoder:
-        faults += first_step_faults(encoder, len(corpus.classes))
+        faults += first_step_faults(encoder, len(corpus.classes)) or _masked_lm_faults(config)
     if first is not None:
         faults += token_faults(config, encoder, first)
     if faults or prepared is None or first is None or profile is None:
@@ -117,6 +118,14 @@ def _prepared(config: StudyConfig, corpus: Corpus, encoder: EncoderSettings) -> 
     if config.resplit:
         return prepare_resplit(corpus, encoder, replicates=config.replicates, **how)
     return prepare(corpus, encoder, **how)
+
+
+def _masked_lm_faults(config: StudyConfig) -> list[str]:
+    """Return what keeps the encoder from being trained under its masked-language head, where an arm does that."""
+    if not chosen_masked_lm_arms(config):
+        return []
+    encoder = trial_encoder(config)
+    return masked_lm_faults(encoder) if has_masked_lm_head(encoder) else headless_faults(config)
 
 
 def _profile(config: StudyConfig, corpus: Corpus) -> Profile:

@@ -7,13 +7,14 @@ from pathlib import Path
 
 from study.config.encoders import trial_encoder
 from study.config.faults import study_faults
+from study.config.masked_lm import headless_faults
 from study.config.study import StudyConfig
 from study.record.folder import storage_faults
 from study.tracking.uri import address_faults, tracking_uri
 from trainables.corpora.corpus import Corpus
 from trainables.corpora.registry import option_faults, read_corpus
 from trainables.errors import ConfigurationError, collect
-from trainables.model.source import source_faults
+from trainables.model.source import is_without_masked_lm_head, source_faults
 
 MINIMUM_VERSIONS = {"ray": (2, 60), "optuna": (5, 0), "mlflow": (3, 17), "transformers": (5, 0)}
 
@@ -41,7 +42,10 @@ def first_checks(config: StudyConfig, storage: str, tracking: str | None, unknow
     faults += address_faults(tracking_uri(Path(storage), tracking))
     wrong = config.wrong_fields()
     if not wrong & {"encoder", "encoder_revision", "encoder_layers", "max_length", "gpus_per_trial"}:
-        faults += source_faults(trial_encoder(config))
+        encoder = trial_encoder(config)
+        faults += source_faults(encoder)
+        if "arms" not in wrong and is_without_masked_lm_head(encoder):
+            faults += headless_faults(config)
     corpus = None
     if not wrong & {"data", "corpus_options"}:
         if config.data is not None or not faults:

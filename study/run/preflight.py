@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,7 @@ from trainables.method.arms import (
     ARMS,
     HEAD_ARMS,
     LINEAR_ARMS,
+    MASKED_LM_ARMS,
     PAPER_ARM,
     POSTHOC_ARM,
     TWO_STAGE_ARMS,
@@ -33,17 +35,23 @@ from trainables.method.arms import (
 from trainables.method.texts import OVERSAMPLED
 from trainables.model.encoder import build_classifier, resolve_precision
 from trainables.model.forward import predict
+from trainables.model.masked_lm import build_masked_lm
 from trainables.model.memory_estimate import shape_of
 from trainables.prepared import PreparedCorpus, RunSettings
 from trainables.replicate import draw_rows
 from trainables.settings import NATURAL, TrialSettings
 from trainables.texts.labelled import LabelledTexts
+from trainables.training.losses import MaskedTokenLoss
 from trainables.training.stage import train_stage
 from trainables.training.stage_settings import StageSettings
 
 _TIMED_STEPS = 6
 # As long as both stages of a pre-finetuning trial.
-LONG_ARMS = tuple(name for name in ARMS if name in TWO_STAGE_ARMS or ARM_TABLE[name].length == "both")
+LONG_ARMS = tuple(
+    name
+    for name in ARMS
+    if (name in TWO_STAGE_ARMS and name not in MASKED_LM_ARMS) or ARM_TABLE[name].length == "both"
+)
 # What racing leaves of the replicates of a search in which no trial is better than another.
 # Simulated: .70 of 4 trials x 3 replicates, .46 of 33 x 10. The larger one, so that no plan promises too short a time.
 _SHARE_NOT_RACED_OUT = 0.7
@@ -82,7 +90,7 @@ def estimate_cost(
         for ratio in config.imbalance_ratios
     }
     paper = {**ARM_TABLE[PAPER_ARM].recipe, **config.paper}
-    rows = replicates = 0.0
+    rows = masked_rows = replicates = 0.0
     grid = math.prod(len(values) for values in config.reference_space.values())
     vanilla_epochs = _mid(config, "stage2_epochs", config.reference_space)
     tuned = config.reference_tuning_replicates if grid > 1 else 0
@@ -109,13 +117,19 @@ def estimate_cost(
             replicates += runs
             # Arms that only train a new head take vanilla's weights from the cache.
             rows += runs * (both if arm in LONG_ARMS else 0 if arm in HEAD_ARMS else length)
-    per_row, per_scored_row = _timed(prepared, run, resources)
+            if arm in MASKED_LM_ARMS:
+                own = space if arm in config.tuned_arms() else {}
+                epochs = own.get("stage1_epochs", (ARM_TABLE[arm].recipe["stage1_epochs"],))
+                masked_rows += runs * n_rows * float(np.mean(epochs))
+    per_row, per_scored_row, per_masked_row = _timed(prepared, run, resources, masked=masked_rows > 0)
     scored = len(prepared.validation_labels) + (len(prepared.test_labels) if run.test_sets else 0)
     # Linear classifiers cost next to nothing but what the frozen encoder computes: each text about once.
     linear = len(LINEAR_ARMS) * config.replicates * len(drawn)
     encoded = scored + config.replicates * sum(int(counts.sum()) for counts in drawn.values())
-    seconds = rows * per_row + (replicates * scored + encoded) * per_scored_row
-    return Estimate(round(replicates) + linear, round(rows), seconds / resources.concurrency, drawn)
+    seconds = rows * per_row + (replicates * scored + encoded) * per_scored_row + masked_rows * per_masked_row
+    return Estimate(
+        round(replicates) + linear, round(rows + masked_rows), seconds / resources.concurrency, drawn
+    )
 
 
 def _control_replicates(config: StudyConfig, ratio: float | str) -> dict[str, float]:
@@ -142,8 +156,13 @@ def _stage1_rows(prepared: PreparedCorpus, run: RunSettings, ratio: float | str,
     return int(round(counts.max() / counts.sum() * n_rows) * len(prepared.classes))
 
 
-def _timed(prepared: PreparedCorpus, run: RunSettings, resources: TrialResources) -> tuple[float, float]:
-    """Return seconds per trained row and per scored row, on the threads that a trial gets."""
+def _timed(
+    prepared: PreparedCorpus, run: RunSettings, resources: TrialResources, *, masked: bool
+) -> tuple[float, float, float]:
+    """Return seconds per trained row, per scored row and, if asked for, per row of masked-language training.
+
+    Steps run on the threads that a trial gets.
+    """
     threads = torch.get_num_threads()
     torch.set_num_threads(max(1, int(resources.cpus)))
     try:
@@ -154,14 +173,23 @@ def _timed(prepared: PreparedCorpus, run: RunSettings, resources: TrialResources
         precision = resolve_precision(run.encoder)
         settings = StageSettings(steps=_TIMED_STEPS, learning_rate=1e-5, precision=precision)
         scored = texts.tokens.select(np.arange(min(64, len(rows))))
-        train_stage(model, texts, replace(settings, steps=2))  # also makes what later steps reuse
+        per_row = _seconds_per_row(model, texts, settings)
         started = time.perf_counter()
-        rows_trained = train_stage(model, texts, settings).rows
-        trained = time.perf_counter()
         predict(model, scored, precision=precision)
-        return (trained - started) / rows_trained, (time.perf_counter() - trained) / len(scored)
+        per_scored_row = (time.perf_counter() - started) / len(scored)
+        if not masked:
+            return per_row, per_scored_row, 0.0
+        hiding = replace(settings, loss=MaskedTokenLoss(TrialSettings.masking_rate))
+        return per_row, per_scored_row, _seconds_per_row(build_masked_lm(run.encoder), texts, hiding)
     finally:
         torch.set_num_threads(threads)
+
+
+def _seconds_per_row(model: Any, texts: LabelledTexts, settings: StageSettings) -> float:
+    train_stage(model, texts, replace(settings, steps=2))  # also makes what later steps reuse
+    started = time.perf_counter()
+    rows = train_stage(model, texts, settings).rows
+    return (time.perf_counter() - started) / rows
 
 
 def print_plan(

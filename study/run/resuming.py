@@ -17,6 +17,9 @@ def resume_faults(
     if known is None:
         return []
     before, now = known["config"], config.identity()
+    # An arm that came later has run in no earlier launch, so its grid is no difference.
+    had = before.get("arm_spaces", {})
+    now["arm_spaces"] = {arm: grid for arm, grid in now["arm_spaces"].items() if arm in had}
     same, as_now = with_real_paths(before), with_real_paths(now)
     differences = [
         f"{name} was {before[name]!r} and is now {now.get(name)!r}"

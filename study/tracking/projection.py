@@ -38,7 +38,14 @@ LONGEST_PARAM = 6000
 LONGEST_TAG = 5000  # what every store of MLflow takes
 # Settings that run names show, with their short forms. Where vanilla or a control is tuned, names also show lengths
 # and learning rates.
-_IN_NAME = {"tau": "tau", "weight_power": "p", "beta": "beta", "gamma": "gamma", "smote_neighbours": "k"}
+_IN_NAME = {
+    "tau": "tau",
+    "weight_power": "p",
+    "beta": "beta",
+    "gamma": "gamma",
+    "smote_neighbours": "k",
+    "masking_rate": "masked",
+}
 _TUNED_IN_NAME = {"stage2_learning_rate": "lr", "stage2_epochs": "epochs", "head_learning_rate": "head lr"}
 _ESCAPED = re.compile(r"[^\w./ \-]|_(?=x)")
 

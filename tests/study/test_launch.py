@@ -12,7 +12,7 @@ import ray
 from rich.console import Console
 
 from study.command.launch_arguments import build_parser, overrides_of
-from study.config.arms import CONTROLS
+from study.config.arms import ALL_CONTROLS
 from study.launch import main, print_corpus
 from study.record.folder import StudyFolder
 from tests.study.simulation import small_config
@@ -160,7 +160,7 @@ def test_the_arms_of_the_command_line():
 
     assert chosen("--arms", "focal", "crt", "--arms", "focal") == {"arms": ("focal", "crt")}
     assert chosen("--arms", "focal,crt", "oversample") == {"arms": ("focal", "crt", "oversample")}
-    assert chosen("--arms", "all", "--arm-trials", "same") == {"arms": CONTROLS, "arm_trials": "same"}
+    assert chosen("--arms", "all", "--arm-trials", "same") == {"arms": ALL_CONTROLS, "arm_trials": "same"}
     assert chosen("--arms", "none", "--arm-trials", "3") == {"arms": (), "arm_trials": 3}
 
 

@@ -42,6 +42,7 @@ OTHER = {
     "head_epochs": 6.0,
     "head_learning_rate": 5e-3,
     "smote_neighbours": 1,
+    "masking_rate": 0.5,
 }
 DECIDES_ROWS = (
     "arm",

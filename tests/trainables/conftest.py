@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from transformers import BertConfig, BertModel, BertTokenizerFast, DistilBertConfig, DistilBertModel
+from transformers import (
+    BertConfig,
+    BertForMaskedLM,
+    BertModel,
+    BertTokenizerFast,
+    DistilBertConfig,
+    DistilBertForMaskedLM,
+    DistilBertModel,
+)
 
 from trainables.model.encoder import load_tokenizer
 from trainables.settings import EncoderSettings
@@ -13,6 +21,24 @@ from trainables.texts.tokens import tokenise
 from trainables.texts.words import with_words
 
 WORDS = [f"w{i}" for i in range(60)]
+TINY_BERT = {
+    "vocab_size": 100,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 64,
+    "max_position_embeddings": 64,
+    "initializer_range": 0.2,
+}
+TINY_DISTILBERT = {
+    "vocab_size": 100,
+    "dim": 32,
+    "n_layers": 2,
+    "n_heads": 4,
+    "hidden_dim": 64,
+    "max_position_embeddings": 64,
+    "initializer_range": 0.2,
+}
 
 
 @pytest.fixture(scope="session")
@@ -20,17 +46,8 @@ def tiny_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("encoder")
     (folder / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]))
     BertTokenizerFast(str(folder / "vocab.txt")).save_pretrained(folder)
-    config = BertConfig(
-        vocab_size=100,
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        intermediate_size=64,
-        max_position_embeddings=64,
-        initializer_range=0.2,
-    )
     torch.manual_seed(0)
-    BertModel(config).save_pretrained(folder)
+    BertModel(BertConfig(**TINY_BERT)).save_pretrained(folder)
     return folder
 
 
@@ -72,14 +89,27 @@ def distilbert(tiny_folder, tmp_path_factory):
     folder = tmp_path_factory.mktemp("distilbert")
     BertTokenizerFast(str(tiny_folder / "vocab.txt")).save_pretrained(folder)
     torch.manual_seed(0)
-    config = DistilBertConfig(
-        vocab_size=100,
-        dim=32,
-        n_layers=2,
-        n_heads=4,
-        hidden_dim=64,
-        max_position_embeddings=64,
-        initializer_range=0.2,
-    )
-    DistilBertModel(config).save_pretrained(folder)
+    DistilBertModel(DistilBertConfig(**TINY_DISTILBERT)).save_pretrained(folder)
     return EncoderSettings(name=str(folder), max_length=32, precision="float32", device="cpu")
+
+
+def _with_masked_lm_head(tiny_folder, folder, model):
+    BertTokenizerFast(str(tiny_folder / "vocab.txt")).save_pretrained(folder)
+    model.save_pretrained(folder)
+    return EncoderSettings(name=str(folder), max_length=32, precision="float32", device="cpu")
+
+
+@pytest.fixture(scope="session")
+def masked_lm(tiny_folder, tmp_path_factory):
+    """The tiny BERT's kind with a masked-language head, which shares its weights with the word embeddings."""
+    torch.manual_seed(0)
+    model = BertForMaskedLM(BertConfig(**TINY_BERT))
+    return _with_masked_lm_head(tiny_folder, tmp_path_factory.mktemp("masked_lm"), model)
+
+
+@pytest.fixture(scope="session")
+def masked_distilbert(tiny_folder, tmp_path_factory):
+    """The same under an architecture that has no forward pass of our own."""
+    torch.manual_seed(0)
+    model = DistilBertForMaskedLM(DistilBertConfig(**TINY_DISTILBERT))
+    return _with_masked_lm_head(tiny_folder, tmp_path_factory.mktemp("masked_distilbert"), model)

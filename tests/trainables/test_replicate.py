@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.trainables.conftest import WORDS
-from trainables.method.arms import ARMS, LINEAR_ARMS, settings_of
+from trainables.method.arms import ARMS, LINEAR_ARMS, MASKED_LM_ARMS, settings_of
 from trainables.model.encoder import load_tokenizer
 from trainables.prepared import PreparedCorpus, RunSettings
 from trainables.replicate import run_replicate
@@ -51,9 +51,10 @@ def replicate(prepared, encoder, tmp_path):
 
 
 @pytest.mark.parametrize("arm", ARMS)
-def test_steps_and_rows_of_every_stage_are_recorded(replicate, arm):
+def test_steps_and_rows_of_every_stage_are_recorded(replicate, masked_lm, arm):
     settings = dataclasses.replace(SETTINGS, arm=arm, stage2_steps=2 if arm == "vanilla_matched" else None)
-    first, again = replicate(settings), replicate(settings)
+    changes = {"encoder": masked_lm} if arm in MASKED_LM_ARMS else {}
+    first, again = replicate(settings, **changes), replicate(settings, **changes)
     numbers = first.diagnostics
     assert 0 <= numbers["overhead_share"] < 1
     assert again.metrics == first.metrics

@@ -30,9 +30,14 @@ Tensor = torch.Tensor
 
 def has_fast_forward(model: Any) -> bool:
     """Return whether :func:`bert_logits` computes the same function as the model's own forward pass."""
+    return type(model).__name__ == "BertForSequenceClassification" and has_fast_layers(model)
+
+
+def has_fast_layers(model: Any) -> bool:
+    """Return whether :func:`bert_hidden_states` computes the same function as the model's own encoder."""
     config = model.config
     return (
-        type(model).__name__ == "BertForSequenceClassification"
+        type(model).__name__ in ("BertForSequenceClassification", "BertForMaskedLM")
         and next(model.parameters()).device.type == "cpu"
         and config.hidden_act == "gelu"
         and not config.is_decoder
@@ -59,9 +64,19 @@ def bert_logits(model: Any, packed: PackedTexts, masks: MaskGenerator | None) ->
     return logits
 
 
-def bert_hidden_states(model: Any, packed: PackedTexts) -> Tensor:
-    """Return the last layer's output on every row, (t, h), without dropout."""
-    return _through_layers(model, packed, None, first_only=False)
+def bert_hidden_states(model: Any, packed: PackedTexts, masks: MaskGenerator | None = None) -> Tensor:
+    """Return the last layer's output on every row, (t, h).
+
+    Parameters
+    ----------
+    model
+        A model that :func:`has_fast_layers` accepts.
+    packed
+        The texts.
+    masks
+        Source of dropout masks; None for no dropout.
+    """
+    return _through_layers(model, packed, masks, first_only=False)
 
 
 def _through_layers(model: Any, packed: PackedTexts, masks: MaskGenerator | None, first_only: bool) -> Tensor:

@@ -148,6 +148,31 @@ ARM_TABLE: Mapping[str, Arm] = {
         recipe={"stage1_learning_rate": 1e-3},
         grid={"stage1_learning_rate": (1e-4, 3e-4, 1e-3, 3e-3)},
     ),
+    "tapt": Arm(
+        title="task-adaptive pretraining (TAPT)",
+        meaning="masked-language training, mean -log p(hidden token | text), goes on over the training rows, then "
+        "vanilla with a fresh head (Gururangan et al. 2020): what a first stage brings without labels or "
+        "augmentation; only for encoders with a masked-language head",
+        stage1=StageChoice(
+            # As in their section 4, what varies from pass to pass is which tokens are hidden, and no row is augmented.
+            ORIGINAL,
+            LossChoice("masked_tokens", ("masking_rate",)),
+            {"stage1_trainable": "all", "head": "keep"},
+        ),
+        # Their rate and schedule; they take 100 passes in batches of 256. In 10 passes, batches of 16 make 1.6 times as
+        # many steps.
+        recipe={
+            "stage1_epochs": 10.0,
+            "stage1_steps": None,
+            "stage1_learning_rate": 1e-4,
+            "stage1_schedule": "linear",
+        },
+        grid={
+            "stage1_epochs": (3.0, 10.0, 30.0),
+            "stage1_learning_rate": (5e-5, 1e-4, 2e-4),
+            "masking_rate": (0.15, 0.3),
+        },
+    ),
     "paper": Arm(
         title="the paper's recipe",
         meaning="pre-finetuning as published (Shi et al. 2022): the topmost layer and the classifier on "
@@ -287,6 +312,12 @@ ARMS = tuple(name for name, arm in ARM_TABLE.items() if arm.is_trained)
 TWO_STAGE_ARMS = tuple(name for name, arm in ARM_TABLE.items() if arm.stage1 is not None)
 # Linear classifiers on fixed features, which take no setting from any other arm.
 LINEAR_ARMS = tuple(name for name, arm in ARM_TABLE.items() if arm.features is not None)
+# Those with a stage that needs the encoder's masked-language head.
+MASKED_LM_ARMS = tuple(
+    name
+    for name, arm in ARM_TABLE.items()
+    if arm.stage1 is not None and arm.stage1.loss.name == "masked_tokens"
+)
 # Vanilla, then a head trained anew on its frozen encoder.
 HEAD_ARMS = tuple(name for name, arm in ARM_TABLE.items() if arm.head is not None)
 

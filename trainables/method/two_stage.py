@@ -5,6 +5,7 @@
     model ← pretrained encoder + fresh head
     for each stage of the arm:             # pre-finetuning has two, vanilla has only the second
         if head = reinit: draw a new head
+        if the stage learns hidden tokens: # tapt: a masked-language head takes the classifier's place meanwhile
         train model on the stage's texts   # a new optimizer, a new schedule
     if the arm trains the head anew:       # crt, feature_smote: they start from vanilla
         draw a new output layer and train it on the frozen encoder's pooled outputs
@@ -34,13 +35,14 @@ from trainables.method.stages import stages_of
 from trainables.method.texts import ReplicateTexts
 from trainables.model.encoder import build_classifier, reinitialise_head, resolve_precision
 from trainables.model.forward import predict
+from trainables.model.masked_lm import build_masked_lm, take_encoder
 from trainables.model.output_layer import normalise_output_layer
 from trainables.reuse.keys import model_key
 from trainables.reuse.stage_tree import Reuse, StageTree
 from trainables.seeds import ReplicateSeeds
 from trainables.settings import EncoderSettings, TrialSettings
 from trainables.texts.tokens import TokenisedTexts
-from trainables.training.losses import LDAM_SCALE
+from trainables.training.losses import LDAM_SCALE, MaskedTokenLoss
 from trainables.training.stage import StageReport
 from trainables.training.stage_settings import Stage
 from trainables.world import World
@@ -152,7 +154,14 @@ def train_arm(
     for stage in stages:
         if stage.head_seed is not None:
             reinitialise_head(model, stage.head_seed)
-        reports[stage.name] = tree.train(model, stage, is_shared=_others_begin_with(stage, trial, reuse))
+        is_shared = _others_begin_with(stage, trial, reuse)
+        if isinstance(stage.settings.loss, MaskedTokenLoss):
+            masked_lm = build_masked_lm(encoder)
+            set_dropout(masked_lm, trial.dropout)
+            reports[stage.name] = tree.train(masked_lm, stage, is_shared=is_shared)
+            take_encoder(model, masked_lm)
+        else:
+            reports[stage.name] = tree.train(model, stage, is_shared=is_shared)
     if arm.head is not None:
         seed = seeds.of("retrained head")
         reports["head"] = retrain_head(

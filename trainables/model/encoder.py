@@ -17,6 +17,7 @@ from trainables.errors import ConfigurationError, collect
 from trainables.model.pretrained import load_checkpoint, read_config
 from trainables.model.source import source_faults
 from trainables.model.tokenizer import tokenizer_faults, unreadable_tokenizer
+from trainables.model.weight_files import holds_masked_lm_head, names_masked_lm_head
 from trainables.settings import PRECISIONS, EncoderSettings
 
 
@@ -93,13 +94,15 @@ def _loading_faults(settings: EncoderSettings) -> list[str]:
 
 
 def has_masked_lm_head(settings: EncoderSettings) -> bool:
-    """Return whether the encoder's checkpoint says that it holds a masked-language-model head."""
+    """Return whether the encoder's checkpoint says that it holds a masked-language head; no weights are read."""
+    folder = Path(settings.source)
+    if folder.is_dir():
+        return holds_masked_lm_head(folder)
     try:
         config = read_config(settings)
     except ConfigurationError:  # what is wrong with it is told as the encoder's own fault
         return False
-    heads = ("ForMaskedLM", "ForPreTraining")
-    return any(name.endswith(heads) for name in getattr(config, "architectures", None) or ())
+    return names_masked_lm_head(getattr(config, "architectures", None) or ())
 
 
 @functools.cache
@@ -133,6 +136,12 @@ def build_classifier(settings: EncoderSettings, n_classes: int, seed: int) -> An
     fresh = {name.rpartition(".")[0] for name in checkpoint.missing}
     fresh |= {name for name, module in head_modules(model) if module is not model}
     _draw(model, [model.get_submodule(name) for name in sorted(fresh)], seed)
+    place(model, settings)
+    return model
+
+
+def place(model: Any, settings: EncoderSettings) -> None:
+    """Bring a model of transformers to the settings' device, and make it ready to train there."""
     device = resolve_device(settings)
     # Measured on CPUs: plain attention trains faster than the fused one, whose dropout takes the slow path.
     model.set_attn_implementation("eager" if device.type == "cpu" else "sdpa")
@@ -141,7 +150,6 @@ def build_classifier(settings: EncoderSettings, n_classes: int, seed: int) -> An
         # Layer by layer: they share one graph, and the embeddings stay as they are.
         for layer in encoder_layers(model):
             layer.compile()
-    return model
 
 
 def reinitialise_head(model: Any, seed: int) -> None:

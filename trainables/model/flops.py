@@ -49,7 +49,7 @@ class FlopCount:
     per_square
         Attention per squared length: scores and their sum over values.
     per_text
-        Pooler and head.
+        Pooler and head, unless the head works on tokens.
 
     References
     ----------
@@ -70,8 +70,8 @@ class FlopCount:
         )
 
 
-def model_flops(model: Any, *, backward: bool) -> FlopCount:
-    """Return the operations of a BERT-like classifier.
+def model_flops(model: Any, *, backward: bool, asked: float | None = None) -> FlopCount:
+    """Return the operations of a BERT-like model.
 
     Every layer counts as transformers computes it: for all tokens, whether or not the head reads them. The backward
     pass of a trained part takes twice its forward pass; a part whose parameters are all frozen has none.
@@ -79,9 +79,12 @@ def model_flops(model: Any, *, backward: bool) -> FlopCount:
     Parameters
     ----------
     model
-        A classifier of :func:`trainables.model.encoder.build_classifier`.
+        A classifier of :func:`trainables.model.encoder.build_classifier`, or a masked language model.
     backward
         Count the backward pass too.
+    asked
+        Share of the tokens on which a masked language model's head computes; None for a classifier, whose head
+        computes once a text.
     """
     per_token = per_square = per_text = 0.0
     width = model.config.hidden_size
@@ -89,10 +92,15 @@ def model_flops(model: Any, *, backward: bool) -> FlopCount:
         passes = _passes(layer, backward)
         per_token += passes * 2.0 * _matrix_weights(layer)
         per_square += passes * 4.0 * width
-    above = [module for _, module in head_modules(model)]
+    for _, module in head_modules(model):
+        head = _passes(module, backward) * 2.0 * _matrix_weights(module)
+        if asked is None:
+            per_text += head
+        else:
+            per_token += asked * head
     pooler = getattr(model.base_model, "pooler", None)
-    for module in (*above, *((pooler,) if pooler is not None else ())):
-        per_text += _passes(module, backward) * 2.0 * _matrix_weights(module)
+    if pooler is not None:
+        per_text += _passes(pooler, backward) * 2.0 * _matrix_weights(pooler)
     return FlopCount(per_token, per_square, per_text)
 
 

@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from trainables.cpu.bert import bert_logits, has_fast_forward
+from trainables.cpu.bert import bert_hidden_states, bert_logits, has_fast_forward, has_fast_layers
 from trainables.cpu.dropout import FastDropout, MaskGenerator
 from trainables.cpu.packing import PackedTexts
+from trainables.model.masked_lm import head_logits
 from trainables.model.precision import compute_in
 from trainables.model.token_budget import token_budget
 from trainables.texts.batching import Rows, evaluation_batches
@@ -78,20 +79,61 @@ def compute_logits(
     masks
         Source of dropout masks on a CPU; None where there is no dropout, and on a GPU, which draws its own.
     """
-    pad_id = model.config.pad_token_id
     if has_fast_forward(model):
-        packed = PackedTexts.of(texts, pad_id)
+        packed = PackedTexts.of(texts, model.config.pad_token_id)
         return bert_logits(model, packed, masks).float(), len(packed.ids)
     device = next(model.parameters()).device
-    positions = getattr(model.config, "max_position_embeddings", None) or 0
-    ids, attention_mask = pad(
-        texts, pad_id, most=positions if positions > 0 else None, before=_reads_last_position(model)
-    )
-    # Attention without a mask takes the fastest kernel. The mask is checked on the CPU, so that no GPU is waited for.
-    mask = None if bool(attention_mask.all()) else _on(device, attention_mask)
+    ids, attention_mask = _padded(model, texts, before=_reads_last_position(model))
     with FastDropout(masks) if masks is not None else nullcontext():
-        output = model(input_ids=_on(device, ids), attention_mask=mask)
+        output = model(input_ids=_on(device, ids), attention_mask=_mask_on(device, attention_mask))
     return output.logits.float(), ids.numel()
+
+
+def compute_token_logits(
+    model: Any, texts: TokenisedTexts, places: npt.NDArray[np.int64], masks: MaskGenerator | None = None
+) -> tuple[torch.Tensor, int]:
+    """Return a masked language model's (m, V) float32 logits of some tokens, and the tokens computed with padding.
+
+    The head, which costs as much as several encoder layers, computes on these tokens alone.
+
+    Parameters
+    ----------
+    model
+        A model of :func:`trainables.model.masked_lm.build_masked_lm`.
+    texts
+        What it sees.
+    places
+        (m,) positions in ``texts.ids`` of the tokens.
+    masks
+        As in :func:`compute_logits`.
+    """
+    device = next(model.parameters()).device
+    with FastDropout(masks) if masks is not None else nullcontext():
+        if has_fast_layers(model):
+            packed = PackedTexts.of(texts, model.config.pad_token_id)
+            hidden, computed, rows = bert_hidden_states(model, packed, masks), len(packed.ids), places
+        else:
+            ids, attention_mask = _padded(model, texts)
+            output = model.base_model(
+                input_ids=_on(device, ids), attention_mask=_mask_on(device, attention_mask)
+            )
+            hidden, computed = output[0].flatten(0, 1), ids.numel()
+            rows = np.flatnonzero(attention_mask.numpy())[places]
+        logits = head_logits(model, hidden[_on(device, torch.from_numpy(rows))])
+    return logits.float(), computed
+
+
+def _padded(model: Any, texts: TokenisedTexts, *, before: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
+    positions = getattr(model.config, "max_position_embeddings", None) or 0
+    return pad(texts, model.config.pad_token_id, most=positions if positions > 0 else None, before=before)
+
+
+def _mask_on(device: torch.device, attention_mask: torch.Tensor) -> torch.Tensor | None:
+    """Copy a mask to a device, unless it masks nothing: attention without a mask takes the fastest kernel.
+
+    It is checked on the CPU, so that no GPU is waited for.
+    """
+    return None if bool(attention_mask.all()) else _on(device, attention_mask)
 
 
 def _reads_last_position(model: Any) -> bool:

@@ -19,7 +19,8 @@ def compute_in(model: Any, dtype: torch.dtype) -> Iterator[dict[torch.nn.Paramet
     The classification head stays in float32, so that logits are not rounded to 8 bits: rounded ones tie, which
     spoils rankings (AUPRC) and calibration. On a CPU the normalisations stay in float32 too: their weights lie near 1,
     where bfloat16 numbers are 1/128 apart, and a short stage would move few of them that far. On a GPU they are
-    rounded, because normalisation there only takes weights of its input's data type.
+    rounded, because normalisation there only takes weights of its input's data type. A masked-language head may share
+    its weights with the word embeddings: they stay in float32, and what is looked up in them is rounded.
 
     Yields
     ------
@@ -30,6 +31,9 @@ def compute_in(model: Any, dtype: torch.dtype) -> Iterator[dict[torch.nn.Paramet
     heads = [module for _, module in head_modules(model)]
     full = {parameter for module in (*heads, *_norms(model)) for parameter in module.parameters()}
     handles = [module.register_forward_pre_hook(_to_float32) for module in heads]
+    embedding = model.get_input_embeddings()
+    if embedding.weight in full:
+        handles.append(embedding.register_forward_hook(lambda module, inputs, output: output.to(dtype)))
     try:
         for parameter, master in masters.items():
             if parameter not in full:

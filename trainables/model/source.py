@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from trainables.errors import ConfigurationError
-from trainables.model.weight_files import folder_faults
+from trainables.model.weight_files import folder_faults, holds_masked_lm_head
 from trainables.settings import EncoderSettings
 
 
@@ -30,3 +30,12 @@ def source_faults(settings: EncoderSettings) -> list[str]:
             ]
         return []
     return [f"encoder {source!r} {fault}" for fault in folder_faults(Path(source))]
+
+
+def is_without_masked_lm_head(settings: EncoderSettings) -> bool:
+    """Return whether an encoder's folder shows that it has no masked-language head; a Hub name does not show it."""
+    try:
+        source = Path(settings.source)
+    except ConfigurationError:  # told by source_faults
+        return False
+    return source.is_dir() and not holds_masked_lm_head(source)

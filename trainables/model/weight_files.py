@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,14 @@ _OTHERS = (
     ("*.safetensors", "weights under a name that transformers does not look for: rename them to model.safetensors"),
 )  # fmt: skip
 _PLACES_BELOW = ("*", "snapshots/*")
+# Pretraining that did not hide tokens, but replaced some for a discriminator to find.
+_DISCRIMINATORS = ("Electra", "Funnel")
+# How the weights of masked-language heads are named: BERT's family, RoBERTa's, ELECTRA's generators, DistilBERT, XLM;
+# ModernBERT.
+_MASKED_LM_HEAD = re.compile(
+    r"(^|\.)(predictions|mask_predictions|lm_predictions|lm_head|generator_\w+|vocab_\w+|pred_layer)\."
+    r"|^(head|decoder)\."
+)
 
 
 def folder_faults(folder: Path) -> list[str]:
@@ -61,6 +71,49 @@ def folder_faults(folder: Path) -> list[str]:
     if chosen is not None:
         faults += _weight_faults(folder / chosen)
     return faults
+
+
+def holds_masked_lm_head(folder: Path) -> bool:
+    """Return whether a model's folder holds a masked-language head.
+
+    Both its configuration has to say so and, where the file tells the names of its weights, these: many an encoder was
+    saved without its head beside a configuration that still names it.
+    """
+    try:
+        architectures = _json_object(folder / "config.json").get("architectures") or ()
+    except ValueError:  # what is wrong with it is told as the folder's own fault
+        return False
+    names = _weight_names(folder)
+    return names_masked_lm_head(architectures) and (names is None or any(map(_MASKED_LM_HEAD.search, names)))
+
+
+def names_masked_lm_head(architectures: Iterable[str]) -> bool:
+    """Return whether a configuration's architectures have a masked-language head.
+
+    Examples
+    --------
+    >>> names_masked_lm_head(["BertForPreTraining"]), names_masked_lm_head(["ElectraForPreTraining"])
+    (True, False)
+    """
+    return any(
+        name.endswith("ForMaskedLM")
+        or (name.endswith("ForPreTraining") and not name.startswith(_DISCRIMINATORS))
+        for name in architectures
+    )
+
+
+def _weight_names(folder: Path) -> list[str] | None:
+    """Return the names of a model's weights; None where its file does not tell them without being read."""
+    chosen = next((name for name in _WEIGHTS if os.path.lexists(folder / name)), None)
+    try:
+        if chosen == "model.safetensors":
+            with safe_open(folder / chosen, "numpy") as file:
+                return list(file.keys())
+        if chosen is not None and chosen.endswith(".json"):
+            return list(_json_object(folder / chosen).get("weight_map", {}))
+    except (OSError, ValueError, SafetensorError):  # told as the folder's own fault
+        pass
+    return None
 
 
 def _what_is_there(folder: Path) -> str:

@@ -5,9 +5,9 @@ run stores the shorter lengths of the search's grid as it passes them, and a lon
 that was stored. Both give the same result as training each length on its own, bit for bit on a CPU.
 
 An entry ``stage1`` holds the float32 weights after one length (of the word embeddings, only the rows that the stage's
-texts use): all that a later stage needs. An entry ``stage1_state``, three times as large, holds the stage's whole
-state. It is stored at the end of a run, only if the grid has a longer length that is not stored yet and may go on from
-it, and is removed once a longer one has done so.
+texts use, unless it trains them all): all that a later stage needs. An entry ``stage1_state``, three times as large,
+holds the stage's whole state. It is stored at the end of a run, only if the grid has a longer length that is not stored
+yet and may go on from it, and is removed once a longer one has done so.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from trainables.reuse.keys import stage_key
 from trainables.reuse.lease import lease
 from trainables.reuse.lengths import NO_LENGTHS, StageLengths
 from trainables.texts.labelled import LabelledTexts
-from trainables.training.losses import cross_entropy
+from trainables.training.losses import MaskedTokenLoss, cross_entropy
 from trainables.training.running_stage import RunningStage, StageState, load_weights
 from trainables.training.stage import StageReport
 from trainables.training.stage_settings import Stage, StageSettings
@@ -84,7 +84,7 @@ class StageTree:
         Parameters
         ----------
         model
-            The classifier as the previous stage left it; trained in place.
+            The classifier as the previous stage left it, or the masked language model; trained in place.
         stage
             The stage.
         is_shared
@@ -150,7 +150,8 @@ def train_or_reuse(
     if chain.take(model, length):
         return None
     # A loss that changes with the stage's progress would break the chain.
-    is_chain = settings.schedule == "constant" and settings.loss is cross_entropy
+    is_alike = settings.loss is cross_entropy or isinstance(settings.loss, MaskedTokenLoss)
+    is_chain = settings.schedule == "constant" and is_alike
     others = grid.in_steps(len(texts), settings.batch_size) if is_chain else set()
     with chain.leased(length, others):
         if chain.holds(length) and chain.take(model, length):

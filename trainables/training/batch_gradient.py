@@ -11,12 +11,9 @@ import torch
 
 from trainables.cpu.dropout import MaskGenerator
 from trainables.errors import TrialFailed
-from trainables.model.flops import model_flops
-from trainables.model.forward import compute_logits
 from trainables.model.token_budget import token_budget
 from trainables.texts.batching import Rows, shard
-from trainables.texts.labelled import LabelledTexts
-from trainables.training.losses import Loss
+from trainables.training.objective import Objective
 from trainables.training.optimizer import FlatAdamW
 from trainables.world import World
 
@@ -55,8 +52,10 @@ class BatchGradient:
     ----------
     model, optimizer
         A model in training mode and the optimizer of its trained parameters.
-    texts
-        What the batches are taken from.
+    objective
+        What is minimised.
+    lengths
+        (n,) tokens of the texts that the batches are taken from.
     masks
         Source of dropout masks on a CPU, or None.
     precision
@@ -73,33 +72,31 @@ class BatchGradient:
     def __init__(
         self,
         model: Any,
-        texts: LabelledTexts,
+        objective: Objective,
+        lengths: Rows,
         optimizer: FlatAdamW,
         masks: MaskGenerator | None,
         precision: torch.dtype,
         world: World,
     ) -> None:
-        self._model = model
-        self._tokens = texts.tokens
-        self._lengths = texts.tokens.lengths
+        self._objective = objective
+        self._lengths = lengths
         self._device = next(model.parameters()).device
-        self._labels = torch.from_numpy(np.asarray(texts.labels, np.int64))
         self._optimizer = optimizer
         self._masks = masks
         self._world = world
-        self._cost = model_flops(model, backward=True)
         self._budget = token_budget("training", model, precision)
         self.failure: str | None = None
 
-    def of(self, batch: Rows, loss: Loss, progress: float) -> BatchWork:
+    def of(self, batch: Rows, step: int) -> BatchWork:
         """Compute the gradient of the mean loss of a batch, over all workers.
 
         Parameters
         ----------
         batch
             (b,) row numbers of the global batch.
-        loss, progress
-            Loss of each row, and how much of the stage is done.
+        step
+            Number of the step, from 0 on.
 
         Raises
         ------
@@ -110,10 +107,10 @@ class BatchGradient:
         """
         rows = shard(batch, self._world.rank, self._world.size)
         before = self._random_state()
+        losses = self._objective.of(batch, step)
 
         def backward(part: Rows, is_first: bool) -> tuple[torch.Tensor, int]:
-            logits, computed = compute_logits(self._model, self._tokens.select(part), self._masks)
-            row_losses = loss(logits, self._labels[part].to(self._device), progress)
+            row_losses, computed = losses(part)
             # Workers' parts may differ by a row; scaled so, their mean over workers is that over the global batch.
             value = row_losses.sum() * (self._world.size / len(batch))
             value.backward()  # type: ignore[no-untyped-call]
@@ -148,7 +145,7 @@ class BatchGradient:
             len(batch),
             int(lengths.sum()),
             sum(computed for _, computed in parts),
-            self._cost.of(lengths) if len(rows) else 0.0,
+            self._objective.cost.of(lengths) if len(rows) else 0.0,
         )
 
     def rows_at_once(self, batch_size: int) -> int:

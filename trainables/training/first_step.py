@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 
 from trainables.errors import ConfigurationError, TrialFailed
 from trainables.model.encoder import build_classifier, load_tokenizer, resolve_precision
-from trainables.model.forward import predict
+from trainables.model.forward import compute_token_logits, predict
+from trainables.model.masked_lm import build_masked_lm
 from trainables.model.pretrained import (
     KNOWN_TO_TRAIN,
     greatest_length,
@@ -19,6 +21,7 @@ from trainables.model.pretrained import (
 from trainables.settings import EncoderSettings
 from trainables.texts.labelled import LabelledTexts
 from trainables.texts.tokens import TokenisedTexts, tokenise
+from trainables.training.losses import MaskedTokenLoss
 from trainables.training.stage import train_stage
 from trainables.training.stage_settings import StageSettings
 
@@ -26,6 +29,7 @@ _WORD = "a "
 _SHORT, _LONGER = 4, 24  # words of two texts, of which the shorter one gets padding
 # Of the largest logit. Rounding leaves a millionth; an encoder that reads padding differs by tenths.
 _PADDING_TOLERANCE = 0.02
+_HEAD_TOLERANCE = 1e-3
 _SHOWN = 3  # names of missing weights
 
 
@@ -51,6 +55,52 @@ def first_step_faults(settings: EncoderSettings, n_classes: int) -> list[str]:
     except Exception as error:  # what others' models raise cannot be foreseen
         reason = f"{type(error).__name__}: {reason_of(error)}"
         return [f"{_named(settings)} cannot be trained: its first step failed ({reason}). {KNOWN_TO_TRAIN}"]
+
+
+def masked_lm_faults(settings: EncoderSettings) -> list[str]:
+    """Return why an encoder's masked-language training cannot go on, after a step of it.
+
+    Parameters
+    ----------
+    settings
+        An encoder in which :func:`first_step_faults` finds nothing.
+    """
+    name = _named(settings)
+    try:
+        model = build_masked_lm(settings)
+        words = [_WORD * n for n in (_SHORT, _LONGER, settings.max_length)]
+        tokens = tokenise(words, load_tokenizer(settings), settings.max_length)
+        if not _works_on_single_positions(model, tokens.select([1])):
+            return [
+                f"{name} has a masked-language head that does not work on positions one by one, as BERT's does: choose "
+                "another encoder, or leave out the arms that train the head (--arms)"
+            ]
+        how = StageSettings(
+            steps=1, learning_rate=1e-5, precision=resolve_precision(settings), loss=MaskedTokenLoss(0.5)
+        )
+        train_stage(model, LabelledTexts(tokens, np.zeros(len(tokens), np.int64)), how)
+    except ConfigurationError as error:
+        return error.faults
+    except Exception as error:  # what others' models raise cannot be foreseen
+        reason = f"{type(error).__name__}: {reason_of(error)}"
+        return [
+            f"{name} cannot go on with its masked-language training: its first step failed ({reason}). Choose another "
+            "encoder, or leave out the arms that train the head (--arms)"
+        ]
+    return []
+
+
+@torch.inference_mode()
+def _works_on_single_positions(model: Any, text: TokenisedTexts) -> bool:
+    """Return whether some positions' logits are those that transformers computes for all positions at once."""
+    ids = torch.from_numpy(text.ids.astype(np.int64))[None].to(model.device)
+    whole = model(input_ids=ids).logits[0].float()
+    places = np.arange(len(text.ids) - 1, -1, -2)  # another order and a selection
+    some, _ = compute_token_logits(model, text, places)
+    expected = whole[torch.from_numpy(places.copy())]
+    return some.shape == expected.shape and torch.allclose(
+        some, expected, rtol=_HEAD_TOLERANCE, atol=_HEAD_TOLERANCE
+    )
 
 
 def _tried(settings: EncoderSettings, n_classes: int) -> list[str]:

@@ -36,6 +36,27 @@ def cross_entropy(logits: torch.Tensor, labels: torch.Tensor, progress: float = 
 
 
 @dataclass(frozen=True)
+class MaskedTokenLoss:
+    """-log p(token | the text without it) of hidden tokens: masked-language training instead of classification.
+
+    Attributes
+    ----------
+    rate
+        Share of the tokens that are asked for, see :func:`trainables.texts.masking.mask_tokens`.
+
+    References
+    ----------
+    Devlin et al., BERT, NAACL 2019, section 3.1.
+    """
+
+    rate: float
+
+    def __call__(self, logits: torch.Tensor, labels: torch.Tensor, progress: float) -> torch.Tensor:
+        """Return the (m,) losses of (m, V) logits of hidden tokens and the (m,) tokens."""
+        return cross_entropy(logits, labels)
+
+
+@dataclass(frozen=True)
 class LogitAdjusted:
     """-log softmax(z + o)_y: cross-entropy of logits with an offset per class.
 
@@ -230,6 +251,7 @@ Counts = npt.NDArray[np.int64]  # (C,) rows per class of the replicate
 
 LOSSES: Mapping[str, Callable[[Counts, TrialSettings], Loss]] = {
     "cross_entropy": lambda counts, trial: cross_entropy,
+    "masked_tokens": lambda counts, trial: MaskedTokenLoss(trial.masking_rate),
     "logit_adjusted": lambda counts, trial: LogitAdjusted(prior_offsets(counts, trial.tau)),
     "inverse_frequency": lambda counts, trial: Weighted(
         inverse_frequency_weights(counts, trial.weight_power)

@@ -172,7 +172,7 @@ def load_weights(model: Any, weights: Mapping[str, torch.Tensor]) -> None:
         for name in weights.keys() - {EMBEDDING_ROWS}:
             parameter = model.get_parameter(name)
             values = weights[name].to(parameter.device)
-            if parameter is embedding:
+            if parameter is embedding and EMBEDDING_ROWS in weights:
                 parameter[weights[EMBEDDING_ROWS].to(parameter.device)] = values
             else:
                 parameter.copy_(values)

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from trainables.cpu.bert import has_fast_forward
+from trainables.cpu.bert import has_fast_layers
 from trainables.cpu.dropout import MaskGenerator
 from trainables.model.embedding import OccurringEmbedding, occurring_tokens
 from trainables.model.encoder import encoder_layers, head_modules, layer_rate_factors, modules_above_layers
@@ -23,6 +23,8 @@ from trainables.texts.batching import PADDED_WINDOW, Rows, training_batches
 from trainables.texts.labelled import LabelledTexts
 from trainables.texts.tokens import TokenisedTexts
 from trainables.training.batch_gradient import BatchGradient
+from trainables.training.losses import MaskedTokenLoss
+from trainables.training.objective import objective_of
 from trainables.training.optimizer import FlatAdamW
 from trainables.training.running_stage import RunningStage, StageProgress, StageState
 from trainables.training.stage_settings import StageSettings
@@ -81,12 +83,13 @@ def train_stage(
     resume: StageState | None = None,
     after_step: Callable[[RunningStage], None] | None = None,
 ) -> StageReport:
-    """Train a classifier in place on one set of texts.
+    """Train a model in place on one set of texts.
 
     Parameters
     ----------
     model
-        A float32 classifier of :func:`trainables.model.encoder.build_classifier`; it is float32 again afterwards.
+        A float32 classifier of :func:`trainables.model.encoder.build_classifier`, or, where the loss is that of hidden
+        tokens, a model of :func:`trainables.model.masked_lm.build_masked_lm`; it is float32 again afterwards.
     texts
         What it trains on.
     settings
@@ -118,14 +121,16 @@ def train_stage(
     with ExitStack() as stack:
         optimizer = stack.enter_context(_optimizer(model, texts.tokens, settings))
         masks = stack.enter_context(_training_mode(model, derive_seed(settings.seed, "dropout", world.rank)))
-        gradient = BatchGradient(model, texts, optimizer, masks, settings.precision, world)
+        objective = objective_of(model, texts, settings, masks)
+        lengths = texts.tokens.lengths
+        gradient = BatchGradient(model, objective, lengths, optimizer, masks, settings.precision, world)
         stage = RunningStage(model, optimizer, gradient, StageProgress(device, gradient))
         if resume is not None:
             stage.load_state(resume)
         first, progress, elsewhere = stage.step, stage.progress, 0.0
         for step, batch in enumerate(islice(_batches(model, texts.tokens, settings), first, None), first):
             rate = settings.rate_at(step, warmup_steps)
-            work = gradient.of(batch, settings.loss, step / settings.steps)
+            work = gradient.of(batch, step)
             progress.add(work, optimizer.step(rate), rate)
             stage.step = step + 1
             if after_step is not None:
@@ -152,7 +157,7 @@ def train_stage(
 
 def _batches(model: Any, tokens: TokenisedTexts, settings: StageSettings) -> Iterator[Rows]:
     """Return the stage's batches: row numbers, the same for every worker."""
-    window = 1 if has_fast_forward(model) else PADDED_WINDOW  # our own pass pads only in attention
+    window = 1 if has_fast_layers(model) else PADDED_WINDOW  # our own pass pads only in attention
     seed = derive_seed(settings.seed, "batches")
     return training_batches(tokens.lengths, settings.batch_size, settings.steps, seed, window)
 
@@ -167,13 +172,18 @@ def _optimizer(model: Any, tokens: TokenisedTexts, settings: StageSettings) -> I
         parameter.requires_grad_(parameter in trained)
     with compute_in(model, settings.precision) as masters:
         table = None
-        if embedding.weight in trained:
+        # Hidden tokens may be any of the vocabulary, and a head that shares the table moves all of its rows.
+        if embedding.weight in trained and not isinstance(settings.loss, MaskedTokenLoss):
             occur = occurring_tokens(tokens.ids, model.config.pad_token_id)
             occurring = OccurringEmbedding(embedding, occur, settings.precision)
             table = masters[embedding.weight][occurring.occurring]
             model.set_input_embeddings(occurring)
         optimizer = FlatAdamW(
-            {p: masters[p] for p in model.parameters() if p in trained and p is not embedding.weight},
+            {
+                p: masters[p]
+                for p in model.parameters()
+                if p in trained and not (p is embedding.weight and table is not None)
+            },
             table,
             settings,
             rate_factors=factors,

@@ -118,6 +118,7 @@ def test_a_fault_says_what_was_given_and_what_was_expected(changes, said):
         ("head_epochs", [0.5], [0]),
         ("head_learning_rate", [1e-3], [0]),
         ("smote_neighbours", [1, 5], [0, 2.5]),
+        ("masking_rate", [0.15, 1], [0.0, 1.1, "15 %"]),
     ],
 )
 def test_what_a_setting_may_be(name, good, bad):
@@ -264,8 +265,9 @@ def test_the_lengths_of_stage_1_are_those_of_every_search():
         "prefinetune_duplicated": {"stage1_epochs": (1, 4)},
         "two_stage_reweight": {"stage1_steps": (30,)},
         "augment_single_stage": {"stage1_epochs": (9.0,)},  # it has no stage 1
+        "tapt": {"stage1_epochs": (7.0,)},  # its stage 1 is no other arm's
     }
-    arms = ("prefinetune_duplicated", "two_stage_reweight", "augment_single_stage")
+    arms = ("prefinetune_duplicated", "two_stage_reweight", "augment_single_stage", "tapt")
     tuned = small_config(arm_spaces=arm_spaces, arms=arms, arm_trials=2)
     assert not study_faults(tuned)
     assert tuned.stage1_grid() == StageLengths((1.0, 2.0, 4.0), (30,))

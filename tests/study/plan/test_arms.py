@@ -49,6 +49,26 @@ def test_an_untuned_control_takes_the_settings_of_the_reference(tmp_path):
     assert reweighted.config["stage1_trainable"] == "last_block"
 
 
+def test_task_adaptive_pretraining_is_finetuned_as_vanilla_whatever_the_first_stage_of_others_is(tmp_path):
+    config = small_config(
+        arms=("tapt",),
+        fixed={"stage1_steps": 7, "masking_rate": 0.3},
+        space={"strength": (0.1, 0.2)},
+        first={},
+    )
+    study = run_to_the_end(tmp_path, config)
+    (own,) = of_arm(study, "tapt", 0.1, "control")
+    reference = study.ledger.reference(0.1).config
+    stage1 = {
+        "stage1_epochs": 10.0,
+        "stage1_steps": None,
+        "stage1_learning_rate": 1e-4,
+        "stage1_schedule": "linear",
+    }
+    fixed = {"stage1_trainable": "all", "head": "keep"}
+    assert own.config == {**reference, **stage1, **fixed, "arm": "tapt"} and own.config["masking_rate"] == 0.3
+
+
 def test_ablations_of_pre_finetuning_take_the_settings_of_the_leading_trial(tmp_path):
     study = run_to_the_end(tmp_path, small_config(arms=("prefinetune_duplicated", "augment_single_stage")))
     for ratio in ("natural", 0.1):

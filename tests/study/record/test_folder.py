@@ -78,6 +78,17 @@ def test_a_resumed_study_must_be_the_same_one(tmp_path):
         assert said in fault
 
 
+def test_the_grid_of_an_arm_that_came_later_is_no_difference_and_another_grid_of_one_is(tmp_path):
+    folder = StudyFolder(tmp_path, "toy")
+    focal = {"focal": {"gamma": (1.0, 2.0)}}
+    folder.write_facts(facts(small_config(arm_spaces=focal)))
+    later = {**focal, "tapt": {"masking_rate": (0.15, 0.3)}}
+    assert resume_faults(folder, small_config(arm_spaces=later), "d1", NUMERICS) == []
+    for other in ({}, {"focal": {"gamma": (1.0,)}}):
+        (fault,) = resume_faults(folder, small_config(arm_spaces=other), "d1", NUMERICS)
+        assert "arm_spaces was" in fault
+
+
 def test_the_study_keeps_its_identity(tmp_path):
     folder = StudyFolder(tmp_path, "toy")
     assert study_id(folder) != study_id(folder)

@@ -18,8 +18,12 @@ from trainables.method.arms import (
 )
 from trainables.method.texts import ReplicateTexts
 from trainables.method.two_stage import train_arm
+from trainables.model.encoder import build_classifier
+from trainables.reuse.cache import ContentCache
+from trainables.reuse.lengths import StageLengths
+from trainables.reuse.stage_tree import Reuse
 from trainables.seeds import ReplicateSeeds
-from trainables.settings import TrialSettings
+from trainables.settings import EncoderSettings, TrialSettings
 
 
 class TestVanilla(ArmContract):
@@ -136,6 +140,55 @@ class TestTwoStageReweight(FixedFirstStageContract):
 class TestLpFt(FixedFirstStageContract):
     arm = "lp_ft"
     part = "head"
+
+
+class TestTapt(FixedFirstStageContract):
+    arm = "tapt"
+    part = "all"
+
+    @pytest.fixture(scope="session")
+    def encoder(self, masked_lm):
+        return masked_lm
+
+    @pytest.fixture(scope="session")
+    def distilbert(self, masked_distilbert):
+        return masked_distilbert
+
+    @pytest.mark.parametrize("architecture", ["encoder", "distilbert"])
+    def test_only_the_encoder_goes_on_with_the_head_that_vanilla_begins_with(
+        self, request, toy, architecture
+    ):
+        encoder = request.getfixturevalue(architecture)
+        settings = self.settings(stage2_learning_rate=0.0)
+        own = self.run(encoder, toy, settings, keep_model=True).model.state_dict()
+        before = build_classifier(encoder, 3, ReplicateSeeds(1, 0).of("head")).state_dict()
+        kept = {name for name, value in before.items() if value.equal(own[name])}
+        assert kept == {name for name in before if "pooler" in name or "classifier" in name}
+
+    def test_an_encoder_without_the_head_is_refused(self, tiny_folder, toy):
+        bare = EncoderSettings(name=str(tiny_folder), max_length=32, precision="float32", device="cpu")
+        with pytest.raises(
+            ConfigurationError, match=r"is no masked language model: its checkpoint lacks cls\."
+        ):
+            self.run(bare, toy, self.settings())
+
+    def test_a_cached_first_stage_gives_the_same(self, encoder, toy, tmp_path):
+        cache = ContentCache(tmp_path)
+        plain, missed, hit = (
+            self.run(encoder, toy, self.settings(), reuse=reuse)
+            for reuse in (Reuse(), Reuse(cache), Reuse(cache))
+        )
+        assert missed.reports["stage1"] is not None and hit.reports["stage1"] is None
+        for result in (missed, hit):
+            np.testing.assert_array_equal(result.logits["val"], plain.logits["val"])
+
+    def test_a_longer_first_stage_goes_on_from_a_shorter_one(self, encoder, toy, tmp_path):
+        reuse = Reuse(ContentCache(tmp_path), StageLengths(steps=(3, 8)))
+        self.run(encoder, toy, self.settings(stage1_steps=3), reuse=reuse)
+        longer = self.run(encoder, toy, self.settings(stage1_steps=8), reuse=reuse)
+        alone = self.run(encoder, toy, self.settings(stage1_steps=8))
+        assert longer.reports["stage1"].resumed_at == 3
+        np.testing.assert_array_equal(longer.logits["val"], alone.logits["val"])
 
 
 class TestPaper(ArmContract):

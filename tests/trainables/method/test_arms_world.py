@@ -37,7 +37,8 @@ def worker(rank, encoder, toy, folder):
 
 
 @pytest.mark.slow
-def test_two_workers_equal_one_on_every_arm(encoder, toy, tmp_path):
+def test_two_workers_equal_one_on_every_arm(masked_lm, toy, tmp_path):
+    encoder = masked_lm
     mp.spawn(worker, (encoder, toy, str(tmp_path)), nprocs=2)
     first, second = (np.load(tmp_path / f"{rank}.npy") for rank in range(2))
     np.testing.assert_array_equal(first, second)

@@ -127,6 +127,7 @@ def test_cached_stage_1_reproduces_the_run(run, tmp_path, trainable):
 STAGE_2_ALONE = {
     "stage2_learning_rate": 1e-4, "stage2_epochs": 2.0, "stage2_steps": 7, "stage2_schedule": "constant",
     "head": "reinit", "tau": 2.0, "beta": 0.5, "gamma": 1.0, "head_epochs": 9.0, "smote_neighbours": 2,
+    "masking_rate": 0.5,
 }  # fmt: skip
 STAGE_1_TOO = {
     "stage1_learning_rate": 1e-4, "stage1_epochs": 2.0, "stage1_steps": 2, "stage1_schedule": "linear",

@@ -10,8 +10,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from trainables.augment.registry import why_unavailable
-from trainables.model.source import source_faults
-from trainables.model.weight_files import folder_faults
+from trainables.model.source import is_without_masked_lm_head, source_faults
+from trainables.model.weight_files import folder_faults, holds_masked_lm_head
 from trainables.settings import EncoderSettings
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 90868376\n"
@@ -161,3 +161,63 @@ def test_an_operators_model_is_looked_at_in_the_same_way(folder):
     (folder / "model.safetensors").write_bytes(POINTER)
     reason = why_unavailable("contextual_substitution", {"model": str(folder)})
     assert "option 'model'" in reason and "model.safetensors that is a Git LFS pointer" in reason
+
+
+def head_in(folder, architecture, *names, index=False):
+    """Write a folder of a model with so named weights, and return whether it has a masked-language head."""
+    (folder / "config.json").write_text(json.dumps({"architectures": [architecture]}))
+    weights = {name: np.zeros(2, np.float32) for name in names}
+    (folder / "model.safetensors").unlink(missing_ok=True)
+    if index:
+        file = folder / "model.safetensors.index.json"
+        file.write_text(json.dumps({"weight_map": dict.fromkeys(names, "model-1.safetensors")}))
+    else:
+        save_file(weights, folder / "model.safetensors")
+    return holds_masked_lm_head(folder)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "name"),
+    [
+        ("BertForMaskedLM", "cls.predictions.transform.dense.weight"),
+        ("BertForPreTraining", "cls.predictions.bias"),
+        ("RobertaForMaskedLM", "lm_head.dense.weight"),
+        ("DistilBertForMaskedLM", "vocab_transform.weight"),
+        ("AlbertForPreTraining", "predictions.dense.weight"),
+        ("ElectraForMaskedLM", "generator_predictions.dense.weight"),
+        ("DebertaV2ForMaskedLM", "lm_predictions.lm_head.dense.weight"),
+        ("ModernBertForMaskedLM", "head.dense.weight"),
+    ],
+)
+def test_a_masked_language_head_is_found_by_what_configuration_and_weights_say(folder, architecture, name):
+    assert head_in(folder, architecture, "encoder.layer.0.output.dense.weight", name)
+    assert head_in(folder, architecture, "encoder.layer.0.output.dense.weight", name, index=True)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "name"),
+    [
+        ("BertModel", "pooler.dense.weight"),
+        ("BertForSequenceClassification", "classifier.weight"),
+        ("MPNetForMaskedLM", "encoder.relative_attention_bias.weight"),  # saved without the head it names
+        ("ElectraForPreTraining", "discriminator_predictions.dense.weight"),
+        ("GPT2LMHeadModel", "lm_head.weight"),
+    ],
+)
+def test_other_heads_and_none_are_told_from_it(folder, architecture, name):
+    assert not head_in(folder, architecture, "encoder.layer.0.output.dense.weight", name)
+
+
+def test_files_that_do_not_tell_their_names_leave_it_to_the_configuration(folder):
+    (folder / "model.safetensors").unlink()
+    archive(folder / "pytorch_model.bin")
+    assert not holds_masked_lm_head(folder)
+    (folder / "config.json").write_text('{"architectures": ["BertForMaskedLM"]}')
+    assert holds_masked_lm_head(folder)
+    (folder / "config.json").write_text("{")
+    assert not holds_masked_lm_head(folder)
+
+
+def test_the_packaged_encoder_has_none():
+    assert is_without_masked_lm_head(EncoderSettings())
+    assert not is_without_masked_lm_head(EncoderSettings(name="google-bert/bert-base-uncased", revision="a"))

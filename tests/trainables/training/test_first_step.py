@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from tests.trainables.architectures import LENGTH, REFUSED, TRAINS, tiny
 from tests.trainables.conftest import WORDS
 from trainables.method.head_retraining import pooled_outputs
-from trainables.model.encoder import build_classifier, encoder_faults, load_tokenizer
+from trainables.model.encoder import build_classifier, encoder_faults, has_masked_lm_head, load_tokenizer
 from trainables.model.forward import predict
 from trainables.model.output_layer import output_layer, redraw_output_layer
 from trainables.model.pretrained import FAMILIES, KNOWN_TO_TRAIN, dropped_head
@@ -21,7 +21,7 @@ from trainables.prepared import PreparedCorpus, RunSettings
 from trainables.replicate import run_replicate
 from trainables.settings import EncoderSettings, TrialSettings
 from trainables.texts.tokens import tokenise
-from trainables.training.first_step import first_step_faults
+from trainables.training.first_step import first_step_faults, masked_lm_faults
 from trainables.world import World
 
 CLASSES = ("low", "mid", "high")
@@ -238,3 +238,25 @@ def test_a_model_without_any_dropout_trains(tmp_path):
     tiny("RoBERTa", tmp_path / "encoder", hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
     encoder = dataclasses.replace(settings_of(tmp_path / "encoder"))
     assert one_replicate(encoder, tmp_path / "cache", arm="vanilla").metrics["val/macro_f1"] >= 0
+
+
+# Those whose masked-language head transformers has as a model of its own.
+MASKED = tuple(name for name in FAMILIES if name not in ("GPT-2", "XLM", "XLNet"))
+
+
+@pytest.mark.parametrize(
+    "family", [pytest.param(f, marks=() if f in FAST else pytest.mark.slow) for f in MASKED]
+)
+def test_masked_language_training_goes_on_with_the_head_of_every_family_that_has_one(family, tmp_path):
+    tiny(family, tmp_path / "encoder", "ForMaskedLM")
+    encoder = settings_of(tmp_path / "encoder")
+    assert has_masked_lm_head(encoder)
+    assert first_step_faults(encoder, len(CLASSES)) == masked_lm_faults(encoder) == []
+    record = one_replicate(encoder, tmp_path / "cache", arm="tapt", stage1_steps=2)
+    assert record.metrics["val/macro_f1"] >= 0 and record.diagnostics["stage1_steps"] == 2
+
+
+def test_a_head_that_is_missing_is_told_after_a_step(tmp_path):
+    tiny("BERT", tmp_path / "encoder")
+    (fault,) = masked_lm_faults(settings_of(tmp_path / "encoder"))
+    assert "is no masked language model: its checkpoint lacks cls." in fault

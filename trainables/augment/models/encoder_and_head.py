@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 
 from trainables.errors import ConfigurationError
+from trainables.model.masked_lm import head_logits
 
 _TOLERANCE = 1e-3
 
@@ -63,11 +64,7 @@ class EncoderAndHead:
 
     def decode(self, hidden: torch.Tensor) -> torch.Tensor:
         """Return the logits (n, C) of hidden states (n, d): what the model does after its encoder."""
-        self._base.forward = lambda *_, **__: _EncoderOutput(hidden[None])
-        try:
-            logits: torch.Tensor = self._model(input_ids=torch.zeros(1, 1, dtype=torch.long)).logits[0]
-        finally:
-            del self._base.forward
+        logits = head_logits(self._model, hidden)
         return logits if self._columns is None else logits[:, self._columns]
 
     def _narrow(self, columns: npt.NDArray[np.int64], hidden: torch.Tensor, expected: torch.Tensor) -> None:
@@ -95,19 +92,6 @@ class EncoderAndHead:
             for name, child in list(parent.named_children()):
                 if child is old:
                     setattr(parent, name, new)
-
-
-class _EncoderOutput:
-    """Hidden states in the place of an encoder's output; whatever else a model reads of it is None."""
-
-    def __init__(self, hidden: torch.Tensor) -> None:
-        self.last_hidden_state = hidden
-
-    def __getitem__(self, index: Any) -> Any:
-        return (self.last_hidden_state,)[index]
-
-    def __getattr__(self, name: str) -> None:
-        return None
 
 
 def _agree(found: torch.Tensor, expected: torch.Tensor) -> bool:

@@ -20,12 +20,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
-from transformers import AutoModelForMaskedLM, AutoTokenizer
+from transformers import AutoTokenizer
 
 from trainables.augment.models.encoder_and_head import EncoderAndHead
 from trainables.augment.models.model_source import ModelSource
 from trainables.augment.models.vocabulary import whole_words
 from trainables.errors import ConfigurationError
+from trainables.model.masked_lm import load_pretrained_masked_lm
 from trainables.model.pretrained import quiet_loading
 
 _LENGTHS = (16, 32, 48, 64, 96, 128, 192, 256)  # of windows, special tokens included
@@ -249,9 +250,6 @@ def load_masked_lm(source: ModelSource, device: torch.device, precision: torch.d
     """
     try:
         with quiet_loading():
-            model, info = AutoModelForMaskedLM.from_pretrained(
-                source.name, revision=source.revision, dtype=torch.float32, output_loading_info=True
-            )
             tokenizer = AutoTokenizer.from_pretrained(source.name, revision=source.revision)
     except (OSError, ValueError, KeyError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -259,9 +257,5 @@ def load_masked_lm(source: ModelSource, device: torch.device, precision: torch.d
             f"masked language model {source.name!r} cannot be loaded ({reason}): check name, revision and network, or "
             "give a folder with config.json, model.safetensors and the tokenizer's files"
         ) from error
-    if info["missing_keys"]:
-        raise ConfigurationError(
-            f"{source.name!r} is no masked language model: its checkpoint lacks "
-            f"{', '.join(sorted(info['missing_keys'])[:3])}"
-        )
+    model = load_pretrained_masked_lm(source.name, source.revision)
     return MaskedLanguageModel(model, tokenizer, device, precision)

@@ -1,0 +1,74 @@
+"""What a plan says that the masked-language training of an arm costs."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from study.run import preflight
+from study.run.cluster import TrialResources
+from tests.study.simulation import small_config
+from tests.trainables.augment.tiny_masked_lm import write_masked_lm
+from trainables.model.encoder import load_tokenizer
+from trainables.prepared import RunSettings
+from trainables.settings import EncoderSettings
+from trainables.texts.tokens import tokenise
+
+RESOURCES = TrialResources(workers=1, cpus=1, gpus=0, concurrency=1)
+PER_MASKED_ROW = 7.0
+
+
+def prepared(**values):
+    labels = np.repeat([0, 1], 100)
+    return SimpleNamespace(
+        classes=("a", "b"), train_labels=labels, validation_labels=labels, test_labels=labels, **values
+    )
+
+
+def run(encoder):
+    return RunSettings(
+        study_seed=0, encoder=encoder, profile="step", n_max=100, max_train_rows=None, cache_dir=""
+    )
+
+
+@pytest.fixture
+def estimate(monkeypatch):
+    def timed(*args, masked):
+        return 1.0, 0.0, PER_MASKED_ROW if masked else 0.0
+
+    monkeypatch.setattr(preflight, "_timed", timed)
+
+    def estimate(**values):
+        config = small_config(imbalance_ratios=(0.1,), **values)
+        return preflight.estimate_cost(config, prepared(), run(EncoderSettings()), RESOURCES)
+
+    return estimate
+
+
+def test_an_untuned_arm_costs_its_own_first_stage_and_vanillas(estimate):
+    without, own = estimate(), estimate(arms=("tapt",))
+    replicates, rows, passes, vanilla_passes = 3, 110, 10, 2
+    assert own.replicates - without.replicates == replicates
+    assert own.rows - without.rows == replicates * rows * (passes + vanilla_passes)
+    seconds = replicates * rows * (passes * PER_MASKED_ROW + vanilla_passes)
+    assert own.seconds - without.seconds == pytest.approx(seconds)
+
+
+def test_a_tuned_arm_costs_the_lengths_of_its_grid(estimate):
+    space = {"tapt": {"stage1_epochs": (3.0, 5.0), "stage2_epochs": (1.0, 3.0)}}
+    own = estimate(arms=("tapt",), arm_trials=2, arm_spaces=space)
+    runs = 2 * 3 * 0.7
+    seconds = runs * 110 * (4 * PER_MASKED_ROW + 2)
+    assert own.seconds - estimate().seconds == pytest.approx(seconds)
+
+
+def test_steps_of_masked_language_training_are_timed(tmp_path):
+    encoder = EncoderSettings(
+        name=str(write_masked_lm(tmp_path)), max_length=32, precision="float32", device="cpu"
+    )
+    tokens = tokenise(["the trees said 12 mg of the tree"] * 200, load_tokenizer(encoder), 32)
+    given = prepared(train_tokens=tokens)
+    assert min(preflight._timed(given, run(encoder), RESOURCES, masked=True)) > 0
+    assert preflight._timed(given, run(encoder), RESOURCES, masked=False)[2] == 0
