@@ -14,8 +14,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from study.config.presets import ON_GPUS
-from study.config.published import FEW_SCORED, Published, as_published, on_small_draws, smoke
+from study.config.published import AS_PUBLISHED, FEW_SCORED, Published, as_published, on_small_draws, smoke
 
 STUDY: dict[str, Any] = {
     **as_published(batch_size=16, epochs=3.0),
@@ -28,7 +27,7 @@ STUDY: dict[str, Any] = {
 PRESETS: dict[str, dict[str, Any]] = {
     "smoke": {**smoke(STUDY), "max_train_rows": 200},
     "laptop": {**on_small_draws(STUDY), "max_train_rows": 400, **FEW_SCORED},
-    "cluster": ON_GPUS,
+    "cluster": AS_PUBLISHED,
 }
 
 _METRIC = "test/micro_f1_minority"

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from study.config.presets import ON_GPUS
-from study.config.published import FEW_SCORED, Published, as_published, on_small_draws, smoke
+from study.config.published import AS_PUBLISHED, FEW_SCORED, Published, as_published, on_small_draws, smoke
 
 STUDY: dict[str, Any] = {
     **as_published(batch_size=8, epochs=3.0, paper_epochs=2.0),
@@ -27,7 +26,7 @@ STUDY: dict[str, Any] = {
 PRESETS: dict[str, dict[str, Any]] = {
     "smoke": {**smoke(STUDY), "n_max": 100},
     "laptop": {**on_small_draws(STUDY), "max_length": 128, "n_max": 400, **FEW_SCORED},
-    "cluster": ON_GPUS,
+    "cluster": AS_PUBLISHED,
 }
 
 _ACCURACY = "test/micro_f1_minority"  # of two classes

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from study.config.presets import ON_GPUS
-from study.config.published import FEW_SCORED, Published, as_published, on_small_draws, smoke
+from study.config.published import AS_PUBLISHED, FEW_SCORED, Published, as_published, on_small_draws, smoke
 
 # From the majority down; under the profile step the first ten are kept whole.
 CLASS_ORDER = (
@@ -50,7 +49,7 @@ STUDY: dict[str, Any] = {
 PRESETS: dict[str, dict[str, Any]] = {
     "smoke": {**smoke(STUDY), "n_max": 20},
     "laptop": {**on_small_draws(STUDY), "max_length": 128, "n_max": 40, **FEW_SCORED},
-    "cluster": ON_GPUS,
+    "cluster": AS_PUBLISHED,
 }
 
 _METRIC = "test/micro_f1_minority"

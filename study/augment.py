@@ -17,6 +17,7 @@ from rich.text import Text
 from study.audits.view import MEANINGS, audit_table, example_table, heading, shown
 from study.command.cli import run_command
 from study.command.corpus_arguments import add_corpus_arguments
+from study.command.launch_arguments import build_parser as build_launch_parser
 from study.command.launch_arguments import overrides_of
 from study.config.encoders import encoder_settings
 from study.config.files import known_studies, load_study_file
@@ -32,18 +33,6 @@ from trainables.rules import field_faults
 from trainables.seeds import derive_seed
 
 STRENGTHS = (0.05, 0.1, 0.3, 0.5)
-# Options of the launch command that have no meaning here.
-_NOT_ASKED = (
-    "profile",
-    "trials",
-    "replicates",
-    "workers_per_trial",
-    "validation_per_class",
-    "imbalance_ratio",
-    "counts",
-    "arms",
-    "arm_trials",
-)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -97,8 +86,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 def augment(args: argparse.Namespace) -> int:
     """Audit the operators and print what was found."""
+    # Options of launch that have no meaning here have its defaults.
+    of_launch = build_launch_parser().parse_args([args.name])
     config = load_study_file(
-        args.name, "laptop", overrides_of(argparse.Namespace(**dict.fromkeys(_NOT_ASKED), **vars(args)))
+        args.name, "laptop", overrides_of(argparse.Namespace(**{**vars(of_launch), **vars(args)}))
     )
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     corpus, operators, strengths, unavailable = _checked(config, args)

@@ -96,8 +96,8 @@ def test_an_encoder_that_is_not_there_is_named(launch, tmp_path):
     refused(launch("adme", "--preset", "smoke", "--encoder", tmp_path / "bert"), str(tmp_path / "bert"))
 
 
-def test_no_trials_is_no_study(launch):
-    refused(launch("adme", "--preset", "smoke", "--trials", "0"), "trials is 0", "at least 1")
+def test_there_are_no_negative_trials(launch):
+    refused(launch("adme", "--preset", "smoke", "--trials", "-1"), "trials is -1", "at least 0")
 
 
 def test_a_storage_folder_that_cannot_be_written_is_named(launch, tmp_path):
@@ -166,10 +166,10 @@ def test_the_arms_of_the_command_line():
 
 def test_all_faults_are_told_in_one_go(launch, tmp_path):
     result = launch(
-        "adme", "--preset", "smoke", "--trials", "0", "--imbalance-ratio", "7", "--data", tmp_path / "gone",
+        "adme", "--preset", "smoke", "--trials", "-1", "--imbalance-ratio", "7", "--data", tmp_path / "gone",
         "--encoder", tmp_path / "no-encoder",
     )  # fmt: skip
-    refused(result, "4 faults", "trials is 0", "imbalance ratio 7.0", "gone", "no-encoder")
+    refused(result, "4 faults", "trials is -1", "imbalance ratio 7.0", "gone", "no-encoder")
 
 
 def test_a_misspelt_value_is_answered_with_the_known_ones(launch):

@@ -57,7 +57,7 @@ def test_the_plan_of_many_classes_shows_each_with_its_rows(monkeypatch, capsys):
     preflight.print_plan(
         small_config(),
         prepared,
-        SimpleNamespace(encoder="", n_max=1),
+        SimpleNamespace(encoder="", n_max=1, test_sets=()),
         TrialResources(workers=1, cpus=1, gpus=0, concurrency=2),
         preflight.Estimate(1, 1, 1.0, dict.fromkeys(("natural", 0.1), np.full(120, 2))),
         Console(width=80),
@@ -74,7 +74,7 @@ def test_the_plan_warns_with_the_parameters_of_the_studys_own_encoder(monkeypatc
     preflight.print_plan(
         small_config(),
         prepared,
-        SimpleNamespace(encoder="the encoder", n_max=1),
+        SimpleNamespace(encoder="the encoder", n_max=1, test_sets=()),
         TrialResources(workers=1, cpus=1, gpus=0, concurrency=2),
         preflight.Estimate(1, 1, 1.0, {"natural": np.array([1, 1])}),
         Console(),
