@@ -9,7 +9,7 @@ import torch
 
 from trainables.errors import ConfigurationError, TrialFailed
 from trainables.model.encoder import build_classifier, load_tokenizer, resolve_precision
-from trainables.model.forward import compute_token_logits, predict
+from trainables.model.forward import compute_token_logits, pad, predict
 from trainables.model.masked_lm import build_masked_lm
 from trainables.model.pretrained import (
     KNOWN_TO_TRAIN,
@@ -70,7 +70,7 @@ def masked_lm_faults(settings: EncoderSettings) -> list[str]:
         model = build_masked_lm(settings)
         words = [_WORD * n for n in (_SHORT, _LONGER, settings.max_length)]
         tokens = tokenise(words, load_tokenizer(settings), settings.max_length)
-        if not _works_on_single_positions(model, tokens.select([1])):
+        if not _works_on_single_positions(model, tokens.select([0])):
             return [
                 f"{name} has a masked-language head that does not work on positions one by one, as BERT's does: choose "
                 "another encoder, or leave out the arms that train the head (--arms)"
@@ -93,8 +93,8 @@ def masked_lm_faults(settings: EncoderSettings) -> list[str]:
 @torch.inference_mode()
 def _works_on_single_positions(model: Any, text: TokenisedTexts) -> bool:
     """Return whether some positions' logits are those that transformers computes for all positions at once."""
-    ids = torch.from_numpy(text.ids.astype(np.int64))[None].to(model.device)
-    whole = model(input_ids=ids).logits[0].float()
+    ids, attended = (x.to(model.device) for x in pad(text, model.config.pad_token_id))
+    whole = model(input_ids=ids, attention_mask=attended).logits[0].float()
     places = np.arange(len(text.ids) - 1, -1, -2)  # another order and a selection
     some, _ = compute_token_logits(model, text, places)
     expected = whole[torch.from_numpy(places.copy())]
