@@ -20,8 +20,9 @@ are made beforehand, in :mod:`trainables.replicate`.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -156,10 +157,8 @@ def train_arm(
             reinitialise_head(model, stage.head_seed)
         is_shared = _others_begin_with(stage, trial, reuse)
         if isinstance(stage.settings.loss, MaskedTokenLoss):
-            masked_lm = build_masked_lm(encoder)
-            set_dropout(masked_lm, trial.dropout)
-            reports[stage.name] = tree.train(masked_lm, stage, is_shared=is_shared)
-            take_encoder(model, masked_lm)
+            train = partial(tree.train, stage=stage, is_shared=is_shared)
+            reports[stage.name] = _under_masked_lm_head(model, encoder, trial.dropout, train)
         else:
             reports[stage.name] = tree.train(model, stage, is_shared=is_shared)
     if arm.head is not None:
@@ -174,6 +173,21 @@ def train_arm(
     }
     ended = time.perf_counter()
     return ArmResult(logits, stages, reports, ended - started, ended - scoring, model if keep_model else None)
+
+
+def _under_masked_lm_head(
+    model: Any, encoder: EncoderSettings, dropout: float | None, train: Callable[[Any], StageReport | None]
+) -> StageReport | None:
+    """Train the pretrained encoder under its masked-language head, and give its weights to the classifier."""
+    device = next(model.parameters()).device
+    model.cpu()  # a GPU that trials share holds one model of each at a time
+    masked_lm = build_masked_lm(encoder)
+    set_dropout(masked_lm, dropout)
+    report = train(masked_lm)
+    take_encoder(model, masked_lm.cpu())
+    del masked_lm
+    model.to(device)
+    return report
 
 
 def _others_begin_with(stage: Stage, trial: TrialSettings, reuse: Reuse) -> bool:
