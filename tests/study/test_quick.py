@@ -50,6 +50,7 @@ def test_help_loads_nothing_heavy(command):
         (["adme", "--data", "sample", *SMOKE, "--set", 'space={"operator":5}'], "space['operator'] is 5"),
         (["adme", *SMOKE, "--data", "/nowhere/labels.jsonl"], "/nowhere/labels.jsonl"),
         (["adme", *SMOKE, "--data", "sample", "--arms", "focl"], "Did you mean 'focal'?"),
+        (["adme", *SMOKE, "--data", "sample", "--arms", "tapt"], "'minilm' has no masked-language head"),
         (["adme", *SMOKE, "--data", "sample", "--encoder", "/nowhere/bert"], "/nowhere/bert"),
         (["adme", *SMOKE, "--trials", "-1", "--option", "nosuch=1"], "no option nosuch"),
         (["adme", *SMOKE, "--data", "sample", "--tracking-uri", "bogus://x"], "bogus://x"),
