@@ -18,7 +18,7 @@ from trainables.model.encoder import build_classifier
 from trainables.model.forward import predict
 from trainables.reuse.cache import ContentCache
 from trainables.reuse.checkpoint import StageCheckpoint
-from trainables.training import batch_gradient, running_stage
+from trainables.training import objective, running_stage
 from trainables.world import World
 
 # 43 rows in batches of 7: shards of 4 and 3, and a last batch of 1 row, in which one worker has none.
@@ -130,7 +130,7 @@ def test_one_worker_without_memory_stops_the_others(encoder, toy, monkeypatch, s
     def full(model, texts, masks=None):
         raise torch.OutOfMemoryError
 
-    monkeypatch.setattr(batch_gradient, "compute_logits", full)
+    monkeypatch.setattr(objective, "compute_logits", full)
     monkeypatch.setattr(token_budget, "_budgets", {})
     with pytest.raises(TrialFailed, match="out of memory"):
         train_with(
@@ -174,12 +174,12 @@ def test_workers_that_look_at_their_losses_seldom_stop_after_the_same_step(
             raise torch.OutOfMemoryError
         return computed(model, texts, masks)
 
-    made, computed = running_stage.StageProgress.__init__, batch_gradient.compute_logits
+    made, computed = running_stage.StageProgress.__init__, objective.compute_logits
     monkeypatch.setattr(running_stage.StageProgress, "__init__", seldom)
     monkeypatch.setattr(token_budget, "_budgets", {})
     reason, of_the_other = stopped()
     assert "training diverged" in reason
-    monkeypatch.setattr(batch_gradient, "compute_logits", full_at_the_fourth_step)
+    monkeypatch.setattr(objective, "compute_logits", full_at_the_fourth_step)
     reason, of_the_failed = stopped()
     assert "out of memory" in reason
     assert len(of_the_other) == len(of_the_failed) == sums

@@ -14,7 +14,7 @@ from trainables.errors import TrialFailed
 from trainables.model import forward, token_budget
 from trainables.model.encoder import build_classifier
 from trainables.model.forward import compute_logits, predict
-from trainables.training import batch_gradient
+from trainables.training import batch_gradient, objective
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +45,7 @@ def scarce(monkeypatch):
                 handle = model.bert.encoder.layer[0].attention.self.query.weight.register_hook(fail)
             return logits, computed
 
-        monkeypatch.setattr(batch_gradient, "compute_logits", limited)
+        monkeypatch.setattr(objective, "compute_logits", limited)
         monkeypatch.setattr(forward, "compute_logits", limited)
         return sizes
 
@@ -118,7 +118,7 @@ def test_other_errors_pass(encoder, toy, monkeypatch):
     def broken(model, texts, masks=None):
         raise RuntimeError("shape mismatch")
 
-    monkeypatch.setattr(batch_gradient, "compute_logits", broken)
+    monkeypatch.setattr(objective, "compute_logits", broken)
     with pytest.raises(RuntimeError, match="shape mismatch"):
         train(encoder, toy)
 
