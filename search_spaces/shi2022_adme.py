@@ -26,7 +26,7 @@ STUDY: dict[str, Any] = {
 
 PRESETS: dict[str, dict[str, Any]] = {
     "smoke": {**smoke(STUDY), "max_train_rows": 200},
-    "laptop": {**on_small_draws(STUDY), "max_train_rows": 400, **FEW_SCORED},
+    "laptop": {**on_small_draws(STUDY), "max_train_rows": 800, **FEW_SCORED},
     "cluster": AS_PUBLISHED,
 }
 
