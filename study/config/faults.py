@@ -32,7 +32,7 @@ def study_faults(config: StudyConfig) -> list[str]:
         (_test_set_faults, ("trials", "test_sets", "imbalance_ratios")),
         (
             _replicate_faults,
-            ("replicates", "grace_replicates", "reference_tuning_replicates"),
+            ("replicates", "grace_replicates"),
         ),
         (_worker_faults, ("workers_per_trial", "gpus_per_trial")),
         (_space_faults, ("space", "fixed", "first")),
@@ -88,11 +88,11 @@ def _test_set_faults(config: StudyConfig) -> list[str]:
 
 
 def _replicate_faults(config: StudyConfig) -> list[str]:
+    if config.grace_replicates <= config.replicates:
+        return []
     return [
-        f"{name} is {getattr(config, name)}, more than replicates ({config.replicates}): "
-        f"lower {name} or raise replicates."
-        for name in ("grace_replicates", "reference_tuning_replicates")
-        if getattr(config, name) > config.replicates
+        f"grace_replicates is {config.grace_replicates}, more than replicates ({config.replicates}): lower "
+        "grace_replicates or raise replicates."
     ]
 
 

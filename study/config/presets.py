@@ -59,13 +59,12 @@ PREFINETUNING: dict[str, Any] = {
         "stage2_learning_rate": (1e-5, 5e-5, 1e-4, 2e-4),
     },
     "first": PAPERS_RECIPE,
-    "reference_space": {"stage2_learning_rate": (1e-4, 2e-4), "stage2_epochs": (3.0, 6.0)},
 }
-PREFINETUNING["arm_spaces"] = arm_spaces(
-    PREFINETUNING["space"],
-    rates=(3e-5, 5e-5, 7e-5, 1e-4, 2e-4, 3e-4),
-    epochs=(1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0),
-)
+# Vanilla and every single-stage control are tuned on one grid; its lowest rate is the paper's.
+_RATES: Grid = (1e-5, 3e-5, 5e-5, 7e-5, 1e-4, 2e-4, 3e-4)
+_EPOCHS: Grid = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)
+PREFINETUNING["reference_space"] = arm_space("vanilla", PREFINETUNING["space"], rates=_RATES, epochs=_EPOCHS)
+PREFINETUNING["arm_spaces"] = arm_spaces(PREFINETUNING["space"], rates=_RATES, epochs=_EPOCHS)
 
 # Runs every step once: a test of the installation, not of the method.
 SMOKE: dict[str, Any] = {
@@ -121,17 +120,13 @@ CLUSTER: dict[str, Any] = {
         "stage2_learning_rate": (1e-5, 2e-5, 5e-5, 1e-4),
     },
     "first": PAPERS_RECIPE,
-    "reference_space": {"stage2_learning_rate": (2e-5, 5e-5, 1e-4), "stage2_epochs": (2.0, 4.0, 8.0)},
-    "reference_tuning_replicates": 3,
     # Every control, with as many configurations and replicates as pre-finetuning gets, or its whole grid if smaller.
     "arms": ALL_CONTROLS,
     "arm_trials": "same",
 }
-CLUSTER["arm_spaces"] = arm_spaces(
-    CLUSTER["space"],
-    rates=(5e-6, 1e-5, 2e-5, 3e-5, 5e-5, 1e-4),
-    epochs=(1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0),
-)
+_BERT_RATES: Grid = (5e-6, 1e-5, 2e-5, 3e-5, 5e-5, 1e-4)
+CLUSTER["reference_space"] = arm_space("vanilla", CLUSTER["space"], rates=_BERT_RATES, epochs=_EPOCHS)
+CLUSTER["arm_spaces"] = arm_spaces(CLUSTER["space"], rates=_BERT_RATES, epochs=_EPOCHS)
 
 
 def presets(

@@ -120,9 +120,8 @@ class StudyConfig:
     startup_trials
         Trials per ratio that are sampled at random before Optuna's model is used.
     reference_space
-        Grids of the reference vanilla's settings. With one value each they are a fixed recipe.
-    reference_tuning_replicates
-        Replicates on which the reference's grid is compared.
+        Grids of the reference vanilla's settings. It is searched with as many trials, replicates and races as
+        pre-finetuning; with one value each they are a fixed recipe.
     operator_options
         Options of augmentation operators, ``{operator: {option: value}}``.
     objective
@@ -181,7 +180,6 @@ class StudyConfig:
     reduction_factor: float = ruled(2.0, number("a number above 1", lambda v: v > 1))
     startup_trials: int = ruled(4, whole(1))
     reference_space: Mapping[str, tuple[Any, ...]] = ruled({}, OBJECT)
-    reference_tuning_replicates: int = ruled(1, whole(1))
     operator_options: Mapping[str, Mapping[str, Any]] = ruled({}, OBJECT)
     objective: str = ruled("val/macro_f1", one_of(*OBJECTIVES))
     seed: int = ruled(0, whole())

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from study.config.arms import CONTROLS, MATCHED, defining_settings
 from study.config.study import StudyConfig
-from study.plan.tracks import over_reference, tracks_of
-from study.record.gains import leading_prefinetuning, mean_of
+from study.plan.tracks import first_values, over_reference, tracks_of, trial_settings
+from study.record.gains import leading_prefinetuning, leading_trial
 from study.record.ledger import SEARCH_PHASES, Ledger, TrialRecord, stored_config
 from trainables.method.arms import LINEAR_ARMS, PAPER_ARM
 from trainables.settings import TrialSettings, digest_of
@@ -48,31 +47,27 @@ class Owed:
     def __init__(self, config: StudyConfig, ledger: Ledger) -> None:
         self._config = config
         self._ledger = ledger
+        self._tuned = [track for track in tracks_of(config) if track.phase == "reference_tuning"]
         untuned = [arm for arm in CONTROLS if arm in config.arms and arm not in config.tuned_arms()]
         self._at_reference = [PAPER_ARM, *(arm for arm in untuned if arm not in MATCHED)]
         self._matched = ["vanilla_matched", *(arm for arm in untuned if arm in MATCHED)]
 
     def of_phase(self, phase: str) -> Iterator[Planned]:
-        """Return what is owed in one phase; the phase must not be a search."""
+        """Return what is owed in one phase apart from what its search proposes."""
         if phase == "control":
             yield from self.controls()
             yield from self.matched()
         else:
-            yield from {"reference_tuning": self.tuning, "reference": self.reference}[phase]()
+            yield from {"reference_tuning": self.anchors, "reference": self.reference}[phase]()
 
-    def tuning(self) -> Iterator[Planned]:
-        """Return the candidates for the reference's settings; none where there is only one recipe."""
-        grid = list(self._reference_grid())
-        if len(grid) == 1:
-            return
-        for ratio, values in itertools.product(self._config.imbalance_ratios, grid):
-            yield Planned(
-                "reference_tuning", self._vanilla(ratio, values), self._config.reference_tuning_replicates
-            )
+    def anchors(self) -> Iterator[Planned]:
+        """Return the first trial of vanilla's search at every ratio; none where vanilla's settings are given.
 
-    def tuning_at(self, ratio: float | str) -> list[Planned]:
-        """Return the candidates of one ratio."""
-        return [planned for planned in self.tuning() if planned.settings.imbalance_ratio == ratio]
+        All its replicates run, so that the others of its search can be told and raced by their gains over it.
+        """
+        for track in self._tuned:
+            first = trial_settings(self._config, track, {}, first_values(self._config, track, {}))
+            yield Planned("reference_tuning", first, self._config.replicates)
 
     def reference(self) -> Iterator[Planned]:
         """Return the reference vanilla of every ratio whose settings are known."""
@@ -114,29 +109,23 @@ class Owed:
         trial = self._ledger.trials.get(planned.trial_id)
         return trial is not None and trial.state != "running"
 
-    def _reference_grid(self) -> Iterator[dict[str, Any]]:
-        names = list(self._config.reference_space)
-        for values in itertools.product(*self._config.reference_space.values()):
-            yield dict(zip(names, values, strict=True))
-
-    def _vanilla(self, ratio: float | str, values: Mapping[str, Any]) -> TrialSettings:
-        return TrialSettings.from_config(
-            {**self._config.fixed, **values, "arm": "vanilla", "imbalance_ratio": ratio}
-        )
-
     def _chosen_reference(self, ratio: float | str) -> TrialSettings | None:
-        """Return the reference vanilla's settings: the only recipe, or the best of the finished tuning."""
-        candidates = self.tuning_at(ratio)
-        if not candidates:
-            return self._vanilla(ratio, next(self._reference_grid()))
-        if not all(map(self.is_settled, candidates)):
+        """Return the reference vanilla's settings: the only recipe, or those of the leading trial of its search."""
+        known = self._ledger.reference(ratio)
+        if (
+            known is not None
+        ):  # gains were taken against it: a longer search of a later launch does not replace it
+            return TrialSettings.from_config(known.config)
+        tracks = {track.imbalance_ratio: track for track in self._tuned}
+        if ratio not in tracks:
+            only = {name: values[0] for name, values in self._config.reference_space.items()}
+            recipe = {**self._config.fixed, **only, "arm": "vanilla", "imbalance_ratio": ratio}
+            return TrialSettings.from_config(recipe)
+        rivals = [t for t in self._ledger.of_phase("reference_tuning") if t.imbalance_ratio == ratio]
+        if len(rivals) < tracks[ratio].trials or any(trial.state == "running" for trial in rivals):
             return None
-        finished = [
-            (mean_of(self._ledger.trials[p.trial_id].values(self._config.objective)), -place, p.settings)
-            for place, p in enumerate(candidates)
-            if self._ledger.trials[p.trial_id].state == "complete"
-        ]
-        return max(finished, key=lambda item: item[:2])[2] if finished else None
+        leading = leading_trial(self._ledger, rivals, self._config.objective)
+        return None if leading is None else TrialSettings.from_config(leading.config)
 
 
 def _matched_config(arm: str, best: TrialRecord, reference: TrialRecord) -> dict[str, Any]:
@@ -156,24 +145,26 @@ def _matched_config(arm: str, best: TrialRecord, reference: TrialRecord) -> dict
 def reopen_searched(config: StudyConfig, ledger: Ledger) -> None:
     """Restart the failed search trials of an earlier launch, where the cause of the failure can pass.
 
-    A diverged trial is an answer, and stays. This has to happen before the search is replayed.
+    A diverged trial is an answer, and stays, but not the first one of vanilla's search, without which there are no
+    others. Once the reference is known, its search is left alone: it can no longer change anything. This has to happen
+    before the search is replayed.
     """
     tracks = {track.key for track in tracks_of(config)}
     for trial in ledger.of_phase(*SEARCH_PHASES):
-        if trial.state == "failed" and trial.can_pass and (trial.arm, trial.imbalance_ratio) in tracks:
+        is_late = trial.phase == "reference_tuning" and ledger.reference(trial.imbalance_ratio) is not None
+        if (
+            trial.state == "failed"
+            and (trial.can_pass or trial is ledger.anchor(trial.imbalance_ratio))
+            and (trial.arm, trial.imbalance_ratio) in tracks
+            and not is_late
+        ):
             ledger.restart_trial(trial)
 
 
 def reopen_owed(owed: Owed, ledger: Ledger) -> None:
-    """Restart the failed trials on which others depend: the reference, its tuning, and the controls.
-
-    Once the reference is known, a failed candidate of its tuning is left alone: it can no longer change anything.
-    """
-    for phase in ("reference_tuning", "reference", "control"):
+    """Restart the failed trials that no search proposes: the reference, on which others depend, and the controls."""
+    for phase in ("reference", "control"):
         for planned in owed.of_phase(phase):
             trial = ledger.trials.get(planned.trial_id)
-            is_late = phase == "reference_tuning" and (
-                ledger.reference(planned.settings.imbalance_ratio) is not None
-            )
-            if trial is not None and trial.state == "failed" and not is_late:
+            if trial is not None and trial.state == "failed":
                 ledger.restart_trial(trial)

@@ -1,4 +1,4 @@
-"""What runs next, from the ledger alone: reference tuning, reference, searches, controls.
+"""What runs next, from the ledger alone: vanilla's search, the reference that it finds, the other searches, controls.
 
 The plan knows neither Ray nor MLflow. It hands out jobs, receives their reports, and writes the ledger.
 Everything it decides follows from the ledger, so a launch that was killed goes on where it stopped.
@@ -56,7 +56,9 @@ class Plan:
         self._owed = Owed(config, ledger)
         self._tracks = {track.key: track for track in tracks_of(config)}
         self._running: set[tuple[str, int]] = set()
-        self._reopened = [trial for trial in self._searched() if trial.state == "running"]
+        self._reopened = [
+            trial for trial in self._searched() if trial.state == "running" and not self._is_anchor(trial)
+        ]
         # How the trials of each track ended.
         self._ends = Counter((trial.arm, trial.imbalance_ratio, trial.state) for trial in self._searched())
         self.stopped: StudyStopped | None = None
@@ -89,11 +91,14 @@ class Plan:
         """Return the next job; None while the plan waits for running jobs, or is :attr:`finished`."""
         if self.stopped is not None:
             return None
-        for phase in ("reference_tuning", "reference"):
-            job, settled = self._replicate_job(self._owed.of_phase(phase))
-            if job is not None or not settled:
-                return job
-        job, settled = self._search_job()
+        job, settled = self._replicate_job(self._owed.anchors())
+        if settled:
+            job, settled = self._search_job("reference_tuning")
+        if settled:
+            job, settled = self._replicate_job(self._owed.reference())
+        if not settled:
+            return job
+        job, settled = self._search_job("search", "control_search")
         # Controls that do not depend on the search use the slots left free while its last trials run.
         if job is None:
             job, _ = self._replicate_job(self._owed.controls())
@@ -121,10 +126,10 @@ class Plan:
         """True when every phase is settled."""
         reference = list(self._owed.reference())
         return (
-            all(map(self._owed.is_settled, self._owed.tuning()))
+            all(map(self._owed.is_settled, self._owed.anchors()))
             and len(reference) == len(self.config.imbalance_ratios)
             and all(map(self._owed.is_settled, reference))
-            and self._search_is_settled()
+            and self._search_is_settled(*SEARCH_PHASES)
             and all(map(self._owed.is_settled, self._owed.of_phase("control")))
         )
 
@@ -170,12 +175,14 @@ class Plan:
             planned.settings.to_config(),
             planned.matched_to,
         )
+        if planned.phase == "reference_tuning":
+            self._search.opened(self.ledger.trials[planned.trial_id])
         self._notify(self.ledger.trials[planned.trial_id])
 
     def _adopt(self, planned: Planned) -> None:
         """Take over the replicates that the same training already ran under another name.
 
-        The reference takes those of its tuning; the paper's recipe, those of a search trial with its settings.
+        The reference takes those of its search; the paper's recipe, those of a search trial with its settings.
         """
         same = self._twin(planned)
         known = self.ledger.trials[planned.trial_id].replicates
@@ -194,24 +201,26 @@ class Plan:
             return None
         return self.ledger.trials.get(twin.trial_id)
 
-    def _search_job(self) -> tuple[TrialJob | None, bool]:
-        if self._reopened:
-            return self._job_of_search(self._reopened.pop(0)), False
-        planned = self._next_proposal()
+    def _search_job(self, *phases: str) -> tuple[TrialJob | None, bool]:
+        for trial in self._reopened:
+            if trial.phase in phases:
+                self._reopened.remove(trial)
+                return self._job_of_search(trial), False
+        planned = self._next_proposal(*phases)
         if planned is not None:
             self._start(planned)
             trial = self.ledger.trials[planned.trial_id]
             self._search.opened(trial)
             return self._job_of_search(trial), False
-        return None, self._search_is_settled()
+        return None, self._search_is_settled(*phases)
 
-    def _next_proposal(self) -> Planned | None:
+    def _next_proposal(self, *phases: str) -> Planned | None:
         """Return a new trial of the track with the fewest so far, so that arms and ratios are covered evenly."""
-        due = [track for track in self._tracks.values() if self._is_due(track)]
+        due = [track for track in self._tracks.values() if track.phase in phases and self._is_due(track)]
         if not due:
             return None
         track = min(due, key=lambda track: self._search.opened_trials(track.key))
-        reference = self._reference(track.imbalance_ratio).config
+        reference = {} if track.arm == "vanilla" else self._reference(track.imbalance_ratio).config
         values = self._search.propose(track.key, first_values(self.config, track, reference))
         settings = trial_settings(self.config, track, reference, values)
         return Planned(track.phase, settings, self.config.replicates)
@@ -222,6 +231,8 @@ class Plan:
             not self._search.is_exhausted(track.key)
             and self._search.opened_trials(track.key) < track.trials
             and not (track.phase == "control_search" and self._all_failed(track))
+            # What a later launch would add could not replace the reference any more.
+            and not (track.phase == "reference_tuning" and self.ledger.reference(track.imbalance_ratio))
         )
 
     def _searched(self) -> list[TrialRecord]:
@@ -243,13 +254,20 @@ class Plan:
             raise StudyStopped(f"There is no reference vanilla at ratio {ratio}.")
         return reference
 
+    def _is_anchor(self, trial: TrialRecord) -> bool:
+        """Return whether a trial is the first of vanilla's search, whose replicates are handed out one by one."""
+        return trial is self.ledger.anchor(trial.imbalance_ratio)
+
     def _job_of_search(self, trial: TrialRecord) -> TrialJob:
         self._running.add((trial.trial_id, 0))
-        objective = self.config.objective
+        objective, ratio = self.config.objective, trial.imbalance_ratio
+        reference = (
+            self.ledger.anchor(ratio) if trial.phase == "reference_tuning" else None
+        ) or self._reference(ratio)
         return self._job(
             trial,
             tuple(range(self.config.replicates)),
-            reference=self._reference(trial.imbalance_ratio).values(objective),
+            reference=reference.values(objective),
             known=trial.values(objective),
         )
 
@@ -266,9 +284,10 @@ class Plan:
             **compared,
         )
 
-    def _search_is_settled(self) -> bool:
-        return not any(self._is_due(track) for track in self._tracks.values()) and all(
-            trial.state != "running" for trial in self._searched()
+    def _search_is_settled(self, *phases: str) -> bool:
+        tracks = [track for track in self._tracks.values() if track.phase in phases]
+        return not any(map(self._is_due, tracks)) and all(
+            trial.state != "running" for trial in self._searched() if trial.phase in phases
         )
 
     # ---- what comes back ------------------------------------------------------------------------------------
@@ -283,7 +302,7 @@ class Plan:
         trial = self.ledger.trials[job.trial_id]
         if failure is not None:
             self._fail(trial, failure)
-        elif job.phase not in SEARCH_PHASES:
+        elif job.phase not in SEARCH_PHASES or self._is_anchor(trial):
             owed = self._owed.of_phase(job.phase)
             wanted = next(p.replicates for p in owed if p.trial_id == job.trial_id)
             self._finish_if_complete(trial, wanted)
@@ -302,8 +321,9 @@ class Plan:
             self.on_end(job, TrialFailed(lost, can_pass=True))
             return
         self._running -= {(job.trial_id, replicate) for replicate in job.replicates}
-        if job.phase in SEARCH_PHASES:
-            self._reopened.append(self.ledger.trials[job.trial_id])
+        trial = self.ledger.trials[job.trial_id]
+        if job.phase in SEARCH_PHASES and not self._is_anchor(trial):
+            self._reopened.append(trial)
 
     def _add_replicate(self, trial_id: str, record: ReplicateRecord) -> None:
         self.ledger.add_replicate(trial_id, record)
@@ -330,6 +350,8 @@ class Plan:
     def _finish_if_complete(self, trial: TrialRecord, wanted: int) -> None:
         if trial.state == "running" and len(trial.replicates) >= wanted:
             self._finish(trial, "complete")
+            if self._is_anchor(trial):
+                self._search.tell(trial, mean_of(gains_of(self.ledger, trial, self.config.objective)))
 
     def _finish(self, trial: TrialRecord, state: str, failure: TrialFailed | None = None) -> None:
         if failure is None:
@@ -343,14 +365,12 @@ class Plan:
     def _fail(self, trial: TrialRecord, failure: TrialFailed) -> None:
         if trial.state == "running":
             self._finish(trial, "failed", failure)
-        if trial.phase in SEARCH_PHASES:
-            self._search.tell(trial, None)
+            if trial.phase in SEARCH_PHASES:
+                self._search.tell(trial, None)
         fruitless = self._fruitless_search(FAILURES_THAT_STOP) if trial.phase == "search" else None
         if fruitless is not None:
             self.stopped = fruitless
-        elif trial.phase == "reference" or (
-            trial.phase == "reference_tuning" and self._all_tuning_failed(trial)
-        ):
+        elif trial.phase == "reference" or self._is_anchor(trial):
             self.stopped = StudyStopped(
                 f"The reference vanilla at imbalance ratio {trial.imbalance_ratio} failed: {failure}. Without it "
                 "no gain can be computed. Fix the cause and give the same command again: it retries what failed."
@@ -375,8 +395,3 @@ class Plan:
                 else "with a larger --trials, or with --fresh to start over."
             )
         )
-
-    def _all_tuning_failed(self, trial: TrialRecord) -> bool:
-        rivals = self._owed.tuning_at(trial.imbalance_ratio)
-        states = [self.ledger.trials[p.trial_id].state for p in rivals if p.trial_id in self.ledger.trials]
-        return len(states) == len(rivals) and all(state == "failed" for state in states)

@@ -7,12 +7,14 @@ of a race.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from study.config.arms import defining_settings
 from study.config.study import SAME, StudyConfig
+from trainables.method.arms import ARM_TABLE, PAPER_ARM
 from trainables.settings import TrialSettings
 
 TrackKey = tuple[str, float | str]
@@ -47,12 +49,21 @@ class Track:
 
 
 def tracks_of(config: StudyConfig) -> tuple[Track, ...]:
-    """Return the tracks of a study: pre-finetuning at every ratio, then every tuned control at every ratio."""
+    """Return the tracks of a study: vanilla at every ratio, then pre-finetuning, then every tuned control.
+
+    Vanilla gets as many trials as pre-finetuning, or all of its grid if that is smaller or nothing else is searched. A
+    grid of one is a recipe, and no track.
+    """
     share, left = divmod(config.trials, len(config.imbalance_ratios))
+    grid = math.prod(len(values) for values in config.reference_space.values())
     tracks = []
-    for arm in ("prefinetune", *config.tuned_arms()):
+    for arm in (*(("vanilla",) if grid > 1 else ()), "prefinetune", *config.tuned_arms()):
         for place, ratio in enumerate(config.imbalance_ratios):
             trials = share + (place < left)
+            if arm == "vanilla":
+                rivals = min(grid, trials) if config.trials else grid
+                tracks.append(Track(arm, ratio, "reference_tuning", config.reference_space, rivals))
+                continue
             if arm == "prefinetune":
                 tracks.append(Track(arm, ratio, "search", config.space, trials))
                 continue
@@ -78,11 +89,11 @@ def trial_settings(
         The study, and the track that the values were proposed for.
     reference
         Configuration of the ratio's reference vanilla. A control takes from it what its own space leaves out;
-        pre-finetuning takes nothing.
+        vanilla and pre-finetuning take nothing.
     values
         Each searched setting with its value.
     """
-    if track.arm == "prefinetune":
+    if track.arm in ("vanilla", "prefinetune"):
         base: dict[str, Any] = {**config.fixed, "arm": track.arm, "imbalance_ratio": track.imbalance_ratio}
     else:
         base = over_reference(track.arm, reference)
@@ -96,10 +107,16 @@ def trial_settings(
 def first_values(config: StudyConfig, track: Track, reference: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values that the first trial of a track starts from.
 
-    For pre-finetuning these are the study's choice; for a control, the values that it would have untuned, as far as
-    they are on its grids.
+    For pre-finetuning these are the study's choice; for vanilla the paper's, and for a control the values that it would
+    have untuned, as far as they are on its grids.
     """
     if track.arm == "prefinetune":
         return dict(config.first)
+    if track.arm == "vanilla":
+        published = {**ARM_TABLE[PAPER_ARM].recipe, **config.paper}
+        return {
+            name: published[name] if published.get(name) in grid else grid[len(grid) // 2]
+            for name, grid in track.space.items()
+        }
     base = trial_settings(config, track, reference, {}).to_config()
     return {name: base[name] for name, grid in track.space.items() if base[name] in grid}

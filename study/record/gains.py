@@ -17,8 +17,12 @@ def lower_is_better(metric: str) -> bool:
 
 
 def gains_of(ledger: Ledger, trial: TrialRecord, metric: str) -> dict[int, float]:
-    """Return a trial's gain over the reference vanilla of its ratio on each replicate that both have."""
-    reference = ledger.reference(trial.imbalance_ratio)
+    """Return a trial's gain on each replicate that it and what it is compared with both have.
+
+    That is the reference vanilla of its ratio; for a trial of the search that finds it, that search's first trial.
+    """
+    is_tuning = trial.phase == "reference_tuning"
+    reference = (ledger.anchor if is_tuning else ledger.reference)(trial.imbalance_ratio)
     if reference is None:
         return {}
     theirs = reference.values(metric)

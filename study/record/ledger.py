@@ -17,8 +17,8 @@ from typing import Any
 from trainables.trial import ReplicateRecord
 
 PHASES = ("reference_tuning", "reference", "search", "control_search", "control", "confirmation")
-# Phases whose trials a search proposes and which race: pre-finetuning's search, and those of tuned controls.
-SEARCH_PHASES = ("search", "control_search")
+# Phases whose trials a search proposes and which race: those of vanilla, of pre-finetuning and of tuned controls.
+SEARCH_PHASES = ("reference_tuning", "search", "control_search")
 FINISHED = ("complete", "raced_out", "failed")
 MATCHED_TO = "matched_to"
 
@@ -202,6 +202,16 @@ class Ledger:
     def of_phase(self, *phases: str) -> list[TrialRecord]:
         """Return the trials of some phases in the order in which they started."""
         return [trial for trial in self.trials.values() if trial.phase in phases]
+
+    def anchor(self, imbalance_ratio: float | str) -> TrialRecord | None:
+        """Return the first trial of vanilla's search at a ratio, or None before it exists.
+
+        The others are compared with it, on the same replicates, until the search has found the reference.
+        """
+        for trial in self.of_phase("reference_tuning"):
+            if trial.imbalance_ratio == imbalance_ratio:
+                return trial
+        return None
 
     def reference(self, imbalance_ratio: float | str) -> TrialRecord | None:
         """Return the reference vanilla of a ratio, or None before it exists."""

@@ -91,12 +91,13 @@ def estimate_cost(
     }
     paper = {**ARM_TABLE[PAPER_ARM].recipe, **config.paper}
     rows = masked_rows = replicates = 0.0
-    grid = math.prod(len(values) for values in config.reference_space.values())
+    rivals = {t.imbalance_ratio: t.trials - 1 for t in tracks_of(config) if t.phase == "reference_tuning"}
     vanilla_epochs = _mid(config, "stage2_epochs", config.reference_space)
-    tuned = config.reference_tuning_replicates if grid > 1 else 0
     for ratio, counts in drawn.items():
         n_rows = int(counts.sum())
-        vanilla = tuned * (grid - 1) + config.replicates
+        vanilla = config.replicates + rivals.get(ratio, 0) * max(
+            1.0, config.replicates * _SHARE_NOT_RACED_OUT
+        )
         balanced = _stage1_rows(prepared, run, ratio, n_rows)
         stage1 = balanced * _mid(config, "copies", config.space) * _mid(config, "stage1_epochs", config.space)
         searched = config.trials / len(drawn) * max(1.0, config.replicates * _SHARE_NOT_RACED_OUT)

@@ -39,7 +39,7 @@ class RatioRacing(FIFOScheduler):  # type: ignore[misc]
     def replay(self, ledger: Ledger, objective: str) -> None:
         """Put the finished search trials of earlier launches on the rungs of their races."""
         for record in ledger.of_phase(*SEARCH_PHASES):
-            if record.state == "running":
+            if record.state == "running" or record is ledger.anchor(record.imbalance_ratio):
                 continue
             racer = SimpleNamespace(trial_id=record.trial_id)
             race = self._race_of((record.arm, record.imbalance_ratio))
@@ -68,8 +68,8 @@ class RatioRacing(FIFOScheduler):  # type: ignore[misc]
 
     def _race(self, trial: Any) -> AsyncHyperBandScheduler | None:
         job = trial.config["job"]
-        if job.phase not in SEARCH_PHASES:
-            return None
+        if job.phase not in SEARCH_PHASES or not job.reference:
+            return None  # the first trial of vanilla's search runs to its end, because the others are compared with it
         settings = job.settings
         return self._race_of((settings.arm, settings.imbalance_ratio))
 

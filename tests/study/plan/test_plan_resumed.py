@@ -58,30 +58,20 @@ def test_failed_tuning_is_tried_again_by_the_next_launch(tmp_path):
     assert run_to_the_end(tmp_path, config).plan.complete
 
 
-@pytest.mark.parametrize("replicates", [1, 2])
-def test_a_kill_while_the_tunings_replicates_are_taken_over_repeats_none_of_them(
-    tmp_path_factory, replicates
-):
-    config = small_config(
-        trials=1, replicates=3, imbalance_ratios=(0.1,), reference_tuning_replicates=replicates
-    )
+def test_a_kill_while_the_tunings_replicates_are_taken_over_repeats_none_of_them(tmp_path_factory):
+    config = small_config(trials=1, replicates=3, imbalance_ratios=(0.1,))
     whole = run_to_the_end(tmp_path_factory.mktemp("whole"), config)
     lines = whole.ledger.path.read_text().splitlines(keepends=True)
     start = next(
         n for n, line in enumerate(lines) if '"reference"' in line and '"event": "trial_started"' in line
     )
-    for kept in range(start + 1, start + 2 + 2 * replicates):
+    for kept in range(start + 1, start + 7):
         folder = tmp_path_factory.mktemp("killed")
         (folder / "ledger.jsonl").write_text("".join(lines[:kept]))
         study = run_to_the_end(folder, config)
         reference = study.ledger.reference(0.1)
-        assert {r for trial_id, r in study.computed if trial_id == reference.trial_id} <= set(
-            range(replicates, 3)
-        )
-        tuned = {
-            t.trial_id: t for t in study.ledger.of_phase("reference_tuning") if t.config == reference.config
-        }
-        (candidate,) = tuned.values()
+        assert not any(trial_id == reference.trial_id for trial_id, _ in study.computed)
+        (candidate,) = (t for t in study.ledger.of_phase("reference_tuning") if t.config == reference.config)
         assert candidate.seconds + reference.seconds == 3.0
 
 
@@ -90,9 +80,10 @@ def test_a_candidate_that_failed_is_not_tried_again_once_there_is_a_reference(tm
     study = run_to_the_end(
         tmp_path,
         config,
-        fails=lambda job: job.phase == "reference_tuning" and job.settings.stage2_learning_rate == 1e-4,
+        fails=lambda job: job.phase == "reference_tuning" and job.settings.stage2_learning_rate == 5e-5,
+        failures_can_pass=True,
     )
-    assert study.plan.complete and study.ledger.reference(0.1).config["stage2_learning_rate"] == 5e-5
+    assert study.plan.complete and study.ledger.reference(0.1).config["stage2_learning_rate"] == 1e-4
     again = run_to_the_end(tmp_path, config)
     assert again.computed == []
     vanilla = [t for t in again.ledger.of_phase("reference") if t.arm == "vanilla"]
@@ -131,6 +122,7 @@ def test_a_resumed_search_is_told_results_in_the_order_in_which_they_came(tmp_pa
     search = GainSearch(config)
     search.tell = lambda trial, gain: told.append(trial.trial_id)
     search.replay(study.ledger)
+    told = [trial_id for trial_id in told if trial_id in {trial.trial_id for trial in searched}]
     assert told == [trial.trial_id for trial in sorted(searched, key=lambda trial: trial.finished)]
     assert search.opened_trials(("prefinetune", 0.1)) == 8
 
