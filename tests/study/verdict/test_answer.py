@@ -31,7 +31,8 @@ def test_a_clear_gain_is_told_with_its_controls_and_the_caveat(tmp_path, make_st
     make_study(effect=0.3, noise=0.005)
     found = answer_of(tmp_path)
     assert (
-        "beats tuned vanilla in macro F1 at 2 of 2 imbalance ratios, and every control at 2" in found.headline
+        "is ahead of tuned vanilla in macro F1 at 2 of 2 imbalance ratios, and every control at 2"
+        in found.headline
     )
     assert found.paragraph.endswith(CAVEAT)
     assert "has not been run" in CAVEAT

@@ -91,7 +91,7 @@ def test_nothing_of_the_user_becomes_markup(tmp_path, make_study):
 def test_answer_leads_and_says_that_it_is_no_verdict(tmp_path, make_study):
     make_study(effect=0.2)
     _, page = render(tmp_path)
-    headline, first_section = page.text.index("beats tuned vanilla"), page.text.index("Baselines")
+    headline, first_section = page.text.index("is ahead of tuned vanilla"), page.text.index("Baselines")
     assert headline < page.text.index("This is not a verdict") < first_section
 
 
