@@ -143,10 +143,10 @@ def run_name(trial: TrialRecord) -> str:
         words += [str(read["operator"]), f"{read['strength']:g}"]
     named = {**_IN_NAME, **(_TUNED_IN_NAME if trial.phase in ("reference_tuning", "control_search") else {})}
     words += [f"{short}={read[name]:g}" for name, short in named.items() if name in read]
+    if trial.phase not in ("search", "control_search"):
+        words.append(f"({trial.phase.removeprefix('reference_')})")
     if trial.phase in SEARCH_PHASES:
         words.append(f"#{digest_of(trial.config, 4)}")
-    else:
-        words.append(f"({trial.phase.removeprefix('reference_')})")
     return " ".join(words)
 
 

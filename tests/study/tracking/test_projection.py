@@ -27,7 +27,7 @@ from trainables.settings import TrialSettings
             "augment_single_stage natural embedding_neighbours 0.1 (control)",
         ),
         ("control", "two_stage_reweight", "two_stage_reweight natural beta=0.999 (control)"),
-        ("reference_tuning", "vanilla", "vanilla natural lr=0.0001 epochs=2 (tuning)"),
+        ("reference_tuning", "vanilla", "vanilla natural lr=0.0001 epochs=2 (tuning) #1762"),
     ],
 )
 def test_runs_of_every_arm_are_named_for_people(phase, arm, expected):
