@@ -182,7 +182,8 @@ class Plan:
     def _adopt(self, planned: Planned) -> None:
         """Take over the replicates that the same training already ran under another name.
 
-        The reference takes those of its search; the paper's recipe, those of a search trial with its settings.
+        The reference takes those of its search; the paper's recipe, those of a search trial with its settings; and a
+        trial of the second search for vanilla, those of the reference.
         """
         same = self._twin(planned)
         known = self.ledger.trials[planned.trial_id].replicates
@@ -197,6 +198,8 @@ class Plan:
             twin = Planned("reference_tuning", planned.settings, 0)
         elif planned.settings.arm == PAPER_ARM:
             twin = Planned("search", replace(planned.settings, arm="prefinetune"), 0)
+        elif planned.settings.arm == "vanilla_tuned":
+            twin = Planned("reference", replace(planned.settings, arm="vanilla"), 0)
         else:
             return None
         return self.ledger.trials.get(twin.trial_id)
@@ -211,6 +214,7 @@ class Plan:
             self._start(planned)
             trial = self.ledger.trials[planned.trial_id]
             self._search.opened(trial)
+            self._adopt(planned)
             return self._job_of_search(trial), False
         return None, self._search_is_settled(*phases)
 

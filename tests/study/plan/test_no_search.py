@@ -21,7 +21,7 @@ CONFIG = small_config(
     reference_space={"stage2_learning_rate": (1e-4,)},
     arms=("prefinetune_duplicated", "augment_single_stage", "vanilla_tuned"),
     arm_trials={"vanilla_tuned": 3},
-    arm_spaces={"vanilla_tuned": {"batch_size": (8, 16), "stage2_learning_rate": (5e-5, 1e-4)}},
+    arm_spaces={"vanilla_tuned": {"batch_size": (8, 16), "stage2_learning_rate": (1e-4, 5e-5)}},
     paper={"operator": "eda", "strength": 0.1},
 )
 
@@ -42,6 +42,17 @@ def test_it_runs_the_recipe_the_controls_and_what_is_matched_to_the_recipe(study
     assert matched["vanilla_matched"].config["stage2_steps"] == 30  # the simulation's 10 and 20
     assert matched["prefinetune_duplicated"].config["stage1_data"] == "duplicated_equal"
     assert len(study.ledger.of_phase("control_search")) == 3
+
+
+def test_the_second_search_for_vanilla_takes_over_what_the_reference_has_run(study):
+    reference = study.ledger.reference(0.1)
+    same = [
+        t
+        for t in study.ledger.of_phase("control_search")
+        if {**t.config, "arm": "vanilla"} == reference.config
+    ]
+    assert [t.values(CONFIG.objective) for t in same] == [reference.values(CONFIG.objective)]
+    assert same[0].seconds == 0.0 and not any(trial_id == same[0].trial_id for trial_id, _ in study.computed)
 
 
 def test_nothing_is_matched_to_a_recipe_that_lacks_replicates(study, tmp_path):
