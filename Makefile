@@ -29,7 +29,7 @@ test-all: lint
 
 # An hour and a half on two quiet processors.
 bench: setup
-	for name in overhead augmentation training memory study; do $(BIN)/python -m benchmarks.$$name || exit 1; done
+	for name in overhead augmentation training memory study statistics; do $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 # Resolve the lower bounds of pyproject.toml anew. torch comes first, at its pinned version: a range would pull
 # in a newer build with gigabytes of CUDA packages.

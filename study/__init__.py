@@ -11,5 +11,6 @@ a room imports only from those below it:
 - plan: what runs next
 - record: what happened
 - config: what a study is
+- statistics: what paired differences show
 - terminal: what the commands write on
 """

@@ -75,7 +75,9 @@ class Interval:
         return cls(mean, values["low"], values["high"], values["n"])
 
 
-def mean_interval(values: Iterable[float], confidence: float = 0.95) -> Interval:
+def mean_interval(
+    values: Iterable[float], confidence: float = 0.95, smallest_spread: float = 0.0
+) -> Interval:
     """Return the mean and its two-sided Student t interval.
 
     An undefined value makes the mean undefined: leaving such replicates out would flatter an arm that
@@ -87,6 +89,8 @@ def mean_interval(values: Iterable[float], confidence: float = 0.95) -> Interval
         One value per replicate, or per row.
     confidence
         Coverage of the interval, in (0, 1).
+    smallest_spread
+        The standard deviation is taken to be no smaller.
 
     Raises
     ------
@@ -110,7 +114,7 @@ def mean_interval(values: Iterable[float], confidence: float = 0.95) -> Interval
     mean = float(sample.mean())
     if n < 2:
         return Interval(mean, None, None, n)
-    standard_error = sample.std(ddof=1) / np.sqrt(n)
+    standard_error = max(float(sample.std(ddof=1)), smallest_spread) / np.sqrt(n)
     half_width = float(stdtrit(n - 1, 0.5 + confidence / 2) * standard_error)
     return Interval(mean, mean - half_width, mean + half_width, n)
 

@@ -15,8 +15,8 @@ from study.config.study import StudyConfig
 from study.plan.tracks import tracks_of
 from study.record.gains import gains_of, leading_prefinetuning
 from study.record.ledger import Ledger, TrialRecord
+from study.verdict.statistics import mean_gain, mean_of
 from study.verdict.words import duration
-from trainables.interval import mean_interval
 
 PHASE_TITLES = {
     "reference_tuning": "tuning vanilla",
@@ -109,10 +109,10 @@ class ProgressView:
         if trial.state == "failed":
             return f"{parts[0]} failed: {trial.error}"
         metric = self._config.objective
-        parts.append(f"{metric} {mean_interval(trial.values(metric).values()).text()}")
+        parts.append(f"{metric} {mean_of(trial.values(metric).values(), metric).text()}")
         if trial.arm != "vanilla":
             gains = gains_of(self._ledger, trial, metric)
-            parts.append(f"gain {mean_interval(gains.values()).text(signed=True)}")
+            parts.append(f"gain {mean_gain(gains.values(), metric).text(signed=True)}")
         parts.append(f"{trial.state.replace('_', ' ')} after {len(trial.replicates)} replicates")
         parts += self._shortage(trial)
         return ", ".join(parts) + f", {trial.seconds:.0f} s. {self._summary()}"
@@ -142,8 +142,9 @@ class ProgressView:
         for ratio in self._config.imbalance_ratios:
             best = leading_prefinetuning(self._ledger, ratio, self._config.objective)
             if best is not None:
-                gains = gains_of(self._ledger, best, self._config.objective)
-                parts.append(f"best gain at {ratio}: {mean_interval(gains.values()).text(signed=True)}")
+                metric = self._config.objective
+                gain = mean_gain(gains_of(self._ledger, best, metric).values(), metric)
+                parts.append(f"best gain at {ratio}: {gain.text(signed=True)}")
         left = self._seconds_left()
         if left is not None:
             parts.append(f"about {duration(left)} left")

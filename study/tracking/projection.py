@@ -9,8 +9,8 @@ the point with the highest step, so the values of single replicates and their me
   its running mean, a finished one its result.
 - ``val/gain_macro_f1`` with ``val/gain_ci_low`` and ``val/gain_ci_high``: the paired gain over the reference
   vanilla of the ratio, step = number of pairs. Vanilla's own gain is logged as 0, so that it sorts among the
-  trials. One pair has no interval, so none is logged. ``val_offsets/gain_macro_f1`` and its bounds are the same where
-  both arms have class offsets fitted on validation.
+  trials. Pairs that are too few for an interval have none logged. ``val_offsets/gain_macro_f1`` and its bounds are
+  the same where both arms have class offsets fitted on validation.
 
 Vanilla and every control are runs of the same shape as a trial of the search.
 """
@@ -243,7 +243,7 @@ def _means(trial: TrialRecord, ledger: Ledger, objective: str) -> dict[str, tupl
         return {}
     means = {}
     for metric in _gained_metrics(objective):
-        gain = paired_gain(trial.values(metric), _reference_values(trial, ledger, metric))
+        gain = paired_gain(trial.values(metric), _reference_values(trial, ledger, metric), metric)
         if gain.n:
             means[gain_name(metric)] = (gain.mean, gain.n)
         if gain.ci_low is not None and gain.ci_high is not None:

@@ -64,7 +64,7 @@ def reading(interval: Interval, metric: str) -> str:
     Returns
     -------
     str
-        ``better``, ``worse``, ``no difference shown``, ``no interval`` (one replicate) or
+        ``better``, ``worse``, ``no difference shown``, ``no interval`` (too few replicates) or
         ``nothing to compare``.
     """
     if not interval.is_defined:
@@ -147,7 +147,9 @@ def _headline(comparison: Comparison, findings: tuple[Finding, ...], judged: lis
     if not any(f.leading for f in findings):
         return "No trial can be compared with vanilla yet."
     if not judged:
-        return "One replicate only: there are differences, but no way to tell them from chance."
+        most = max(f.leading.gain.n for f in findings if f.leading)
+        so_few = "One replicate only" if most == 1 else f"At most {most} replicates"
+        return f"{so_few}: there are differences, but no way to tell them from chance."
     metric, vanilla = metric_name(comparison.metric), vanilla_name(comparison)
     where = evaluated_on(comparison.metric)
     leading = "the leading pre-finetuning trial" if comparison.is_search else "the paper's recipe"

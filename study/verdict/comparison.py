@@ -13,11 +13,11 @@ from typing import Any
 from study.record.gains import leading_prefinetuning, leading_trial, lower_is_better
 from study.record.ledger import SEARCH_PHASES, Ledger, TrialRecord, stored_config
 from study.verdict.budget import Budget, budget_of
-from study.verdict.statistics import paired_gain
+from study.verdict.statistics import mean_of, paired_gain
 from study.verdict.unchanged import unchanged_by_operator
 from trainables.corpora.notices import notice_of
 from trainables.errors import ConfigurationError
-from trainables.interval import Interval, mean_interval
+from trainables.interval import Interval
 
 STUDY_FACTS = ("study", "preset", "corpus", "encoder", "ratios", "config", "mlflow", "versions")
 CORPUS_FACTS = ("source", "digest", "rows", "groups", "classes", "is_sample")
@@ -277,8 +277,8 @@ def build_comparison(ledger: Ledger, study: Mapping[str, Any], metric: str | Non
         reference = ledger.reference(record.imbalance_ratio)
         return Result(
             record,
-            {name: mean_interval(record.values(name).values()) for name in _metric_names([record])},
-            paired_gain(record.values(metric), reference.values(metric) if reference else {}),
+            {name: mean_of(record.values(name).values(), name) for name in _metric_names([record])},
+            paired_gain(record.values(metric), reference.values(metric) if reference else {}, metric),
             budget(record),
         )
 
@@ -323,7 +323,7 @@ def _leading(ledger: Ledger, trials: Iterable[Result], metric: str) -> dict[tupl
 
 def difference(first: Result, second: Result, metric: str) -> Interval:
     """Return first minus second in one metric on the replicates that both have."""
-    return paired_gain(first.record.values(metric), second.record.values(metric))
+    return paired_gain(first.record.values(metric), second.record.values(metric), metric)
 
 
 def best_first(gain: Interval, metric: str) -> float:

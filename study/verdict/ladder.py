@@ -114,7 +114,7 @@ def _ladder(study: str, by_row: Comparison, by_group: Comparison, ratio: float |
             title,
             rival,
             (_mean(paper, values), _mean(values, paper)),
-            paired_gain(paper, values),
+            paired_gain(paper, values, metric),
         )
 
     def against(title: str, where: Comparison, arm: str) -> Rung:

@@ -16,7 +16,6 @@ _MEANING = {
     "no longer shown": "the gain is no longer shown; whether it is one of operating point needs more replicates",
     "revealed": "a gain that is shown only so",
     "no gain": "no gain is shown so either",
-    "no interval": "one replicate tells nothing",
 }
 
 
@@ -43,8 +42,8 @@ class WithOffsets:
         """What becomes of the gain.
 
         ``survives``; ``operating point`` (no longer shown, and shown to be smaller); ``no longer shown`` (but not
-        shown to be smaller); ``revealed`` (shown with offsets alone); ``no gain`` (neither way); ``no interval`` (one
-        replicate).
+        shown to be smaller); ``revealed`` (shown with offsets alone); ``no gain`` (neither way); ``no interval`` (too
+        few replicates).
         """
         if self.gain.leaves_out_zero is None:
             return "no interval"
@@ -76,7 +75,15 @@ def with_fitted_offsets(leading: Result, vanilla: Result, metric: str) -> WithOf
     plain = {r: ours[r] - theirs[r] for r in both}
     gain = {r: offset_ours[r] - offset_theirs[r] for r in both}
     none = dict.fromkeys(both, 0.0)
-    return WithOffsets(paired_gain(plain, none), paired_gain(gain, none), paired_gain(plain, gain))
+    return WithOffsets(
+        paired_gain(plain, none, metric), paired_gain(gain, none, metric), paired_gain(plain, gain)
+    )
+
+
+def _meaning(found: WithOffsets) -> str:
+    if found.reading != "no interval":
+        return _MEANING[found.reading]
+    return "one replicate tells nothing" if found.gain.n == 1 else f"{found.gain.n} replicates tell nothing"
 
 
 def operating_point_sentence(comparison: Comparison) -> str:
@@ -86,7 +93,7 @@ def operating_point_sentence(comparison: Comparison) -> str:
         vanilla = comparison.baseline(ratio, "vanilla")
         found = with_fitted_offsets(leading, vanilla, comparison.metric) if vanilla else None
         if found is not None and found.gain.is_defined:
-            parts.append(f"{found.gain.text(signed=True)} {at_ratio(ratio)} ({_MEANING[found.reading]})")
+            parts.append(f"{found.gain.text(signed=True)} {at_ratio(ratio)} ({_meaning(found)})")
     if not parts:
         return ""
     return (

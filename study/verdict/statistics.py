@@ -1,14 +1,16 @@
-"""Paired differences with their uncertainty over replicates."""
+"""Means and paired differences with their uncertainty over replicates, as a comparison shows them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+from study.statistics.differences import FEW, within
+from study.statistics.scale import Scale, difference_scale, value_scale
 from trainables.interval import Interval, mean_interval
 
 
 def paired_gain(
-    arm: Mapping[int, float], reference: Mapping[int, float], confidence: float = 0.95
+    arm: Mapping[int, float], reference: Mapping[int, float], metric: str = "", confidence: float = 0.95
 ) -> Interval:
     """Return the mean of arm minus reference over the replicates that both have.
 
@@ -16,6 +18,9 @@ def paired_gain(
     ----------
     arm, reference
         Values of one metric by replicate index.
+    metric
+        Its name. The interval of fewer than five replicates keeps to what its differences can be, see
+        :func:`study.statistics.differences.within`; nothing is known of a metric without a name.
     confidence
         Coverage of the interval, in (0, 1).
 
@@ -23,6 +28,28 @@ def paired_gain(
     --------
     >>> paired_gain({0: 0.75, 1: 0.5, 2: 0.9}, {0: 0.5, 1: 0.25}).mean
     0.25
+    >>> paired_gain({0: 0.75, 1: 0.5}, {0: 0.5, 1: 0.0}, "val/macro_f1").text(signed=True)
+    '+0.375 (n=2, no interval)'
     """
     common = sorted(arm.keys() & reference.keys())
-    return mean_interval((arm[r] - reference[r] for r in common), confidence)
+    return mean_gain((arm[r] - reference[r] for r in common), metric, confidence)
+
+
+def mean_gain(differences: Iterable[float], metric: str, confidence: float = 0.95) -> Interval:
+    """Return the mean of paired differences in one metric, see :func:`paired_gain`."""
+    return _bounded(mean_interval(differences, confidence), difference_scale(metric))
+
+
+def mean_of(values: Iterable[float], metric: str) -> Interval:
+    """Return the mean of a metric over replicates; the interval of fewer than five keeps to what it can be.
+
+    Examples
+    --------
+    >>> mean_of([0.8, 0.95, 0.9], "val/macro_f1").text()
+    '0.883 [0.694, 1.000]'
+    """
+    return _bounded(mean_interval(values), value_scale(metric))
+
+
+def _bounded(interval: Interval, scale: Scale) -> Interval:
+    return within(interval, scale) if interval.n < FEW else interval

@@ -49,7 +49,7 @@ def reading_of(comparison, ratio=0.1):
     [
         (0.3, 0.8, 0.0, "survives", "the gain survives"),
         (0.3, 0.0, 0.01, "operating point", "the gain is one of operating point"),
-        (0.3, 0.8, 0.9, "no longer shown", "whether it is one of operating point needs more replicates"),
+        (0.3, 0.8, 0.5, "no longer shown", "whether it is one of operating point needs more replicates"),
         (0.0, 0.0, 0.2, "no gain", "no gain is shown so either"),
     ],
 )
