@@ -125,6 +125,7 @@ def test_the_ladder_command(place, command):
     folder, encoder, _, run = place
     finished = run(command, "--encoder", str(encoder), *LADDER)
     assert all(f"{rung}. " in finished.stdout for rung in range(1, 6)), finished.stdout
+    assert "on the test split" in finished.stdout and "on validation" not in finished.stdout
     assert list((folder / "results" / "adme-ladder").glob("ladder-*.svg"))
 
 

@@ -98,7 +98,7 @@ def conduct(study: CheckedStudy, console: Console) -> StudyEnd:
         reopen_searched(config, ledger)
     uri = facts["mlflow"]["tracking_uri"]
     tracker = Tracker(uri, _launch_of(study), ledger, partial(console.print, highlight=False))
-    ending = Ending(folder, facts, ledger, config.objective, tracker, say)
+    ending = Ending(folder, facts, ledger, tracker, say)
     try:
         with unwritable(folder.root):
             _run(study, ledger, tracker, ending, console)
@@ -127,7 +127,7 @@ def _run(study: CheckedStudy, ledger: Ledger, tracker: Tracker, ending: Ending, 
         with view.shown():
             run_plan(plan, study.prepared, study.execution, view.tick, ending)
     search.catch_up(ledger)
-    found = build_comparison(ledger, study.facts, config.objective)
+    found = build_comparison(ledger, study.facts)
     prepared = study.prepared.of_replicate(0)
     for trial_id in audit_leading(found, study.corpus, prepared, study.execution.run, ending.say):
         _log_audit(tracker, study.folder.root, trial_id)

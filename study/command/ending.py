@@ -26,8 +26,6 @@ class Ending:
     ----------
     folder, facts, ledger
         The study's folder, what ``study.json`` says, and the record of its trials.
-    objective
-        The metric that decides.
     tracker
         MLflow.
     say
@@ -37,7 +35,6 @@ class Ending:
     folder: StudyFolder
     facts: Mapping[str, Any]
     ledger: Ledger
-    objective: str
     tracker: Tracker
     say: Callable[[str], None]
 
@@ -94,7 +91,7 @@ class Ending:
         self.tracker.close("KILLED" if interrupted else "FAILED")
 
     def _report(self) -> tuple[Comparison, Path]:
-        comparison = build_comparison(self.ledger, self.facts, self.objective)
+        comparison = build_comparison(self.ledger, self.facts)
         with unwritable(self.folder.root):
             report = write_report(comparison)
         self.tracker.log_artifacts([report, self.folder.facts])

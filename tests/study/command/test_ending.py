@@ -52,7 +52,6 @@ def make_ending(tmp_path):
             folder,
             load_study(tmp_path, "adme")[0],
             ledger,
-            "val/macro_f1",
             FakeTracker(**options),
             said.append,
         ), said
