@@ -156,20 +156,22 @@ def run_replicate(
     order = majority_first(prepared, run, settings.imbalance_ratio)
     metrics: dict[str, float] = {}
     posthoc: dict[str, float] = {}
+    validation = result.logits["val"], prepared.validation_labels, counts
+    # The classes of each part's rows under class offsets.
+    decided = {"val": cross_fitted(*validation, np.random.default_rng(seeds.of("class offsets")))}
+    if run.test_sets:
+        decided["test"] = (result.logits["test"] + fit_offsets(*validation)).argmax(axis=1)
     for scored in scored_sets(prepared, run, settings.imbalance_ratio):
         logits = result.logits[scored.part][scored.rows]
         for found, x in ((metrics, logits), (posthoc, adjust_logits(logits, counts))):
             scores = evaluate(x, scored.labels, prepared.classes, order)
             found |= {f"{scored.name}/{name}": value for name, value in scores.items()}
-        if scored.part == "val":
-            rng = np.random.default_rng(seeds.of("class offsets"))
-            decided = cross_fitted(logits, scored.labels, counts, rng)
-        else:
-            offsets = fit_offsets(result.logits["val"], prepared.validation_labels, counts)
-            decided = (logits + offsets).argmax(axis=1)
+        with_them = evaluate_decisions(
+            decided[scored.part][scored.rows], scored.labels, prepared.classes, order[0]
+        )
         metrics |= {
             with_offsets(f"{scored.name}/{name}"): value
-            for name, value in evaluate_decisions(decided, scored.labels, prepared.classes, order[0]).items()
+            for name, value in with_them.items()
             # A class's precision follows from its recall and F1; with many classes these lines are most of a ledger.
             if not name.startswith("precision/")
         }
