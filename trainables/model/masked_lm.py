@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,26 @@ from trainables.settings import EncoderSettings
 from trainables.texts.masking import MaskableVocabulary
 
 _SHOWN = 3  # names of missing weights
+
+
+@contextmanager
+def loading(source: str) -> Iterator[None]:
+    """Load a masked language model or its tokenizer within this, from a folder or Hub name.
+
+    Raises
+    ------
+    ConfigurationError
+        It cannot be loaded.
+    """
+    try:
+        with quiet_loading():
+            yield
+    except (OSError, ValueError, KeyError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ConfigurationError(
+            f"masked language model {source!r} cannot be loaded ({reason}): check name, revision and network, or "
+            "give a folder with config.json, model.safetensors and the tokenizer's files"
+        ) from error
 
 
 def load_pretrained_masked_lm(source: str, revision: str | None, **options: Any) -> Any:
@@ -34,17 +56,10 @@ def load_pretrained_masked_lm(source: str, revision: str | None, **options: Any)
     ConfigurationError
         It cannot be loaded, or holds no masked-language head.
     """
-    try:
-        with quiet_loading():
-            model, info = AutoModelForMaskedLM.from_pretrained(
-                source, revision=revision, dtype=torch.float32, output_loading_info=True, **options
-            )
-    except (OSError, ValueError, KeyError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ConfigurationError(
-            f"masked language model {source!r} cannot be loaded ({reason}): check name, revision and network, or "
-            "give a folder with config.json, model.safetensors and the tokenizer's files"
-        ) from error
+    with loading(source):
+        model, info = AutoModelForMaskedLM.from_pretrained(
+            source, revision=revision, dtype=torch.float32, output_loading_info=True, **options
+        )
     if info["missing_keys"]:
         raise ConfigurationError(
             f"{source!r} is no masked language model: its checkpoint lacks "

@@ -26,8 +26,7 @@ from trainables.augment.models.encoder_and_head import EncoderAndHead
 from trainables.augment.models.model_source import ModelSource
 from trainables.augment.models.vocabulary import whole_words
 from trainables.errors import ConfigurationError
-from trainables.model.masked_lm import load_pretrained_masked_lm
-from trainables.model.pretrained import quiet_loading
+from trainables.model.masked_lm import load_pretrained_masked_lm, loading
 
 _LENGTHS = (16, 32, 48, 64, 96, 128, 192, 256)  # of windows, special tokens included
 _TOKENS_PER_BATCH = {"cpu": 512, "cuda": 16_384}
@@ -248,14 +247,7 @@ def load_masked_lm(source: ModelSource, device: torch.device, precision: torch.d
     ConfigurationError
         It cannot be loaded, or its checkpoint holds no masked-language-model head.
     """
-    try:
-        with quiet_loading():
-            tokenizer = AutoTokenizer.from_pretrained(source.name, revision=source.revision)
-    except (OSError, ValueError, KeyError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ConfigurationError(
-            f"masked language model {source.name!r} cannot be loaded ({reason}): check name, revision and network, or "
-            "give a folder with config.json, model.safetensors and the tokenizer's files"
-        ) from error
+    with loading(source.name):
+        tokenizer = AutoTokenizer.from_pretrained(source.name, revision=source.revision)
     model = load_pretrained_masked_lm(source.name, source.revision)
     return MaskedLanguageModel(model, tokenizer, device, precision)
