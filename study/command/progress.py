@@ -15,7 +15,7 @@ from study.config.study import StudyConfig
 from study.plan.tracks import tracks_of
 from study.record.gains import gains_of, leading_prefinetuning
 from study.record.ledger import Ledger, TrialRecord
-from study.verdict.statistics import mean_gain, mean_of
+from study.verdict.statistics import mean_gain, metric_mean
 from study.verdict.words import duration
 
 PHASE_TITLES = {
@@ -109,7 +109,7 @@ class ProgressView:
         if trial.state == "failed":
             return f"{parts[0]} failed: {trial.error}"
         metric = self._config.objective
-        parts.append(f"{metric} {mean_of(trial.values(metric).values(), metric).text()}")
+        parts.append(f"{metric} {metric_mean(trial.values(metric).values(), metric).text()}")
         if trial.arm != "vanilla":
             gains = gains_of(self._ledger, trial, metric)
             parts.append(f"gain {mean_gain(gains.values(), metric).text(signed=True)}")

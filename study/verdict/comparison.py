@@ -13,7 +13,7 @@ from typing import Any
 from study.record.gains import leading_prefinetuning, leading_trial, lower_is_better
 from study.record.ledger import SEARCH_PHASES, Ledger, TrialRecord, stored_config
 from study.verdict.budget import Budget, budget_of
-from study.verdict.statistics import mean_of, paired_gain
+from study.verdict.statistics import metric_mean, paired_gain
 from study.verdict.unchanged import unchanged_by_operator
 from trainables.corpora.notices import notice_of
 from trainables.errors import ConfigurationError
@@ -238,9 +238,14 @@ def load_study(storage: Path, name: str) -> tuple[dict[str, Any], Ledger]:
     return facts, Ledger(folder / "ledger.jsonl")
 
 
+def objective_of(study: Mapping[str, Any]) -> str:
+    """Return the validation metric by which a study chooses."""
+    return str(study["config"].get("objective", "val/macro_f1"))
+
+
 def deciding_metric(study: Mapping[str, Any]) -> str:
     """Return the metric by which a study is judged: its objective, on its test split if it is scored on that."""
-    objective = str(study["config"].get("objective", "val/macro_f1"))
+    objective = objective_of(study)
     if "test" in study["config"].get("test_sets", ()):
         return objective.replace("val/", "test/", 1)
     return objective
@@ -277,7 +282,7 @@ def build_comparison(ledger: Ledger, study: Mapping[str, Any], metric: str | Non
         reference = ledger.reference(record.imbalance_ratio)
         return Result(
             record,
-            {name: mean_of(record.values(name).values(), name) for name in _metric_names([record])},
+            {name: metric_mean(record.values(name).values(), name) for name in _metric_names([record])},
             paired_gain(record.values(metric), reference.values(metric) if reference else {}, metric),
             budget(record),
         )

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from study.record.ledger import TrialRecord
+from study.record.gains import mean_of
 from study.verdict.answer import reading
-from study.verdict.comparison import Comparison, Result, deciding_metric
-from study.verdict.statistics import paired_gain
+from study.verdict.comparison import Comparison, Result, objective_of
+from study.verdict.statistics import metric_mean, paired_gain
 from study.verdict.words import arm_name
 from trainables.errors import StudyStopped
 from trainables.interval import Interval
@@ -106,14 +106,14 @@ def build_ladders(study: str, by_row: Comparison, by_group: Comparison) -> list[
 
 def _ladder(study: str, by_row: Comparison, by_group: Comparison, ratio: float | str) -> Ladder:
     metric = by_group.metric
-    chosen_on = deciding_metric(by_group.study).replace("test/", "val/", 1)
+    chosen_on = objective_of(by_group.study)
 
     def rung(title: str, where: Comparison, rival: str, values: Mapping[int, float]) -> Rung:
         paper = _of(where, ratio, PAPER_ARM).record.values(metric)
         return Rung(
             title,
             rival,
-            (_mean(paper, values), _mean(values, paper)),
+            (_mean(paper, values, metric), _mean(values, paper, metric)),
             paired_gain(paper, values, metric),
         )
 
@@ -121,7 +121,7 @@ def _ladder(study: str, by_row: Comparison, by_group: Comparison, ratio: float |
         return rung(title, where, arm_name(arm), _of(where, ratio, arm).record.values(metric))
 
     free = _free_rivals(by_group, ratio)
-    best = max(free, key=lambda name: _mean_of(free[name], chosen_on))
+    best = max(free, key=lambda name: mean_of(_values(free[name], chosen_on)))
     return Ladder(
         study,
         metric,
@@ -138,8 +138,8 @@ def _ladder(study: str, by_row: Comparison, by_group: Comparison, ratio: float |
 
 def _free_rivals(comparison: Comparison, ratio: float | str) -> dict[str, dict[int, Mapping[str, float]]]:
     """Return the metrics by replicate of every rival that needs no training beyond vanilla's and its tuning."""
-    rivals = {
-        arm_name(arm): _metrics(found.record)
+    rivals: dict[str, dict[int, Mapping[str, float]]] = {
+        arm_name(arm): {r: replicate.metrics for r, replicate in found.record.replicates.items()}
         for arm in _FREE
         if (found := comparison.baseline(ratio, arm)) is not None and found.replicates
     }
@@ -161,19 +161,10 @@ def _of(comparison: Comparison, ratio: float | str, arm: str) -> Result:
     return found
 
 
-def _metrics(record: TrialRecord) -> dict[int, Mapping[str, float]]:
-    return {r: replicate.metrics for r, replicate in record.replicates.items()}
-
-
 def _values(replicates: Mapping[int, Mapping[str, float]], metric: str) -> dict[int, float]:
     return {r: metrics[metric] for r, metrics in replicates.items()}
 
 
-def _mean_of(replicates: Mapping[int, Mapping[str, float]], metric: str) -> float:
-    values = _values(replicates, metric)
-    return sum(values.values()) / len(values)
-
-
-def _mean(values: Mapping[int, float], others: Mapping[int, float]) -> Interval:
+def _mean(values: Mapping[int, float], others: Mapping[int, float], metric: str) -> Interval:
     """Return the mean of the values on the replicates that both have."""
-    return paired_gain({r: v for r, v in values.items() if r in others}, dict.fromkeys(values, 0.0))
+    return metric_mean((value for r, value in values.items() if r in others), metric)

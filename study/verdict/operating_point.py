@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from study.verdict.comparison import Comparison, Result
-from study.verdict.statistics import paired_gain
+from study.verdict.statistics import mean_gain, paired_gain
 from study.verdict.words import at_ratio
 from trainables.interval import Interval
 from trainables.trial import with_offsets
@@ -74,9 +74,8 @@ def with_fitted_offsets(leading: Result, vanilla: Result, metric: str) -> WithOf
     both = ours.keys() & theirs.keys() & offset_ours.keys() & offset_theirs.keys()
     plain = {r: ours[r] - theirs[r] for r in both}
     gain = {r: offset_ours[r] - offset_theirs[r] for r in both}
-    none = dict.fromkeys(both, 0.0)
     return WithOffsets(
-        paired_gain(plain, none, metric), paired_gain(gain, none, metric), paired_gain(plain, gain)
+        mean_gain(plain.values(), metric), mean_gain(gain.values(), metric), paired_gain(plain, gain)
     )
 
 

@@ -40,12 +40,12 @@ def mean_gain(differences: Iterable[float], metric: str, confidence: float = 0.9
     return _bounded(mean_interval(differences, confidence), difference_scale(metric))
 
 
-def mean_of(values: Iterable[float], metric: str) -> Interval:
+def metric_mean(values: Iterable[float], metric: str) -> Interval:
     """Return the mean of a metric over replicates; the interval of fewer than five keeps to what it can be.
 
     Examples
     --------
-    >>> mean_of([0.8, 0.95, 0.9], "val/macro_f1").text()
+    >>> metric_mean([0.8, 0.95, 0.9], "val/macro_f1").text()
     '0.883 [0.694, 1.000]'
     """
     return _bounded(mean_interval(values), value_scale(metric))

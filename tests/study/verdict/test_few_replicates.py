@@ -7,7 +7,7 @@ import json
 from study.verdict.answer import answer
 from study.verdict.comparison import build_comparison, load_study
 from study.verdict.operating_point import operating_point_sentence
-from study.verdict.statistics import mean_gain, mean_of, paired_gain
+from study.verdict.statistics import mean_gain, metric_mean, paired_gain
 from trainables.interval import mean_interval
 
 HALF_APART = (
@@ -21,19 +21,19 @@ def test_two_replicates_of_a_bounded_metric_have_no_interval_beyond_it():
     gain = paired_gain(*HALF_APART, "val/macro_f1")
     assert gain.ci_low is None and gain.ci_high is None and gain.n == 2
     assert gain.leaves_out_zero is None
-    assert mean_of([0.9, 0.7, 0.95], "val/recall/other").ci_high == 1.0
+    assert metric_mean([0.9, 0.7, 0.95], "val/recall/other").ci_high == 1.0
 
 
 def test_close_replicates_keep_the_interval_that_they_had():
     assert mean_gain([0.02, 0.03], "val/macro_f1") == mean_interval([0.02, 0.03])
-    assert mean_of([0.5, 0.52, 0.51], "val/macro_f1") == mean_interval([0.5, 0.52, 0.51])
+    assert metric_mean([0.5, 0.52, 0.51], "val/macro_f1") == mean_interval([0.5, 0.52, 0.51])
 
 
 def test_nothing_changes_for_metrics_without_bounds_and_from_five_replicates_on():
     assert paired_gain(*HALF_APART, "val/nll") == paired_gain(*HALF_APART)
     assert paired_gain(*HALF_APART).ci_high > 2
     five = [0.2, 1.0, 1.0, 1.0, 1.0]
-    assert mean_of(five, "val/recall/other") == mean_interval(five)
+    assert metric_mean(five, "val/recall/other") == mean_interval(five)
 
 
 def test_the_answer_says_how_few_they_are(tmp_path, make_study):
