@@ -112,9 +112,8 @@ class Owed:
     def _chosen_reference(self, ratio: float | str) -> TrialSettings | None:
         """Return the reference vanilla's settings: the only recipe, or those of the leading trial of its search."""
         known = self._ledger.reference(ratio)
-        if (
-            known is not None
-        ):  # gains were taken against it: a longer search of a later launch does not replace it
+        if known is not None:
+            # Gains were taken against it: a longer search of a later launch does not replace it.
             return TrialSettings.from_config(known.config)
         tracks = {track.imbalance_ratio: track for track in self._tuned}
         if ratio not in tracks:

@@ -14,7 +14,7 @@ from study.config.study import StudyConfig
 from study.plan.owed import Owed, Planned, reopen_owed
 from study.plan.search import GainSearch
 from study.plan.tracks import Track, first_values, tracks_of, trial_settings
-from study.record.gains import gains_of, mean_of
+from study.record.gains import compared_with, gains_of, mean_of
 from study.record.ledger import FINISHED, SEARCH_PHASES, Ledger, TrialRecord
 from trainables.errors import StudyStopped, TrialFailed
 from trainables.method.arms import PAPER_ARM, POSTHOC_ARM
@@ -175,9 +175,10 @@ class Plan:
             planned.settings.to_config(),
             planned.matched_to,
         )
-        if planned.phase == "reference_tuning":
-            self._search.opened(self.ledger.trials[planned.trial_id])
-        self._notify(self.ledger.trials[planned.trial_id])
+        trial = self.ledger.trials[planned.trial_id]
+        if planned.phase in SEARCH_PHASES:
+            self._search.opened(trial)
+        self._notify(trial)
 
     def _adopt(self, planned: Planned) -> None:
         """Take over the replicates that the same training already ran under another name.
@@ -212,10 +213,8 @@ class Plan:
         planned = self._next_proposal(*phases)
         if planned is not None:
             self._start(planned)
-            trial = self.ledger.trials[planned.trial_id]
-            self._search.opened(trial)
             self._adopt(planned)
-            return self._job_of_search(trial), False
+            return self._job_of_search(self.ledger.trials[planned.trial_id]), False
         return None, self._search_is_settled(*phases)
 
     def _next_proposal(self, *phases: str) -> Planned | None:
@@ -264,10 +263,8 @@ class Plan:
 
     def _job_of_search(self, trial: TrialRecord) -> TrialJob:
         self._running.add((trial.trial_id, 0))
-        objective, ratio = self.config.objective, trial.imbalance_ratio
-        reference = (
-            self.ledger.anchor(ratio) if trial.phase == "reference_tuning" else None
-        ) or self._reference(ratio)
+        objective = self.config.objective
+        reference = compared_with(self.ledger, trial) or self._reference(trial.imbalance_ratio)
         return self._job(
             trial,
             tuple(range(self.config.replicates)),

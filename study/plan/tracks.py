@@ -47,6 +47,11 @@ class Track:
         """The arm and ratio that all records of its trials share."""
         return self.arm, self.imbalance_ratio
 
+    @property
+    def configurations(self) -> int:
+        """Number of configurations that can be tried: the trials, or the whole space if it holds fewer."""
+        return min(self.trials, _size(self.space))
+
 
 def tracks_of(config: StudyConfig) -> tuple[Track, ...]:
     """Return the tracks of a study: vanilla at every ratio, then pre-finetuning, then every tuned control.
@@ -55,7 +60,7 @@ def tracks_of(config: StudyConfig) -> tuple[Track, ...]:
     grid of one is a recipe, and no track.
     """
     share, left = divmod(config.trials, len(config.imbalance_ratios))
-    grid = math.prod(len(values) for values in config.reference_space.values())
+    grid = _size(config.reference_space)
     tracks = []
     for arm in (*(("vanilla",) if grid > 1 else ()), "prefinetune", *config.tuned_arms()):
         for place, ratio in enumerate(config.imbalance_ratios):
@@ -71,6 +76,10 @@ def tracks_of(config: StudyConfig) -> tuple[Track, ...]:
             wanted = trials if asked == SAME else int(asked or 0)
             tracks.append(Track(arm, ratio, "control_search", config.arm_spaces[arm], wanted))
     return tuple(tracks)
+
+
+def _size(space: Mapping[str, tuple[Any, ...]]) -> int:
+    return math.prod(map(len, space.values()))
 
 
 def over_reference(arm: str, reference: Mapping[str, Any]) -> dict[str, Any]:

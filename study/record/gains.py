@@ -16,13 +16,15 @@ def lower_is_better(metric: str) -> bool:
     return metric.partition("/")[2] in _LOWER_IS_BETTER
 
 
-def gains_of(ledger: Ledger, trial: TrialRecord, metric: str) -> dict[int, float]:
-    """Return a trial's gain on each replicate that it and what it is compared with both have.
+def compared_with(ledger: Ledger, trial: TrialRecord) -> TrialRecord | None:
+    """Return the reference vanilla of a trial's ratio; for a trial of the search that finds it, the first one of it."""
+    find = ledger.anchor if trial.phase == "reference_tuning" else ledger.reference
+    return find(trial.imbalance_ratio)
 
-    That is the reference vanilla of its ratio; for a trial of the search that finds it, that search's first trial.
-    """
-    is_tuning = trial.phase == "reference_tuning"
-    reference = (ledger.anchor if is_tuning else ledger.reference)(trial.imbalance_ratio)
+
+def gains_of(ledger: Ledger, trial: TrialRecord, metric: str) -> dict[int, float]:
+    """Return a trial's gain on each replicate that it and what it is compared with both have."""
+    reference = compared_with(ledger, trial)
     if reference is None:
         return {}
     theirs = reference.values(metric)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -95,12 +94,10 @@ def estimate_cost(
     vanilla_epochs = _mid(config, "stage2_epochs", config.reference_space)
     for ratio, counts in drawn.items():
         n_rows = int(counts.sum())
-        vanilla = config.replicates + rivals.get(ratio, 0) * max(
-            1.0, config.replicates * _SHARE_NOT_RACED_OUT
-        )
+        vanilla = config.replicates + rivals.get(ratio, 0) * _raced(config)
         balanced = _stage1_rows(prepared, run, ratio, n_rows)
         stage1 = balanced * _mid(config, "copies", config.space) * _mid(config, "stage1_epochs", config.space)
-        searched = config.trials / len(drawn) * max(1.0, config.replicates * _SHARE_NOT_RACED_OUT)
+        searched = config.trials / len(drawn) * _raced(config)
         augmented = int(equal_rows(counts, paper["stage1_rows_per_class"]).sum()) * paper["copies"]
         as_published = augmented * paper["stage1_epochs"] + n_rows * paper["stage2_epochs"]
         both = (
@@ -138,9 +135,13 @@ def _control_replicates(config: StudyConfig, ratio: float | str) -> dict[str, fl
     runs = {arm: float(config.replicates) for arm in config.arms if arm in CONTROLS}
     for track in tracks_of(config):
         if track.phase == "control_search" and track.imbalance_ratio == ratio:
-            trials = min(track.trials, math.prod(map(len, track.space.values())))
-            runs[track.arm] = trials * max(1.0, config.replicates * _SHARE_NOT_RACED_OUT)
+            runs[track.arm] = track.configurations * _raced(config)
     return runs
+
+
+def _raced(config: StudyConfig) -> float:
+    """Return how many replicates a trial of a search runs on average."""
+    return max(1.0, config.replicates * _SHARE_NOT_RACED_OUT)
 
 
 def _mid(config: StudyConfig, name: str, space: Mapping[str, Sequence[float]]) -> float:
@@ -246,10 +247,9 @@ def _controls_phrase(config: StudyConfig) -> str:
     tracks = [track for track in tracks_of(config) if track.phase == "control_search"]
     if not tracks:
         return text
-    sizes = {track.key: math.prod(map(len, track.space.values())) for track in tracks}
-    configurations = sum(min(track.trials, sizes[track.key]) for track in tracks)
+    configurations = sum(track.configurations for track in tracks)
     text += f", the last {len(config.tuned_arms())} tuned over {configurations} trials of their own"
-    small = dict.fromkeys(track.arm for track in tracks if sizes[track.key] < track.trials)
+    small = dict.fromkeys(track.arm for track in tracks if track.configurations < track.trials)
     if small:
         text += f" (fewer than asked for: the grids of {', '.join(small)} hold no more)"
     return text
