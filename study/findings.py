@@ -38,24 +38,24 @@ def build_parser() -> argparse.ArgumentParser:
 def findings(arguments: argparse.Namespace) -> int:
     """Write the page, the JSON and the figure."""
     facts, ledger = load_study(Path(arguments.storage), arguments.name)
-    from study.verdict.finding import Finding, finding_figure, finding_json, finding_page, published_for
+    from study.verdict.study_page import StudyPage, page_figure, page_json, page_text, published_for
 
     comparison = build_comparison(ledger, facts, arguments.metric)
-    file = file_of(facts.get("command", []))
-    figures = getattr(importlib.import_module(f"search_spaces.{file}"), "PUBLISHED", ()) if file else ()
-    finding = Finding(comparison, published_for(figures, facts))
-    page = arguments.output / f"{arguments.name}.md"
-    drawing = page.with_suffix(".svg")
-    values = json.dumps(finding_json(finding), indent=1, allow_nan=False)
-    write_atomically(page.with_suffix(".json"), values + "\n")
-    write_atomically(drawing, finding_figure(finding))
-    write_atomically(page, finding_page(finding, drawing.name, without_places(facts.get("command", []))))
-    print(page)
+    study = study_of(facts.get("command", []))
+    figures = getattr(importlib.import_module(f"search_spaces.{study}"), "PUBLISHED", ()) if study else ()
+    page = StudyPage(comparison, published_for(figures, facts))
+    file = arguments.output / f"{arguments.name}.md"
+    drawing = file.with_suffix(".svg")
+    values = json.dumps(page_json(page), indent=1, allow_nan=False)
+    write_atomically(file.with_suffix(".json"), values + "\n")
+    write_atomically(drawing, page_figure(page))
+    write_atomically(file, page_text(page, drawing.name, without_places(facts.get("command", []))))
+    print(file)
     return 0
 
 
-def file_of(command: Sequence[str]) -> str | None:
-    """Return the study file that a recorded command names."""
+def study_of(command: Sequence[str]) -> str | None:
+    """Return the study file of ``search_spaces/`` that a recorded command names."""
     known = known_studies()
     return next((word for word in command if word in known), None)
 

@@ -16,11 +16,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from study.command.cli import STOPPED, run_command
 from study.command.launch_arguments import build_parser as build_launch_parser
-from study.launch import Launched, launch_study
+from study.launch import Launched, launch_study, run_on_cluster
 from study.record.folder import StudyFolder, write_atomically
-from study.run import cluster
 from study.terminal.streams import output_console
 from study.terminal.tables import FittedTable
 from study.verdict.answer import reading
@@ -111,12 +109,7 @@ def show(ladders: Sequence[Ladder]) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point."""
-    code = STOPPED
-    try:
-        code = run_command(ladder, build_parser(), argv)
-    finally:
-        cluster.leave(code)
-    return code
+    return run_on_cluster(ladder, build_parser(), argv)
 
 
 if __name__ == "__main__":

@@ -198,14 +198,23 @@ def print_corpus(corpus: Corpus, remarks: Sequence[str], console: Console) -> No
         console.print(Text(f"Note: {remark}"), soft_wrap=True)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point."""
+def run_on_cluster(
+    command: Callable[[argparse.Namespace], int],
+    parser: argparse.ArgumentParser,
+    argv: Sequence[str] | None = None,
+) -> int:
+    """Run a command that launches studies, as :func:`study.command.cli.run_command` does, then leave the cluster."""
     code = STOPPED
     try:
-        code = run_command(launch, build_parser(), argv)
+        code = run_command(command, parser, argv)
     finally:
         cluster.leave(code)
     return code
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point."""
+    return run_on_cluster(launch, build_parser(), argv)
 
 
 if __name__ == "__main__":

@@ -11,9 +11,8 @@ from trainables.prepared import in_replicate
 from trainables.resplit import SharedCorpus
 from trainables.settings import NATURAL
 
-_FAR_FROM_RATIO = (
-    1.5  # times the rows that the ratio asks for: more than rounding to whole rows gives from one row on
-)
+# Times the rows that the ratio asks for: more than rounding to whole rows gives from one row on.
+_FAR_FROM_RATIO = 1.5
 
 
 def count_faults(

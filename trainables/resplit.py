@@ -108,9 +108,8 @@ class ResplitCorpus:
         }
 
 
-SharedCorpus = (
-    PreparedCorpus | ResplitCorpus
-)  # what all trials of a study share: one split, or one a replicate
+# What all trials of a study share: one split, or one a replicate.
+SharedCorpus = PreparedCorpus | ResplitCorpus
 
 
 def prepare_resplit(

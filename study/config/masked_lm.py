@@ -6,10 +6,11 @@ from dataclasses import replace
 
 from study.config.arms import ALL_CONTROLS
 from study.config.encoders import encoder_settings
+from study.config.presets import BERT
 from study.config.study import StudyConfig
 from trainables.method.arms import MASKED_LM_ARMS
 
-_EXAMPLE = "google-bert/bert-base-uncased@86b5e0934494bd15c9632b12f734a8a67f723594"
+_EXAMPLE = f"{BERT['encoder']}@{BERT['encoder_revision']}"
 
 
 def chosen_masked_lm_arms(config: StudyConfig) -> tuple[str, ...]:

@@ -99,9 +99,14 @@ ON_GPUS: dict[str, Any] = {
     "cache_gb": 90.0,
 }
 
-CLUSTER: dict[str, Any] = {
+# The paper's encoder, at a commit.
+BERT: dict[str, Any] = {
     "encoder": "google-bert/bert-base-uncased",
     "encoder_revision": "86b5e0934494bd15c9632b12f734a8a67f723594",
+}
+
+CLUSTER: dict[str, Any] = {
+    **BERT,
     "max_length": 128,
     "imbalance_ratios": ("natural", 0.5, 0.2, 0.1, 0.05, 0.02),
     "trials": 200,

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from study.config.presets import ON_GPUS
+from study.config.presets import BERT, ON_GPUS
 from study.config.study import StudyConfig
 from trainables.method.arms import ARM_TABLE, PAPER_ARM
 from trainables.rules import is_whole
@@ -68,8 +68,7 @@ def as_published(*, batch_size: int, epochs: float, paper_epochs: float | None =
         Length of the recipe's finetuning (None: as vanilla's).
     """
     return {
-        "encoder": "google-bert/bert-base-uncased",
-        "encoder_revision": "86b5e0934494bd15c9632b12f734a8a67f723594",
+        **BERT,
         "objective": "val/micro_f1_minority",
         "test_sets": ("test",),
         "trials": 0,

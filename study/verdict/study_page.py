@@ -12,6 +12,7 @@ from study.verdict.answer import answer, reading
 from study.verdict.comparison import Comparison, Result, difference
 from study.verdict.interval_figure import FigureRow, interval_figure
 from study.verdict.words import arm_name, duration, evaluated_on, metric_name, ratio_phrase, setting_text
+from trainables.interval import Interval
 from trainables.method.arms import ARM_TABLE
 
 _SHOWN_OF_CONFIG = (
@@ -33,7 +34,7 @@ _SHOWN_OF_CONFIG = (
 
 
 @dataclass(frozen=True)
-class Finding:
+class StudyPage:
     """A study and the published figures that its own stand beside.
 
     Attributes
@@ -88,9 +89,9 @@ def arms_at(comparison: Comparison, ratio: float | str) -> list[Result]:
     return [arm for arm in arms if arm.replicates]
 
 
-def finding_json(finding: Finding) -> dict[str, Any]:
-    """Return the finding as plain JSON values."""
-    comparison = finding.comparison
+def page_json(page: StudyPage) -> dict[str, Any]:
+    """Return the page's content as plain JSON values."""
+    comparison = page.comparison
     study = comparison.study
     metrics = [m for m in (comparison.metric, _skewed(comparison.metric)) if m is not None]
     return {
@@ -117,7 +118,7 @@ def finding_json(finding: Finding) -> dict[str, Any]:
                             metric: {
                                 "score": result.metrics[metric].to_json(),
                                 "gain_over_vanilla": _gain(comparison, result, metric).to_json(),
-                                "published": _published_json(finding, result.record.arm, metric, ratio),
+                                "published": _published_json(page, result.record.arm, metric, ratio),
                             }
                             for metric in (*metrics, *_class_metrics(comparison))
                             if metric in result.metrics
@@ -131,19 +132,19 @@ def finding_json(finding: Finding) -> dict[str, Any]:
     }
 
 
-def finding_page(finding: Finding, figure: str, command: str) -> str:
-    """Return the finding as Markdown.
+def page_text(page: StudyPage, figure: str, command: str) -> str:
+    """Return the page as Markdown.
 
     Parameters
     ----------
-    finding
+    page
         The study.
     figure
         Name of the figure's file.
     command
         The command that ran the study.
     """
-    comparison = finding.comparison
+    comparison = page.comparison
     study = comparison.study
     found = answer(comparison)
     lines = [f"# {study['study']}", "", f"**{found.headline}** {found.paragraph}", ""]
@@ -151,22 +152,22 @@ def finding_page(finding: Finding, figure: str, command: str) -> str:
     lines += [*_facts(comparison), ""]
     for ratio in comparison.ratios:
         for metric in filter(None, (comparison.metric, _skewed(comparison.metric))):
-            lines += list(_table(finding, ratio, metric))
-        lines += list(_class_table(finding, ratio))
+            lines += list(_table(page, ratio, metric))
+        lines += list(_class_table(page, ratio))
     place, name = study["corpus"]["source"], str(study["corpus"].get("name"))
     lines += ["## Remarks", "", *(f"- {remark.replace(place, name)}" for remark in study["remarks"])]
     return "\n".join(lines) + "\n"
 
 
-def finding_figure(finding: Finding) -> str:
+def page_figure(page: StudyPage) -> str:
     """Return the gains of all arms over vanilla as the text of an SVG file."""
-    comparison = finding.comparison
+    comparison = page.comparison
     several = len(comparison.ratios) > 1
     rows = [
         FigureRow(
             arm_name(result.record.arm) + (f", {ratio_phrase(ratio)}" if several else ""),
             result.gain,
-            finding.published_gain(result.record.arm, comparison.metric, ratio),
+            page.published_gain(result.record.arm, comparison.metric, ratio),
         )
         for ratio in reversed(comparison.ratios)
         for result in reversed(arms_at(comparison, ratio))
@@ -189,13 +190,13 @@ def _class_metrics(comparison: Comparison) -> list[str]:
     return [f"{comparison.scored_on}/f1/{name}" for name in comparison.study["corpus"]["classes"]]
 
 
-def _gain(comparison: Comparison, result: Result, metric: str) -> Any:
+def _gain(comparison: Comparison, result: Result, metric: str) -> Interval:
     vanilla = comparison.baseline(result.record.imbalance_ratio, "vanilla")
     return difference(result, vanilla, metric) if vanilla is not None else result.gain
 
 
-def _published_json(finding: Finding, arm: str, metric: str, ratio: float | str) -> dict[str, Any] | None:
-    theirs = finding.published_mean(arm, metric, ratio)
+def _published_json(page: StudyPage, arm: str, metric: str, ratio: float | str) -> dict[str, Any] | None:
+    theirs = page.published_mean(arm, metric, ratio)
     return None if theirs is None else {"mean": theirs.mean, "sem": theirs.sem, "seeds": 5}
 
 
@@ -223,8 +224,8 @@ def _facts(comparison: Comparison) -> Iterator[str]:
     )
 
 
-def _table(finding: Finding, ratio: float | str, metric: str) -> Iterator[str]:
-    comparison = finding.comparison
+def _table(page: StudyPage, ratio: float | str, metric: str) -> Iterator[str]:
+    comparison = page.comparison
     arms = [result for result in arms_at(comparison, ratio) if metric in result.metrics]
     if not arms:
         return
@@ -235,11 +236,11 @@ def _table(finding: Finding, ratio: float | str, metric: str) -> Iterator[str]:
     for result in arms:
         arm = result.record.arm
         gain = _gain(comparison, result, metric)
-        theirs = finding.published_mean(arm, metric, ratio)
+        theirs = page.published_mean(arm, metric, ratio)
         shown = (
             "" if theirs is None else f"{theirs.mean:.4f}" + (f" ± {theirs.sem:.4f}" if theirs.sem else "")
         )
-        their_gain = finding.published_gain(arm, metric, ratio)
+        their_gain = page.published_gain(arm, metric, ratio)
         if their_gain is not None and arm != "vanilla":
             shown += f" ({their_gain:+.4f})"
         is_reference = arm == "vanilla"
@@ -252,8 +253,8 @@ def _table(finding: Finding, ratio: float | str, metric: str) -> Iterator[str]:
     yield ""
 
 
-def _class_table(finding: Finding, ratio: float | str) -> Iterator[str]:
-    comparison = finding.comparison
+def _class_table(page: StudyPage, ratio: float | str) -> Iterator[str]:
+    comparison = page.comparison
     leading, vanilla = comparison.best.get(ratio), comparison.baseline(ratio, "vanilla")
     if leading is None or vanilla is None:
         return

@@ -6,7 +6,7 @@ import json
 
 from search_spaces import shi2022_newsgroups20
 from study.findings import build_parser, findings, without_places
-from study.verdict.finding import published_for
+from study.verdict.study_page import published_for
 
 
 def write(tmp_path, *more):
