@@ -11,6 +11,7 @@ from typing import Any
 
 from study.config.presets import BERT, ON_GPUS
 from study.config.study import StudyConfig
+from trainables.corpora.split_settings import ROW
 from trainables.method.arms import ARM_TABLE, PAPER_ARM
 from trainables.rules import is_whole
 from trainables.settings import PACKAGED
@@ -114,7 +115,8 @@ def on_small_draws(study: dict[str, Any]) -> dict[str, Any]:
 def under_the_papers_protocol(config: StudyConfig, split_by: str) -> StudyConfig:
     """Return a study with the paper's recipe and baselines in place of its search, and with another split.
 
-    A study that already has no search keeps its arms and settings.
+    A study that already has no search keeps its settings. With the texts split at random, only what always runs does:
+    figures that leak are not worth the other arms' training. With them split by group, vanilla is tuned as well.
 
     Parameters
     ----------
@@ -124,18 +126,19 @@ def under_the_papers_protocol(config: StudyConfig, split_by: str) -> StudyConfig
     split_by
         See :class:`trainables.corpora.split_settings.SplitSettings`.
     """
-    name = f"{config.name}-by_{split_by}"
-    if config.trials == 0:
-        return replace(config, name=name, split_by=split_by)
-    study = as_published(batch_size=int(ARM_TABLE[PAPER_ARM].recipe["batch_size"]), epochs=3.0)
-    if config.encoder == PACKAGED:
-        study |= on_small_draws(study)
-    kept = ("encoder", "encoder_revision", "objective", "validation_fraction", "replicates")
-    changes: dict[str, Any] = {name: value for name, value in study.items() if name not in kept}
-    if is_whole(config.arm_trials) and config.arm_trials:
-        changes["arm_trials"] = {"vanilla_tuned": config.arm_trials}
-    changes |= {"paper": {**study["paper"], **config.paper}, "space": {}, "first": {}}
-    return replace(config, name=name, split_by=split_by, **changes)
+    changes: dict[str, Any] = {}
+    if config.trials:
+        study = as_published(batch_size=int(ARM_TABLE[PAPER_ARM].recipe["batch_size"]), epochs=3.0)
+        if config.encoder == PACKAGED:
+            study |= on_small_draws(study)
+        kept = ("encoder", "encoder_revision", "objective", "validation_fraction", "replicates")
+        changes = {name: value for name, value in study.items() if name not in kept}
+        if is_whole(config.arm_trials) and config.arm_trials:
+            changes["arm_trials"] = {"vanilla_tuned": config.arm_trials}
+        changes |= {"paper": {**study["paper"], **config.paper}, "space": {}, "first": {}}
+    arms = changes.get("arms", config.arms)
+    changes["arms"] = () if split_by == ROW else tuple(dict.fromkeys((*arms, "vanilla_tuned")))
+    return replace(config, name=f"{config.name}-by_{split_by}", split_by=split_by, **changes)
 
 
 def smoke(study: dict[str, Any]) -> dict[str, Any]:

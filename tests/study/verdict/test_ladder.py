@@ -93,10 +93,13 @@ def test_a_rung_without_its_arm_stops_with_the_arm_and_the_reason(tmp_path):
 
 @pytest.mark.parametrize("name", ["adme", "trec", "shi2022_adme"])
 @pytest.mark.parametrize("preset", ["smoke", "laptop", "cluster"])
-def test_any_study_can_be_put_under_the_papers_protocol(name, preset):
+@pytest.mark.parametrize("split_by", ["row", "group"])
+def test_any_study_can_be_put_under_the_papers_protocol(name, preset, split_by):
     config = load_study_file(name, preset, {})
-    changed = under_the_papers_protocol(config, "row")
+    changed = under_the_papers_protocol(config, split_by)
     assert study_faults(changed) == [] and changed.trials == 0 and changed.test_sets == ("test",)
-    assert changed.name == f"{name}-by_row" and changed.split_by == "row"
+    assert changed.name == f"{name}-by_{split_by}" and changed.split_by == split_by
+    # With the texts split at random only vanilla and the recipe are read.
+    assert ("vanilla_tuned" in changed.arms) == (split_by == "group")
     assert (changed.encoder, changed.imbalance_ratios) == (config.encoder, config.imbalance_ratios)
     assert changed.replicates == config.replicates and changed.objective == config.objective
