@@ -137,6 +137,7 @@ def run(
     from study.config.paper import with_paper_operator
     from study.run import preflight
     from study.run.checks import checked
+    from study.run.numerics import precision_sentence
     from study.tracking.uri import tracking_faults, tracking_uri
 
     cluster.quieten()
@@ -154,6 +155,8 @@ def run(
         connection = cluster.count_here() if args.dry_run else cluster.start_here(config)
     resources = cluster.trial_resources(config, connection)
     console.print(connection.sentence, highlight=False)
+    if slow := precision_sentence(run_settings.encoder, connection):
+        console.print(slow, highlight=False, soft_wrap=True)
     remarks = (*corpus.remarks, *prepared.remarks, *paper_remark, *headless)
     print_corpus(corpus, remarks, console)
     first = prepared.of_replicate(0)
@@ -175,7 +178,7 @@ def run(
             say(f"The earlier study lies in {aside}.")
     with folder.locked():
         facts = {
-            **facts_of(config, corpus, folder, connection, uri, remarks),
+            **facts_of(config, corpus, folder, connection, run_settings.encoder, uri, remarks),
             FACT: left_out,
             TOKENS: token_facts(first),
             **part_facts(prepared),

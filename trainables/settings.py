@@ -198,6 +198,10 @@ class EncoderSettings:
     compile
         Compile the encoder's layers with ``torch.compile``: for long stages on a GPU. Our own forward pass on CPUs
         does not use it.
+    kernels
+        Of our own forward pass in bfloat16: ``"compiled"`` (a machine that lacks these kernels fails the trial),
+        ``"torch"``, or ``"auto"``: the compiled ones where there are any. They round in other places and draw other
+        dropout masks.
     """
 
     name: str = PACKAGED
@@ -207,6 +211,7 @@ class EncoderSettings:
     precision: str = "auto"
     device: str = "auto"
     compile: bool = False
+    kernels: str = "auto"
 
     @property
     def source(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from study.config.encoders import trial_encoder
@@ -11,7 +12,7 @@ from study.config.operators import language_remarks, unavailable_faults
 from study.config.study import StudyConfig
 from study.record.folder import StudyFolder
 from study.run.cluster import Connection
-from study.run.facts import numerics_of
+from study.run.numerics import numerics_of, one_precision
 from study.run.resuming import resume_faults
 from study.run.tokens import token_faults, token_remarks
 from trainables.corpora.corpus import Corpus
@@ -62,9 +63,11 @@ def checked(
     faults += wrong_encoder
     prepared = None
     if not wrong_encoder:
-        prepared = collect(faults, lambda: _prepared(config, corpus, encoder))
+        known = folder.read_facts() if resumes else None
+        encoder = collect(faults, lambda: one_precision(config, connection, known)) or encoder
+        prepared = collect(faults, partial(_prepared, config, corpus, encoder))
         if resumes:
-            faults += resume_faults(folder, config, corpus.digest, numerics_of(config, connection))
+            faults += resume_faults(folder, config, corpus.digest, numerics_of(config, connection, encoder))
     faults += _row_bound_faults(config, corpus)
     profile = collect(faults, lambda: _profile(config, corpus))
     first = None if prepared is None else prepared.of_replicate(0)

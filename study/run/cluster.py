@@ -279,6 +279,11 @@ def _gpu(config: StudyConfig) -> Gpu:
     return found
 
 
+def gpu_precision(config: StudyConfig, connection: Connection | None) -> torch.dtype | None:
+    """Return the precision in which trials compute fast on the GPUs there are; None where none has been started."""
+    return _gpu(config).precision if has_gpus(connection) else None
+
+
 def _own_gpu(encoder: EncoderSettings) -> Gpu:
     import torch
 

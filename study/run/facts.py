@@ -11,15 +11,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from study.config.encoders import trial_encoder
 from study.config.study import StudyConfig
 from study.record.folder import StudyFolder, study_id
-from study.run.cluster import Connection, trains_on_gpus
+from study.run.cluster import Connection
+from study.run.numerics import numerics_of
 from study.run.place import cpus_here
 from trainables.corpora.corpus import Corpus
-from trainables.model.encoder import encoder_digest
 from trainables.resplit import ResplitCorpus, SharedCorpus
-from trainables.reuse.keys import TRAINING_VERSION
+from trainables.settings import EncoderSettings
 
 # Rows per class of each part of the split, as trials use them; of replicate 0 where replicates vary the split.
 PARTS = "parts"
@@ -33,10 +32,21 @@ def facts_of(
     corpus: Corpus,
     folder: StudyFolder,
     connection: Connection | None,
+    encoder: EncoderSettings,
     tracking_uri: str,
     remarks: Sequence[str],
 ) -> dict[str, Any]:
-    """Return the contents of ``study.json``; ``remarks`` are sentences on the texts that stand beside the result."""
+    """Return the contents of ``study.json``.
+
+    Parameters
+    ----------
+    config, corpus, folder, connection, tracking_uri
+        The study, its texts, where it lies, the cluster that was joined or None, and MLflow's store.
+    encoder
+        As all trials compute with it, see :func:`study.run.numerics.one_precision`.
+    remarks
+        Sentences on the texts that stand beside the result.
+    """
     return {
         "study": config.name,
         "study_id": study_id(folder),
@@ -54,7 +64,7 @@ def facts_of(
         },
         "remarks": list(remarks),
         "encoder": config.encoder,
-        "numerics": numerics_of(config, connection),
+        "numerics": numerics_of(config, connection, encoder),
         "ratios": list(config.imbalance_ratios),
         "config": config.identity(),
         "mlflow": {"tracking_uri": tracking_uri, "experiment": config.name},
@@ -93,17 +103,6 @@ def program() -> str:
     """Return the command that runs: the module that was given to ``python -m``, else ``study.launch``."""
     spec = getattr(sys.modules["__main__"], "__spec__", None)
     return spec.name if spec is not None and spec.name.startswith("study.") else "study.launch"
-
-
-def numerics_of(config: StudyConfig, connection: Connection | None) -> dict[str, str]:
-    """Return what else decides a trial's numbers; gains may only pair runs of the same code on one kind of device."""
-    encoder = trial_encoder(config)
-    device = "cuda" if trains_on_gpus(config, connection) else "cpu"
-    return {
-        "encoder_digest": encoder_digest(encoder),
-        "device": device,
-        "training_code": f"version {TRAINING_VERSION}",
-    }
 
 
 def git_commit() -> str | None:

@@ -8,6 +8,9 @@ from study.config.places import with_real_paths
 from study.config.study import StudyConfig
 from study.record.folder import StudyFolder
 
+# Studies of earlier versions did not record these; whatever they had then is decided when they are resumed.
+_LATER = ("precision", "kernels")
+
 
 def resume_faults(
     folder: StudyFolder, config: StudyConfig, corpus_digest: str, numerics: Mapping[str, str]
@@ -31,7 +34,7 @@ def resume_faults(
     differences += [
         f"the {name.replace('_', ' ')} was {known['numerics'].get(name, 'an older one')} and is now {value}"
         for name, value in numerics.items()
-        if known["numerics"].get(name) != value
+        if known["numerics"].get(name) != value and not (name in _LATER and name not in known["numerics"])
     ]
     if known["corpus"]["digest"] != corpus_digest:
         differences.append(

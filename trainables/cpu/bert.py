@@ -13,6 +13,7 @@ Other architectures, and GPUs, run through transformers.
 
 from __future__ import annotations
 
+import platform
 from typing import Any
 
 import torch
@@ -22,8 +23,9 @@ from torch.autograd.function import once_differentiable
 
 from trainables.cpu.dropout import MaskGenerator
 from trainables.cpu.fused import fused_layer, weight_gradient
-from trainables.cpu.kernels import LANES, Kernels, compiled_kernels
+from trainables.cpu.kernels import COMPILED_KERNELS, LANES, TORCH_KERNELS, Kernels, compiled_kernels
 from trainables.cpu.packing import PackedTexts
+from trainables.errors import TrialFailed
 
 Tensor = torch.Tensor
 
@@ -35,11 +37,21 @@ def has_fast_forward(model: Any) -> bool:
 
 def has_fast_layers(model: Any) -> bool:
     """Return whether :func:`bert_hidden_states` computes the same function as the model's own encoder."""
-    config = model.config
     return (
         type(model).__name__ in ("BertForSequenceClassification", "BertForMaskedLM")
         and next(model.parameters()).device.type == "cpu"
-        and config.hidden_act == "gelu"
+        and _has_plain_layers(model.config)
+    )
+
+
+def fits_kernels(config: Any) -> bool:
+    """Return whether the compiled kernels take the layers of a model with this configuration of transformers."""
+    return config.model_type == "bert" and _has_plain_layers(config) and _has_kernel_widths(config)
+
+
+def _has_plain_layers(config: Any) -> bool:
+    return (
+        config.hidden_act == "gelu"
         and not config.is_decoder
         and not config.add_cross_attention
         and getattr(config, "position_embedding_type", "absolute") == "absolute"
@@ -100,10 +112,29 @@ def _through_layers(model: Any, packed: PackedTexts, masks: MaskGenerator | None
 
 
 def _kernels(model: Any, x: Tensor) -> Kernels | None:
-    """Return the compiled kernels where they take this model's layers."""
-    widths = (model.config.hidden_size, model.config.intermediate_size)
-    fit = x.dtype == torch.bfloat16 and all(width % LANES == 0 for width in widths)
-    return compiled_kernels() if fit else None
+    """Return the compiled kernels where they take this model's layers and it may use them.
+
+    Raises
+    ------
+    TrialFailed
+        The model is to be computed with them alone, and this machine has none.
+    """
+    asked = getattr(model, "kernels", "auto")
+    if x.dtype != torch.bfloat16 or asked == TORCH_KERNELS or not _has_kernel_widths(model.config):
+        return None
+    kernels = compiled_kernels()
+    if kernels is None and asked == COMPILED_KERNELS:
+        raise TrialFailed(
+            f"{platform.node()} lacks the compiled kernels with which the study's other trials compute: they need a "
+            "processor with AVX-512 and a C compiler (cc). Take the machine out of the cluster, or install a compiler "
+            "there.",
+            can_pass=True,
+        )
+    return kernels
+
+
+def _has_kernel_widths(config: Any) -> bool:
+    return all(width % LANES == 0 for width in (config.hidden_size, config.intermediate_size))
 
 
 def _layer(

@@ -22,6 +22,8 @@ from trainables.cpu.dropout import DropoutKey
 from trainables.user_cache import cache_folder
 
 OFF = "STUDY_KERNELS"  # environment variable; "off" selects PyTorch's operations
+# What a study computes with: these kernels, or PyTorch's operations.
+COMPILED_KERNELS, TORCH_KERNELS = "compiled", "torch"
 _SOURCE = Path(__file__).with_name("kernels.c")
 _FLAGS = (
     "-std=c11", "-O3", "-march=native", "-mprefer-vector-width=512", "-fno-math-errno", "-fno-trapping-math",

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from transformers import AutoTokenizer
 
+from trainables.cpu.kernels import TORCH_KERNELS, compiled_kernels
 from trainables.errors import ConfigurationError, collect
 from trainables.model.pretrained import load_checkpoint, read_config
 from trainables.model.source import source_faults
@@ -37,6 +38,11 @@ def resolve_precision(settings: EncoderSettings) -> torch.dtype:
     capabilities = torch.cpu.get_capabilities()
     fast = capabilities.get("amx_bf16", False) or capabilities.get("avx512_bf16", False)
     return torch.bfloat16 if fast else torch.float32
+
+
+def uses_compiled_kernels(settings: EncoderSettings) -> bool:
+    """Return whether our own forward pass in bfloat16 computes with the compiled kernels."""
+    return settings.kernels != TORCH_KERNELS and compiled_kernels() is not None
 
 
 @functools.lru_cache(maxsize=8)
@@ -105,11 +111,15 @@ def has_masked_lm_head(settings: EncoderSettings) -> bool:
     return names_masked_lm_head(getattr(config, "architectures", None) or ())
 
 
-@functools.cache
 def load_tokenizer(settings: EncoderSettings) -> Any:
-    """Return the encoder's fast tokenizer, loaded once per process."""
+    """Return the encoder's fast tokenizer, loaded once per process, however the encoder computes."""
+    return _load_tokenizer(settings.source, settings.revision)
+
+
+@functools.cache
+def _load_tokenizer(source: str, revision: str | None) -> Any:
     # Left open, transformers would ask on the terminal whether to run a tokenizer's own code.
-    return AutoTokenizer.from_pretrained(settings.source, revision=settings.revision, trust_remote_code=False)
+    return AutoTokenizer.from_pretrained(source, revision=revision, trust_remote_code=False)
 
 
 def build_classifier(settings: EncoderSettings, n_classes: int, seed: int) -> Any:
@@ -146,6 +156,7 @@ def place(model: Any, settings: EncoderSettings) -> None:
     # Measured on CPUs: plain attention trains faster than the fused one, whose dropout takes the slow path.
     model.set_attn_implementation("eager" if device.type == "cpu" else "sdpa")
     model.to(device)
+    model.kernels = settings.kernels
     if settings.compile:
         # Layer by layer: they share one graph, and the embeddings stay as they are.
         for layer in encoder_layers(model):

@@ -16,8 +16,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from trainables.cpu.kernels import compiled_kernels
-from trainables.model.encoder import build_classifier, encoder_digest, resolve_device, resolve_precision
+from trainables.model.encoder import (
+    build_classifier,
+    encoder_digest,
+    resolve_device,
+    resolve_precision,
+    uses_compiled_kernels,
+)
 from trainables.model.mean_pooling import mean_pooled
 from trainables.reuse.cache import ContentCache
 from trainables.settings import EncoderSettings, digest_of
@@ -77,7 +82,7 @@ def _prefix(encoder: EncoderSettings) -> str:
             "version": [_VERSION, torch.__version__, importlib.metadata.version("transformers")],
             "encoder": [encoder_digest(encoder), encoder.layers],
             "computed": [resolve_device(encoder).type, str(resolve_precision(encoder))],
-            "kernels": "torch" if compiled_kernels() is None else "own",
+            "kernels": "own" if uses_compiled_kernels(encoder) else "torch",
         },
         length=_PREFIX,
     )

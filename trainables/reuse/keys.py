@@ -17,8 +17,7 @@ from dataclasses import fields
 import numpy as np
 import torch
 
-from trainables.cpu.kernels import compiled_kernels
-from trainables.model.encoder import encoder_digest, resolve_device
+from trainables.model.encoder import encoder_digest, resolve_device, uses_compiled_kernels
 from trainables.settings import EncoderSettings, digest_of
 from trainables.texts.labelled import LabelledTexts
 from trainables.training.stage_settings import Stage, StageSettings
@@ -42,7 +41,7 @@ def model_key(
                 str(resolve_device(encoder)),
                 encoder.compile,
             ],
-            "kernels": "torch" if compiled_kernels() is None else "own",
+            "kernels": "own" if uses_compiled_kernels(encoder) else "torch",
             "n_classes": n_classes,
             "head_seed": head_seed,
             "normalised": normalised,

@@ -7,7 +7,7 @@ import torch
 from study.config.encoders import trial_encoder
 from study.run import cluster
 from study.run.cluster import Connection, trains_on_gpus, trial_resources
-from study.run.facts import numerics_of
+from study.run.numerics import numerics_of
 from tests.study.simulation import small_config
 from tests.tiny_encoder import write_tiny_encoder
 from trainables.errors import ConfigurationError
@@ -109,7 +109,7 @@ def test_the_device_of_a_joined_cluster_does_not_hang_on_its_nodes_of_this_momen
         config = small_config(encoder=tiny, gpus_per_trial=gpus)
         for there in (0, 2):
             machine(cpus=4, gpus=there)
-            assert numerics_of(config, JOINED)["device"] == device
+            assert numerics_of(config, JOINED, trial_encoder(config))["device"] == device
 
 
 def test_a_trial_without_a_gpu_computes_on_the_cpu_of_a_machine_that_has_one(monkeypatch):

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 
 from tests.trainables.conftest import without_dropout
+from trainables.cpu import bert
 from trainables.cpu.bert import bert_logits, has_fast_forward
 from trainables.cpu.dropout import FastDropout, MaskGenerator
 from trainables.cpu.packing import PackedTexts
+from trainables.errors import TrialFailed
 from trainables.model.encoder import build_classifier
 from trainables.model.forward import pad
 from trainables.texts.tokens import TokenisedTexts
@@ -81,3 +85,26 @@ def test_other_functions_than_bert_are_left_to_transformers(encoder):
     assert has_fast_forward(model)
     model.config.hidden_act = "relu"
     assert not has_fast_forward(model)
+
+
+def test_a_machine_without_the_kernels_of_a_study_fails_the_trial_and_says_why(encoder, monkeypatch):
+    monkeypatch.setattr(bert, "compiled_kernels", lambda: None)
+    packed = PackedTexts.of(texts_of([3, 5]), 0)
+    logits = {}
+    for kernels in ("auto", "torch", "compiled"):
+        model = build_classifier(dataclasses.replace(encoder, kernels=kernels), 3, seed=1)
+        bert_logits(model, packed, None)  # in float32 there are none to lack
+        model.to(torch.bfloat16)
+        if kernels == "compiled":
+            with pytest.raises(TrialFailed, match="lacks the compiled kernels") as failed:
+                bert_logits(model, packed, None)
+            assert failed.value.can_pass
+        else:
+            logits[kernels] = bert_logits(model, packed, None)
+    assert torch.equal(logits["auto"], logits["torch"])
+
+
+def test_a_study_of_pytorchs_operations_uses_no_kernels_where_there_are_some(encoder, monkeypatch):
+    monkeypatch.setattr(bert, "compiled_kernels", lambda: pytest.fail("it looked for kernels"))
+    model = build_classifier(dataclasses.replace(encoder, kernels="torch"), 3, seed=1).to(torch.bfloat16)
+    bert_logits(model, PackedTexts.of(texts_of([3, 5]), 0), None)
