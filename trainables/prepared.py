@@ -53,6 +53,8 @@ class PreparedCorpus:
         How much of the training and validation texts the encoder knows.
     ranked_by
         Rows per class by which classes are ranked from majority to minority; empty for those of the training part.
+    validation_texts
+        Texts of the validation rows, for the model that is trained on them too once everything is decided.
     """
 
     train_texts: Sequence[str]
@@ -67,6 +69,7 @@ class PreparedCorpus:
     remarks: tuple[str, ...] = ()
     coverage: Coverage = field(default_factory=Coverage)
     ranked_by: tuple[int, ...] = ()
+    validation_texts: Sequence[str] = ()
 
     def of_replicate(self, replicate: int) -> PreparedCorpus:
         """Return the parts that a replicate trains and is scored on: these, whichever it is."""
@@ -200,6 +203,7 @@ def prepare(
         coverage=coverage(
             tokens.select(seen), corpus.labels[seen], token_kinds(tokenizer), encoder.max_length
         ),
+        validation_texts=[corpus.texts[i] for i in validation],
     )
 
 

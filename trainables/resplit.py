@@ -83,6 +83,7 @@ class ResplitCorpus:
             remarks=self.remarks,
             coverage=self.coverage,
             ranked_by=tuple(np.bincount(self.labels, minlength=len(self.classes)).tolist()),
+            validation_texts=[self.texts[row] for row in validation.tolist()],
         )
 
     def train_rows(self) -> npt.NDArray[np.int64]:

@@ -267,6 +267,7 @@ def save_classifier(model: Any, settings: EncoderSettings, classes: Sequence[str
     """
     model.config.id2label = dict(enumerate(classes))
     model.config.label2id = {name: i for i, name in enumerate(classes)}
+    model.config.problem_type = "single_label_classification"
     model.save_pretrained(folder)
     tokenizer = copy.deepcopy(load_tokenizer(settings))
     tokenizer.model_max_length = settings.max_length
