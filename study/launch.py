@@ -148,7 +148,7 @@ def run(
     config, paper_operator, paper_remark = with_paper_operator(config, known)
     config, headless = without_masked_lm_arms(config)
     uri = tracking_uri(folder.storage, args.tracking_uri)
-    prepared, run_settings = checked(
+    prepared, of_replicates, run_settings = checked(
         config, folder, corpus, connection, resumes=not args.fresh, store_faults=tracking_faults(uri)
     )
     if connection is None:
@@ -185,7 +185,9 @@ def run(
             PAPER_FACT: paper_operator,
         }
         execution = Execution(resources, folder.ray, run_settings, connection.joined)
-        study = CheckedStudy(config, folder, facts, corpus, prepared, execution, estimate.replicates)
+        study = CheckedStudy(
+            config, folder, facts, corpus, prepared, of_replicates, execution, estimate.replicates
+        )
         end = conduct(study, console)
     return Launched(connection, uri, end)
 

@@ -26,7 +26,7 @@ from tests.rooms import (
 
 GROUND = {
     f"trainables.{name}"
-    for name in ("settings", "rules", "trial", "interval", "errors", "seeds", "world", "user_cache")
+    for name in ("settings", "rules", "trial", "interval", "errors", "seeds", "priors", "world", "user_cache")
 }
 # The one room of study/ that knows each of these, whatever the docstrings say.
 AT_HOME = {"mlflow": "study.tracking", "optuna": "study.plan"}

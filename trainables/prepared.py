@@ -6,15 +6,15 @@ All replicates share this one split; :mod:`trainables.resplit` gives each of the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from trainables.corpora.corpus import Corpus
 from trainables.corpora.imbalance import Profile, draw
-from trainables.corpora.leakage import kept_together, split_corpus, split_remarks
+from trainables.corpora.leakage import group_numbers, kept_together, split_corpus, split_remarks
 from trainables.corpora.split import PARTS
 from trainables.corpora.split_settings import SplitSettings
 from trainables.corpora.wording import class_in_words, listed
@@ -55,6 +55,8 @@ class PreparedCorpus:
         Rows per class by which classes are ranked from majority to minority; empty for those of the training part.
     validation_texts
         Texts of the validation rows, for the model that is trained on them too once everything is decided.
+    test_groups
+        Number of the group of each test row, its near-duplicates included.
     """
 
     train_texts: Sequence[str]
@@ -70,6 +72,12 @@ class PreparedCorpus:
     coverage: Coverage = field(default_factory=Coverage)
     ranked_by: tuple[int, ...] = ()
     validation_texts: Sequence[str] = ()
+    test_groups: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    def without_test(self) -> PreparedCorpus:
+        """Return the same corpus without its test rows."""
+        none = np.zeros(0, np.int64)
+        return replace(self, test_tokens=self.test_tokens.select(none), test_labels=none, test_groups=none)
 
     def of_replicate(self, replicate: int) -> PreparedCorpus:
         """Return the parts that a replicate trains and is scored on: these, whichever it is."""
@@ -88,6 +96,13 @@ class PreparedCorpus:
             )
             for part, rows in zip(PARTS, labels, strict=True)
         }
+
+
+class CorpusOfReplicates(Protocol):
+    """What workers get: for every replicate the parts that it trains and is scored on."""
+
+    def of_replicate(self, replicate: int) -> PreparedCorpus:
+        """Return a replicate's parts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +134,9 @@ class RunSettings:
     checkpoint_every_s
         Seconds between two checkpoints within a stage.
     test_sets
-        Test sets to score beside validation: ``test``, ``test_skewed``.
+        Test sets to score beside validation, see :data:`trainables.settings.TEST_SETS`.
+    scores_dir
+        Folder where the scores of confirmed runs are kept, visible to every node.
     """
 
     study_seed: int
@@ -134,6 +151,7 @@ class RunSettings:
     cache_max_bytes: int = DEFAULT_MAX_BYTES
     checkpoint_every_s: float = EVERY_S
     test_sets: tuple[str, ...] = ()
+    scores_dir: str = ""
 
 
 def prepare(
@@ -197,6 +215,7 @@ def prepare(
         validation_labels=corpus.labels[validation],
         test_tokens=tokens.select(test),
         test_labels=corpus.labels[test],
+        test_groups=group_numbers(corpus, clusters)[test],
         classes=corpus.classes,
         digest=corpus.digest,
         remarks=split_remarks(corpus, split, split_settings),

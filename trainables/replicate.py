@@ -18,7 +18,7 @@ import numpy.typing as npt
 from trainables.augment.cached import cached_stage1_set
 from trainables.augment.stage1_set import DrawnRows, n_augmented
 from trainables.class_offsets import cross_fitted, fit_offsets
-from trainables.corpora.imbalance import Profile, draw, ranked
+from trainables.corpora.imbalance import Profile, draw, largest_n_max, ranked
 from trainables.diagnostics import run_diagnostics
 from trainables.method.arms import stage1_recipe
 from trainables.method.texts import ReplicateTexts
@@ -26,13 +26,14 @@ from trainables.method.two_stage import train_arm
 from trainables.metrics import evaluate, evaluate_decisions
 from trainables.model.encoder import load_tokenizer
 from trainables.prepared import PreparedCorpus, RunSettings
+from trainables.priors import adjust_logits
 from trainables.reuse.cache import ContentCache
 from trainables.reuse.stage_tree import Reuse
+from trainables.scores import RunScores
 from trainables.seeds import ReplicateSeeds, generator
 from trainables.settings import NATURAL, TrialSettings
 from trainables.texts.labelled import LabelledTexts
 from trainables.texts.tokens import tokenise
-from trainables.training.losses import adjust_logits
 from trainables.trial import ReplicateRecord, with_offsets
 from trainables.world import World
 
@@ -40,12 +41,19 @@ from trainables.world import World
 def draw_rows(
     prepared: PreparedCorpus, run: RunSettings, imbalance_ratio: float | str, replicate: int
 ) -> npt.NDArray[np.int64]:
-    """Return the training rows of a replicate at an imbalance ratio: the same for every arm."""
+    """Return the training rows of a replicate at an imbalance ratio: the same for every arm.
+
+    Where a replicate has a training part of its own, which cannot give the study's n_max, it draws as many as it can.
+    """
+    n_max = run.n_max
+    if prepared.ranked_by and imbalance_ratio != NATURAL:
+        counts = np.bincount(prepared.train_labels, minlength=len(prepared.classes)).tolist()
+        n_max = min(n_max, largest_n_max(counts, [imbalance_ratio], run.profile))
     return draw(
         prepared.train_labels,
         imbalance_ratio,
         profile=run.profile,
-        n_max=run.n_max,
+        n_max=n_max,
         max_rows=run.max_train_rows,
         rng=generator(run.study_seed, "draw", replicate),
         bound="max_train_rows",
@@ -69,6 +77,8 @@ def scored_sets(
     for name in run.test_sets:
         if name == "test":
             rows = np.arange(len(prepared.test_labels))
+        elif name == "test_balanced":
+            rows = balanced_test_rows(prepared, run)
         else:
             rows = skewed_test_rows(prepared, run, imbalance_ratio)
         yield ScoredSet(name, "test", rows, prepared.test_labels[rows])
@@ -92,6 +102,12 @@ def skewed_test_rows(
     )
 
 
+def balanced_test_rows(prepared: PreparedCorpus, run: RunSettings) -> npt.NDArray[np.int64]:
+    """Return as many test rows of every class, as many as the rarest has: the same in every replicate."""
+    rng = generator(run.study_seed, "balanced test")
+    return draw(prepared.test_labels, 1.0, rng=rng, n_classes=len(prepared.classes))
+
+
 def majority_first(prepared: PreparedCorpus, run: RunSettings, imbalance_ratio: float | str) -> list[int]:
     """Return the class indices from the majority to the minority of a draw at an imbalance ratio."""
     counts = prepared.ranked_by or prepared.train_rows()[0].tolist()
@@ -104,8 +120,16 @@ def run_replicate(
     settings: TrialSettings,
     replicate: int,
     world: World,
+    kept: Path | None = None,
 ) -> ReplicateRecord:
     """Train and score one arm on one replicate.
+
+    Parameters
+    ----------
+    prepared, run, settings, replicate, world
+        The parts of this replicate, what all trials share, the trial, the replicate, and who trains it.
+    kept
+        File for the scores of every row, see :mod:`trainables.scores`; they need the test split.
 
     Raises
     ------
@@ -160,7 +184,18 @@ def run_replicate(
     # The classes of each part's rows under class offsets.
     decided = {"val": cross_fitted(*validation, np.random.default_rng(seeds.of("class offsets")))}
     if run.test_sets:
-        decided["test"] = (result.logits["test"] + fit_offsets(*validation)).argmax(axis=1)
+        offsets = fit_offsets(*validation)
+        decided["test"] = (result.logits["test"] + offsets).argmax(axis=1)
+        if kept is not None and world.rank == 0:
+            RunScores(
+                *validation[:2],
+                result.logits["test"],
+                prepared.test_labels,
+                prepared.test_groups,
+                balanced_test_rows(prepared, run),
+                offsets,
+                counts,
+            ).save(kept)
     for scored in scored_sets(prepared, run, settings.imbalance_ratio):
         logits = result.logits[scored.part][scored.rows]
         for found, x in ((metrics, logits), (posthoc, adjust_logits(logits, counts))):

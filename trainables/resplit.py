@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainables.corpora.corpus import Corpus
-from trainables.corpora.leakage import kept_together, split_corpus, split_remarks
+from trainables.corpora.leakage import group_numbers, kept_together, split_corpus, split_remarks
 from trainables.corpora.resplit import resplit
 from trainables.corpora.split import PARTS
 from trainables.corpora.split_settings import SplitSettings
@@ -40,8 +40,10 @@ class ResplitCorpus:
     parts
         (R, n) int8: of each replicate, whether a row is a training row (0), a validation row (1), or a validation row
         that a bound on their number leaves out (2).
-    test_tokens, test_labels
+    test_tokens, test_labels, test_groups
         The test rows of all replicates.
+    ranked_by
+        Rows per class by which classes are ranked from majority to minority.
     classes, digest, remarks, coverage
         As in :class:`trainables.prepared.PreparedCorpus`; ``coverage`` is of all n rows.
     """
@@ -52,6 +54,8 @@ class ResplitCorpus:
     parts: npt.NDArray[np.int8]
     test_tokens: TokenisedTexts
     test_labels: npt.NDArray[np.int64]
+    test_groups: npt.NDArray[np.int64]
+    ranked_by: tuple[int, ...]
     classes: tuple[str, ...]
     digest: str
     remarks: tuple[str, ...] = ()
@@ -78,11 +82,12 @@ class ResplitCorpus:
             validation_labels=self.labels[validation],
             test_tokens=self.test_tokens,
             test_labels=self.test_labels,
+            test_groups=self.test_groups,
             classes=self.classes,
             digest=self.digest,
             remarks=self.remarks,
             coverage=self.coverage,
-            ranked_by=tuple(np.bincount(self.labels, minlength=len(self.classes)).tolist()),
+            ranked_by=self.ranked_by,
             validation_texts=[self.texts[row] for row in validation.tolist()],
         )
 
@@ -176,6 +181,8 @@ def prepare_resplit(
         parts=part_of_row[:, pool],
         test_tokens=tokens.select(test),
         test_labels=corpus.labels[test],
+        test_groups=group_numbers(corpus, clusters)[test],
+        ranked_by=tuple(np.bincount(labels, minlength=len(corpus.classes)).tolist()),
         classes=corpus.classes,
         digest=corpus.digest,
         remarks=(

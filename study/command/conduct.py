@@ -27,6 +27,7 @@ from study.tracking.uri import artifact_folder, ui_server
 from study.verdict.comparison import Comparison, build_comparison
 from study.verdict.words import counted
 from trainables.corpora.corpus import Corpus
+from trainables.prepared import CorpusOfReplicates
 from trainables.resplit import SharedCorpus
 
 
@@ -39,7 +40,9 @@ class CheckedStudy:
     config, folder, facts
         Its configuration, its folder, and what ``study.json`` says of it.
     corpus, prepared
-        Its texts, as they were read and as trials use them.
+        Its texts, as they were read and as the search uses them.
+    of_replicates
+        The texts as every replicate gets them.
     execution
         How its trials are run.
     replicates
@@ -51,6 +54,7 @@ class CheckedStudy:
     facts: Mapping[str, Any]
     corpus: Corpus
     prepared: SharedCorpus
+    of_replicates: CorpusOfReplicates
     execution: Execution
     replicates: int
 
@@ -125,7 +129,7 @@ def _run(study: CheckedStudy, ledger: Ledger, tracker: Tracker, ending: Ending, 
         raise plan.stopped
     if not plan.complete:
         with view.shown():
-            run_plan(plan, study.prepared, study.execution, view.tick, ending)
+            run_plan(plan, study.of_replicates, study.execution, view.tick, ending)
     search.catch_up(ledger)
     found = build_comparison(ledger, study.facts)
     prepared = study.prepared.of_replicate(0)

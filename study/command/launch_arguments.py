@@ -36,6 +36,21 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--trials", type=int, help="configurations that the search tries")
     parser.add_argument("--replicates", type=int, help="replicates of a trial that is never raced out")
     parser.add_argument(
+        "--confirm",
+        dest="confirmation_replicates",
+        type=int,
+        metavar="N",
+        help="fresh replicates on which what was chosen is scored on the test split; 0 for no confirmation (default: "
+        "the preset's)",
+    )
+    parser.add_argument(
+        "--until-decided",
+        type=int,
+        metavar="MAX",
+        help="add replicates to the confirmation, up to MAX, until the gain is shown, or shown to be negligible; the "
+        "repeated looks are corrected for",
+    )
+    parser.add_argument(
         "--arms",
         nargs="+",
         action="extend",
@@ -132,6 +147,8 @@ def read_overrides(args: argparse.Namespace) -> tuple[dict[str, Any], list[str]]
         "trials",
         "replicates",
         "arm_trials",
+        "confirmation_replicates",
+        "until_decided",
         "profile",
         "workers_per_trial",
         "seed",

@@ -11,9 +11,7 @@ from study.config.values import length_faults, value_faults
 from trainables.augment.registry import option_faults
 from trainables.method.arms import ARM_TABLE, ARMS, PAPER_ARM, settings_of
 from trainables.rules import field_faults, unknown
-from trainables.settings import NATURAL, augments, duplicated_counterpart
-
-TEST_SETS = ("test", "test_skewed")
+from trainables.settings import NATURAL, TEST_SETS, augments, duplicated_counterpart
 
 
 def study_faults(config: StudyConfig) -> list[str]:
@@ -30,6 +28,7 @@ def study_faults(config: StudyConfig) -> list[str]:
         ),
         (_trial_faults, ("trials", "imbalance_ratios")),
         (_test_set_faults, ("trials", "test_sets", "imbalance_ratios")),
+        (_confirmation_faults, ("test_sets", "confirmation_replicates", "until_decided")),
         (
             _replicate_faults,
             ("replicates", "grace_replicates"),
@@ -83,6 +82,22 @@ def _test_set_faults(config: StudyConfig) -> list[str]:
         faults.append(
             "test_sets names 'test_skewed', which needs an imposed imbalance ratio, but imbalance_ratios has "
             "'natural': remove one of them."
+        )
+    return faults
+
+
+def _confirmation_faults(config: StudyConfig) -> list[str]:
+    faults = []
+    if config.test_sets and config.confirmation_replicates:
+        faults.append(
+            f"confirmation_replicates is {config.confirmation_replicates} in a study whose every run is scored on the "
+            f"test split (test_sets {list(config.test_sets)}): nothing would be new there. Set it to 0, or leave "
+            "test_sets empty."
+        )
+    if config.until_decided is not None and config.until_decided < max(1, config.confirmation_replicates):
+        faults.append(
+            f"until_decided is {config.until_decided}, fewer than confirmation_replicates "
+            f"({config.confirmation_replicates}): it is the most replicates that a confirmation may come to."
         )
     return faults
 

@@ -75,6 +75,9 @@ SMOKE: dict[str, Any] = {
     "max_validation_rows": 200,
     "trials": 4,
     "replicates": 2,
+    "finalists": 1,
+    "screening_replicates": 1,
+    "confirmation_replicates": 2,  # which can show nothing
     # One recipe, not tuned; the report says so.
     "reference_space": {"stage2_learning_rate": (2e-4,), "stage2_epochs": (6.0,)},
 }
@@ -87,6 +90,8 @@ LAPTOP: dict[str, Any] = {
     "max_validation_rows": 500,
     "trials": 8,
     "replicates": 3,
+    "finalists": 2,
+    "confirmation_replicates": 10,
     # The control that is the hardest to beat for little cost.
     "arms": ("logit_adjustment",),
 }
@@ -111,6 +116,9 @@ CLUSTER: dict[str, Any] = {
     "imbalance_ratios": ("natural", 0.5, 0.2, 0.1, 0.05, 0.02),
     "trials": 200,
     "replicates": 10,
+    "finalists": 6,
+    "screening_replicates": 5,
+    "confirmation_replicates": 10,
     "grace_replicates": 2,
     "startup_trials": 10,
     **ON_GPUS,

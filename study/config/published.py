@@ -136,6 +136,10 @@ def under_the_papers_protocol(config: StudyConfig, split_by: str) -> StudyConfig
         if is_whole(config.arm_trials) and config.arm_trials:
             changes["arm_trials"] = {"vanilla_tuned": config.arm_trials}
         changes |= {"paper": {**study["paper"], **config.paper}, "space": {}, "first": {}}
+        changes |= {
+            "confirmation_replicates": 0,
+            "until_decided": None,
+        }  # every run is scored on the test split
     arms = changes.get("arms", config.arms)
     changes["arms"] = () if split_by == ROW else tuple(dict.fromkeys((*arms, "vanilla_tuned")))
     return replace(config, name=f"{config.name}-by_{split_by}", split_by=split_by, **changes)

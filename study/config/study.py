@@ -117,6 +117,14 @@ class StudyConfig:
         Replicates of a trial that is never raced out, and of the reference vanilla.
     grace_replicates, reduction_factor
         Racing: replicates before a trial can be stopped, and the factor of which the share 1/reduction_factor goes on.
+    finalists, screening_replicates
+        How many leading configurations of every search are scored again, beside its first one, on so many fresh
+        replicates, of which the best is confirmed. Without such replicates the leading one is.
+    confirmation_replicates, until_decided
+        Further replicates on which what was chosen is scored, once, on the test split (0: no confirmation); and up to
+        how many of them are added, in blocks, until it is decided (None: none).
+    region
+        Half the width of the region of practical equivalence: gains within it need not be told apart from 0.
     startup_trials
         Trials per ratio that are sampled at random before Optuna's model is used.
     reference_space
@@ -178,6 +186,11 @@ class StudyConfig:
     replicates: int = ruled(3, whole(1))
     grace_replicates: int = ruled(1, whole(1))
     reduction_factor: float = ruled(2.0, number("a number above 1", lambda v: v > 1))
+    finalists: int = ruled(3, whole(1), later=True)
+    screening_replicates: int = ruled(2, whole(0), later=True)
+    confirmation_replicates: int = ruled(0, whole(0), execution=True)
+    until_decided: int | None = ruled(None, optional(whole(1)), execution=True)
+    region: float = ruled(0.01, NOT_NEGATIVE, execution=True)
     startup_trials: int = ruled(4, whole(1))
     reference_space: Mapping[str, tuple[Any, ...]] = ruled({}, OBJECT)
     operator_options: Mapping[str, Mapping[str, Any]] = ruled({}, OBJECT)

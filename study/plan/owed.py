@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,17 +17,39 @@ from trainables.settings import TrialSettings, digest_of
 
 @dataclass(frozen=True)
 class Planned:
-    """A trial that a phase owes: its settings, the replicates that it needs, and the trial that it is matched to."""
+    """A trial that a phase owes.
+
+    Attributes
+    ----------
+    phase, settings
+        Of the trial.
+    replicates
+        Number of replicates that it needs.
+    matched_to
+        The trial that it is matched to.
+    first
+        Index of its first replicate.
+    """
 
     phase: str
     settings: TrialSettings
     replicates: int
     matched_to: str | None = None
+    first: int = 0
 
     @property
     def trial_id(self) -> str:
         """Identity that is the same after a restart."""
         return f"{self.phase}-{digest_of(stored_config(self.settings.to_config(), self.matched_to), 10)}"
+
+    @property
+    def indices(self) -> range:
+        """The replicates that it needs."""
+        return range(self.first, self.first + self.replicates)
+
+    def missing(self, trial: TrialRecord) -> list[int]:
+        """Return the replicates that its record lacks."""
+        return [replicate for replicate in self.indices if replicate not in trial.replicates]
 
 
 class Owed:
@@ -49,8 +71,10 @@ class Owed:
         self._ledger = ledger
         self._tuned = [track for track in tracks_of(config) if track.phase == "reference_tuning"]
         untuned = [arm for arm in CONTROLS if arm in config.arms and arm not in config.tuned_arms()]
-        self._at_reference = [PAPER_ARM, *(arm for arm in untuned if arm not in MATCHED)]
+        self._at_reference = [arm for arm in untuned if arm not in MATCHED]
         self._matched = ["vanilla_matched", *(arm for arm in untuned if arm in MATCHED)]
+        # A study that confirms runs its controls there, on fresh replicates, and nowhere else.
+        self._compares_on_validation = not config.confirmation_replicates
 
     def of_phase(self, phase: str) -> Iterator[Planned]:
         """Return what is owed in one phase apart from what its search proposes."""
@@ -78,31 +102,46 @@ class Owed:
 
     def controls(self) -> Iterator[Planned]:
         """Return the linear classifiers, and the controls at the settings of the reference vanilla."""
-        for ratio in self._config.imbalance_ratios:
+        for ratio in self._config.imbalance_ratios if self._compares_on_validation else ():
             reference = self._ledger.reference(ratio)
             if reference is None:
                 continue
-            for arm in LINEAR_ARMS:
-                # They read nothing else, so that their names depend on nothing else.
-                settings = TrialSettings(arm=arm, imbalance_ratio=ratio)
+            vanilla = TrialSettings.from_config(reference.config)
+            for settings in (*self.at_vanilla(vanilla), self.paper(ratio)):
                 yield Planned("control", settings, self._config.replicates)
-            for arm in self._at_reference:
-                own = self._config.paper if arm == PAPER_ARM else {}
-                settings = TrialSettings.from_config({**over_reference(arm, reference.config), **own})
-                yield Planned("control", settings, self._config.replicates)
+
+    def at_vanilla(self, vanilla: TrialSettings) -> Iterator[TrialSettings]:
+        """Return the linear classifiers, and the controls that take vanilla's settings."""
+        for arm in LINEAR_ARMS:
+            # They read nothing else, so that their names depend on nothing else.
+            yield TrialSettings(arm=arm, imbalance_ratio=vanilla.imbalance_ratio)
+        for arm in self._at_reference:
+            yield TrialSettings.from_config(over_reference(arm, vanilla.to_config()))
+
+    def paper(self, ratio: float | str) -> TrialSettings:
+        """Return the paper's recipe; what it leaves open is as the reference vanilla has it."""
+        reference = self._ledger.reference(ratio)
+        assert reference is not None
+        return TrialSettings.from_config(
+            {**over_reference(PAPER_ARM, reference.config), **self._config.paper}
+        )
 
     def matched(self) -> Iterator[Planned]:
         """Return the controls that are matched to the leading trial of every ratio, or to the paper's recipe."""
-        for ratio in self._config.imbalance_ratios:
+        for ratio in self._config.imbalance_ratios if self._compares_on_validation else ():
             best = leading_prefinetuning(self._ledger, ratio, self._config.objective)
             reference = self._ledger.reference(ratio)
             if best is None or reference is None:
                 continue
             if best.arm == PAPER_ARM and best.state == "running":
                 continue  # with all of its replicates it is what the others are matched to
-            for arm in self._matched:
-                settings = TrialSettings.from_config(_matched_config(arm, best, reference))
+            for settings in self.matched_to(best, TrialSettings.from_config(reference.config)):
                 yield Planned("control", settings, len(best.replicates), matched_to=best.trial_id)
+
+    def matched_to(self, best: TrialRecord, vanilla: TrialSettings) -> Iterator[TrialSettings]:
+        """Return the controls that are matched to a trial of pre-finetuning that has a replicate."""
+        for arm in self._matched:
+            yield TrialSettings.from_config(_matched_config(arm, best, vanilla.to_config()))
 
     def is_settled(self, planned: Planned) -> bool:
         """Return whether a trial has ended."""
@@ -127,18 +166,18 @@ class Owed:
         return None if leading is None else TrialSettings.from_config(leading.config)
 
 
-def _matched_config(arm: str, best: TrialRecord, reference: TrialRecord) -> dict[str, Any]:
+def _matched_config(arm: str, best: TrialRecord, vanilla: Mapping[str, Any]) -> dict[str, Any]:
     """Return the configuration of an arm that measures what one part of the leading trial contributes.
 
     ``prefinetune_duplicated`` is the leading trial with duplicates in place of augmentations, whatever its recipe: it
     has as many rows of each class, and so as many steps. ``augment_single_stage`` has the leading trial's rows, and by
-    its own rule as many steps as that trial's two stages; ``vanilla_matched`` is the reference vanilla with as many.
+    its own rule as many steps as that trial's two stages; ``vanilla_matched`` is vanilla with as many.
     """
     if arm != "vanilla_matched":
         return {**best.config, **defining_settings(arm, best.config), "arm": arm}
     diagnostics = next(iter(best.replicates.values())).diagnostics
     steps = round(diagnostics["stage1_steps"] + diagnostics["stage2_steps"])
-    return {**reference.config, "arm": arm, "stage2_steps": steps}
+    return {**vanilla, "arm": arm, "stage2_steps": steps}
 
 
 def reopen_searched(config: StudyConfig, ledger: Ledger) -> None:
@@ -160,10 +199,9 @@ def reopen_searched(config: StudyConfig, ledger: Ledger) -> None:
             ledger.restart_trial(trial)
 
 
-def reopen_owed(owed: Owed, ledger: Ledger) -> None:
-    """Restart the failed trials that no search proposes: the reference, on which others depend, and the controls."""
-    for phase in ("reference", "control"):
-        for planned in owed.of_phase(phase):
-            trial = ledger.trials.get(planned.trial_id)
-            if trial is not None and trial.state == "failed":
-                ledger.restart_trial(trial)
+def reopen_owed(owed: Iterable[Planned], ledger: Ledger) -> None:
+    """Restart the failed trials among those that no search proposes, of an earlier launch."""
+    for planned in owed:
+        trial = ledger.trials.get(planned.trial_id)
+        if trial is not None and trial.state == "failed":
+            ledger.restart_trial(trial)

@@ -11,20 +11,24 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from study.config.study import StudyConfig
+from study.plan.confirmation import Confirmation, Decided
 from study.plan.owed import Owed, Planned, reopen_owed
+from study.plan.posthoc import PosthocTrials
 from study.plan.search import GainSearch
 from study.plan.tracks import Track, first_values, tracks_of, trial_settings
 from study.record.gains import compared_with, gains_of, mean_of
 from study.record.ledger import FINISHED, SEARCH_PHASES, Ledger, TrialRecord
 from trainables.errors import StudyStopped, TrialFailed
-from trainables.method.arms import PAPER_ARM, POSTHOC_ARM
-from trainables.settings import TrialSettings, digest_of
+from trainables.method.arms import PAPER_ARM
+from trainables.settings import TrialSettings
 from trainables.trial import ReplicateRecord, TrialJob
 
 # A trial's process may die this many times; at the next death the trial counts as failed.
 LOSSES_THAT_FAIL = 2
 # When this many trials fail before the first one succeeds, pre-finetuning's stop the study, a control's its search.
 FAILURES_THAT_STOP = 3
+# The test sets on which a confirmation is scored: at the corpus's own class shares, and balanced.
+CONFIRMED_ON = ("test", "test_balanced")
 
 
 class Plan:
@@ -40,6 +44,8 @@ class Plan:
         The search, already replayed from the ledger.
     notify
         Called with a trial's record after each of its changes.
+    decided
+        At which ratios the confirmation has nothing left to show, see :data:`study.plan.confirmation.Decided`.
     """
 
     def __init__(
@@ -48,12 +54,15 @@ class Plan:
         ledger: Ledger,
         search: GainSearch,
         notify: Callable[[TrialRecord], None] = lambda trial: None,
+        decided: Decided = lambda replicates: frozenset(),
     ) -> None:
         self.config = config
         self.ledger = ledger
         self._search = search
         self._notify = notify
         self._owed = Owed(config, ledger)
+        self._posthoc = PosthocTrials(ledger, notify)
+        self._confirmation = Confirmation(config, ledger, self._owed, decided)
         self._tracks = {track.key: track for track in tracks_of(config)}
         self._running: set[tuple[str, int]] = set()
         self._reopened = [
@@ -63,7 +72,8 @@ class Plan:
         self._ends = Counter((trial.arm, trial.imbalance_ratio, trial.state) for trial in self._searched())
         self.stopped: StudyStopped | None = None
         self._losses: dict[str, int] = {}
-        reopen_owed(self._owed, ledger)
+        for phase in ("reference", "control", "screening", "confirmation"):
+            reopen_owed(self._of_phase(phase), ledger)
         self._take_up_what_a_kill_left()
         if self.complete:
             self._close_superseded()
@@ -71,19 +81,24 @@ class Plan:
 
     def _take_up_what_a_kill_left(self) -> None:
         """Do what follows from recorded replicates where a driver died after recording them but before doing it."""
-        for phase in ("reference_tuning", "reference", "control"):
-            for planned in self._owed.of_phase(phase):
+        for phase in ("reference_tuning", "reference", "control", "screening", "confirmation"):
+            for planned in self._of_phase(phase):
                 trial = self.ledger.trials.get(planned.trial_id)
                 if trial is None:
                     continue
                 self._adopt(planned)
-                if planned.phase == "reference":
-                    known = self._posthoc_trial(trial).replicates
+                if PosthocTrials.belong_to(trial):
                     for record in list(trial.replicates.values()):
-                        if record.replicate not in known:
-                            self._add_posthoc(trial, record)
-                    self._finish_if_complete(self._posthoc_trial(trial), planned.replicates)
-                self._finish_if_complete(trial, planned.replicates)
+                        self._posthoc.add(trial, record)
+                if trial.state == "complete" and PosthocTrials.belong_to(trial):
+                    self._posthoc.finish(trial)
+                self._finish_if_complete(trial, planned)
+
+    def _of_phase(self, phase: str) -> Iterator[Planned]:
+        """Return what is owed in a phase apart from what its search proposes."""
+        if phase == "screening":
+            return self._confirmation.screening()
+        return self._confirmation.confirmed() if phase == "confirmation" else self._owed.of_phase(phase)
 
     # ---- what runs next -------------------------------------------------------------------------------------
 
@@ -103,7 +118,15 @@ class Plan:
         if job is None:
             job, _ = self._replicate_job(self._owed.controls())
         if job is None and settled:
-            job, settled = self._replicate_job(self._owed.matched())
+            for owed in (
+                self._owed.matched(),
+                self._confirmation.screening(),
+                self._confirmation.confirmed(),
+            ):
+                job, all_done = self._replicate_job(owed)
+                settled &= all_done
+                if job is not None:
+                    return job
             if settled and not self._running:
                 self._close_superseded()
         return job
@@ -131,6 +154,7 @@ class Plan:
             and all(map(self._owed.is_settled, reference))
             and self._search_is_settled(*SEARCH_PHASES)
             and all(map(self._owed.is_settled, self._owed.of_phase("control")))
+            and self._confirmation.is_complete
         )
 
     def _replicate_job(self, owed: Iterator[Planned]) -> tuple[TrialJob | None, bool]:
@@ -142,13 +166,13 @@ class Plan:
                 settled = False
                 continue
             trial = self._ensure_started(planned)
-            if self._owed.is_settled(planned):
+            if trial.state != "running":
                 continue
             settled = False
             missing = tuple(
                 replicate
-                for replicate in range(planned.replicates)
-                if replicate not in trial.replicates and (trial.trial_id, replicate) not in self._running
+                for replicate in planned.missing(trial)
+                if (trial.trial_id, replicate) not in self._running
             )
             # A worker group is slow to start, so it gets all missing replicates in one job.
             replicates = missing if self.config.workers_per_trial > 1 else missing[:1]
@@ -163,7 +187,10 @@ class Plan:
             self._start(planned)
             self._adopt(planned)
             trial = self.ledger.trials[planned.trial_id]
-            self._finish_if_complete(trial, planned.replicates)
+            self._finish_if_complete(trial, planned)
+        elif planned.phase == "confirmation" and trial.state == "complete" and planned.missing(trial):
+            self.ledger.restart_trial(trial)  # further replicates were added
+            self._notify(trial)
         return trial
 
     def _start(self, planned: Planned) -> None:
@@ -189,7 +216,7 @@ class Plan:
         same = self._twin(planned)
         known = self.ledger.trials[planned.trial_id].replicates
         for record in same.replicates.values() if same is not None else ():
-            if record.replicate < planned.replicates and record.replicate not in known:
+            if record.replicate in planned.indices and record.replicate not in known:
                 # Its seconds are already counted there.
                 self._add_replicate(planned.trial_id, replace(record, seconds=0.0))
 
@@ -198,7 +225,8 @@ class Plan:
         if planned.phase == "reference":
             twin = Planned("reference_tuning", planned.settings, 0)
         elif planned.settings.arm == PAPER_ARM:
-            twin = Planned("search", replace(planned.settings, arm="prefinetune"), 0)
+            phase = "search" if planned.phase == "control" else planned.phase
+            twin = Planned(phase, replace(planned.settings, arm="prefinetune"), 0)
         elif planned.settings.arm == "vanilla_tuned":
             twin = Planned("reference", replace(planned.settings, arm="vanilla"), 0)
         else:
@@ -282,6 +310,8 @@ class Plan:
             replicates=replicates,
             objective=self.config.objective,
             threads=max(1, int(self.config.cpus_per_trial)),
+            test_sets=CONFIRMED_ON if trial.phase == "confirmation" else tuple(self.config.test_sets),
+            keeps_scores=trial.phase == "confirmation",
             **compared,
         )
 
@@ -304,9 +334,9 @@ class Plan:
         if failure is not None:
             self._fail(trial, failure)
         elif job.phase not in SEARCH_PHASES or self._is_anchor(trial):
-            owed = self._owed.of_phase(job.phase)
-            wanted = next(p.replicates for p in owed if p.trial_id == job.trial_id)
-            self._finish_if_complete(trial, wanted)
+            for planned in self._of_phase(job.phase):
+                if planned.trial_id == job.trial_id:
+                    self._finish_if_complete(trial, planned)
         else:
             raced_out = len(trial.replicates) < self.config.replicates
             self._finish(trial, "raced_out" if raced_out else "complete")
@@ -330,26 +360,13 @@ class Plan:
         self.ledger.add_replicate(trial_id, record)
         trial = self.ledger.trials[trial_id]
         self._notify(trial)
-        if trial.phase == "reference":
-            self._add_posthoc(trial, record)
+        if PosthocTrials.belong_to(trial):
+            self._posthoc.add(trial, record)
 
-    def _posthoc_trial(self, vanilla: TrialRecord) -> TrialRecord:
-        """Return the post-hoc logit adjustment trial that belongs to a vanilla; start it if need be."""
-        config = {**vanilla.config, "arm": POSTHOC_ARM}
-        trial_id = f"reference-{digest_of(config, 10)}"
-        if trial_id not in self.ledger.trials:
-            self.ledger.start_trial(trial_id, "reference", POSTHOC_ARM, vanilla.imbalance_ratio, config)
-        return self.ledger.trials[trial_id]
-
-    def _add_posthoc(self, vanilla: TrialRecord, record: ReplicateRecord) -> None:
-        """Score post-hoc logit adjustment from vanilla's logits as an arm of its own, at no cost."""
-        trial = self._posthoc_trial(vanilla)
-        self.ledger.add_replicate(trial.trial_id, record.of_posthoc())
-        self._notify(trial)
-        self._finish_if_complete(trial, self.config.replicates)
-
-    def _finish_if_complete(self, trial: TrialRecord, wanted: int) -> None:
-        if trial.state == "running" and len(trial.replicates) >= wanted:
+    def _finish_if_complete(self, trial: TrialRecord, planned: Planned) -> None:
+        if trial.state == "running" and not planned.missing(trial):
+            if PosthocTrials.belong_to(trial):
+                self._posthoc.finish(trial)
             self._finish(trial, "complete")
             if self._is_anchor(trial):
                 self._search.tell(trial, mean_of(gains_of(self.ledger, trial, self.config.objective)))
@@ -371,7 +388,7 @@ class Plan:
         fruitless = self._fruitless_search(FAILURES_THAT_STOP) if trial.phase == "search" else None
         if fruitless is not None:
             self.stopped = fruitless
-        elif trial.phase == "reference" or self._is_anchor(trial):
+        elif PosthocTrials.belong_to(trial) or self._is_anchor(trial):
             self.stopped = StudyStopped(
                 f"The reference vanilla at imbalance ratio {trial.imbalance_ratio} failed: {failure}. Without it "
                 "no gain can be computed. Fix the cause and give the same command again: it retries what failed."

@@ -75,6 +75,11 @@ class StudyFolder:
         return self.root / "optuna.db"
 
     @property
+    def scores(self) -> Path:
+        """What the confirmed runs said of every text; the verdict is computed from it."""
+        return self.root / "scores"
+
+    @property
     def ray(self) -> Path:
         """Ray's own files; nothing there is needed to resume."""
         return self.root / "ray"

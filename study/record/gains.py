@@ -31,6 +31,22 @@ def gains_of(ledger: Ledger, trial: TrialRecord, metric: str) -> dict[int, float
     return {r: value - theirs[r] for r, value in trial.values(metric).items() if r in theirs}
 
 
+def ranked_trials(ledger: Ledger, trials: Iterable[TrialRecord], metric: str) -> list[TrialRecord]:
+    """Return the trials that have a gain, those with the most evidence first and of these the best mean gain first.
+
+    The first is :func:`leading_trial`.
+    """
+    rivals = [trial for trial in trials if trial.state != "failed"]
+    gains = {trial.trial_id: gains_of(ledger, trial, metric) for trial in rivals}
+    sign = -1 if lower_is_better(metric) else 1
+
+    def place(trial: TrialRecord) -> tuple[bool, int, float]:
+        own = gains[trial.trial_id]
+        return trial.state != "complete", -len(own), -sign * mean_of(own)
+
+    return sorted((t for t in rivals if math.isfinite(mean_of(gains[t.trial_id]))), key=place)
+
+
 def leading_trial(ledger: Ledger, trials: Iterable[TrialRecord], metric: str) -> TrialRecord | None:
     """Return the trial with the best mean gain among those with the most evidence; None if none has a gain.
 
@@ -46,14 +62,7 @@ def leading_trial(ledger: Ledger, trials: Iterable[TrialRecord], metric: str) ->
     metric
         Metric of the gain.
     """
-    rivals = list(trials)
-    gains = {trial.trial_id: gains_of(ledger, trial, metric) for trial in rivals}
-    scored = [t for t in rivals if t.state != "failed" and math.isfinite(mean_of(gains[t.trial_id]))]
-    candidates = [trial for trial in scored if trial.state == "complete"] or scored
-    most = max((len(gains[trial.trial_id]) for trial in candidates), default=0)
-    candidates = [trial for trial in candidates if len(gains[trial.trial_id]) == most]
-    sign = -1 if lower_is_better(metric) else 1
-    return max(candidates, key=lambda trial: sign * mean_of(gains[trial.trial_id]), default=None)
+    return next(iter(ranked_trials(ledger, trials, metric)), None)
 
 
 def leading_prefinetuning(ledger: Ledger, ratio: float | str, metric: str) -> TrialRecord | None:

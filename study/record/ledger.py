@@ -16,7 +16,7 @@ from typing import Any
 
 from trainables.trial import ReplicateRecord
 
-PHASES = ("reference_tuning", "reference", "search", "control_search", "control", "confirmation")
+PHASES = ("reference_tuning", "reference", "search", "control_search", "control", "screening", "confirmation")
 # Phases whose trials a search proposes and which race: those of vanilla, of pre-finetuning and of tuned controls.
 SEARCH_PHASES = ("reference_tuning", "search", "control_search")
 FINISHED = ("complete", "raced_out", "failed")
@@ -87,6 +87,8 @@ class Ledger:
     ----------
     trials
         Everything known, by trial.
+    looks
+        Numbers of confirmed replicates at which verdicts were given.
     unreadable
         Number of lines that hold no event that can be read; what they recorded is missing.
     """
@@ -94,6 +96,7 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.trials: dict[str, TrialRecord] = {}
+        self.looks: set[int] = set()
         self.unreadable = 0
         for line in self._lines():
             try:
@@ -139,6 +142,8 @@ class Ledger:
             trial = self.trials[event["trial_id"]]
             trial.state, trial.error, trial.finished = event["state"], event.get("error"), event["time"]
             trial.can_pass = event.get("can_pass", False)
+        elif kind == "look":
+            self.looks.add(int(event["replicates"]))
 
     def append(self, event: str, **values: Any) -> None:
         """Append one event and fold it into memory."""

@@ -4,30 +4,44 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from study.config.encoders import trial_encoder
 from study.config.masked_lm import chosen_masked_lm_arms, headless_faults
 from study.config.operators import language_remarks, unavailable_faults
 from study.config.study import StudyConfig
+from study.plan.confirmation import first_confirmed, fresh_replicates
 from study.record.folder import StudyFolder
+from study.record.ledger import Ledger
 from study.run.cluster import Connection
 from study.run.numerics import numerics_of, one_precision
 from study.run.resuming import resume_faults
 from study.run.tokens import token_faults, token_remarks
 from trainables.corpora.corpus import Corpus
 from trainables.corpora.imbalance import Profile, ranked
+from trainables.corpora.leakage import can_be_resplit
 from trainables.corpora.wording import listed, shown
 from trainables.draw_sizes import count_faults, ratio_remarks, shared_n_max, short_class_remarks
 from trainables.errors import ConfigurationError, collect
 from trainables.method.arms import HEAD_ARMS
 from trainables.model.encoder import encoder_faults, has_masked_lm_head
 from trainables.model.pretrained import dropped_head
-from trainables.prepared import RunSettings, prepare
-from trainables.resplit import SharedCorpus, prepare_resplit
+from trainables.prepared import CorpusOfReplicates, PreparedCorpus, RunSettings, prepare
+from trainables.resplit import ResplitCorpus, SharedCorpus, prepare_resplit
 from trainables.rules import did_you_mean
 from trainables.settings import NATURAL, EncoderSettings
+from trainables.staged_corpus import StagedCorpus
 from trainables.training.first_step import first_step_faults, masked_lm_faults
+
+
+class CheckedTexts(NamedTuple):
+    """The texts as the search uses them, as every replicate gets them, and what all trials share."""
+
+    prepared: SharedCorpus
+    of_replicates: CorpusOfReplicates
+    run: RunSettings
 
 
 def checked(
@@ -38,7 +52,7 @@ def checked(
     *,
     resumes: bool,
     store_faults: list[str],
-) -> tuple[SharedCorpus, RunSettings]:
+) -> CheckedTexts:
     """Prepare the corpus, and make all other checks that need the encoder.
 
     Parameters
@@ -61,22 +75,27 @@ def checked(
     faults = [*unavailable_faults(config), *store_faults]
     wrong_encoder = encoder_faults(encoder)
     faults += wrong_encoder
-    prepared = None
+    prepared = fresh = None
+    further = fresh_replicates(config, Ledger(folder.ledger) if resumes else None)
     if not wrong_encoder:
         known = folder.read_facts() if resumes else None
         encoder = collect(faults, lambda: one_precision(config, connection, known)) or encoder
-        prepared = collect(faults, partial(_prepared, config, corpus, encoder))
+        prepared = collect(faults, partial(_prepared, config, corpus, encoder, further))
+        if prepared is not None and further and not config.resplit and can_be_resplit(corpus):
+            fresh = collect(faults, partial(_resplit, config, corpus, encoder, further))
         if resumes:
             faults += resume_faults(folder, config, corpus.digest, numerics_of(config, connection, encoder))
     faults += _row_bound_faults(config, corpus)
     profile = collect(faults, lambda: _profile(config, corpus))
     first = None if prepared is None else prepared.of_replicate(0)
-    if first is not None and first.ranked_by and profile is not None:
+    if first is not None and (first.ranked_by or fresh is not None) and profile is not None:
         # Classes of nearly equal size would else change places between replicates.
-        profile = replace(profile, order=tuple(ranked(first.ranked_by, profile.order)))
-    if prepared is not None and profile is not None and config.n_max is not None:
+        fresh = None if fresh is None else replace(fresh, ranked_by=_train_rows(first))
+        profile = replace(profile, order=tuple(ranked(first.ranked_by or _train_rows(first), profile.order)))
+    if profile is not None and config.n_max is not None:
         imposed = [ratio for ratio in config.imbalance_ratios if isinstance(ratio, float)]
-        faults += count_faults(prepared, imposed, profile, config.n_max)
+        faults += [] if prepared is None else count_faults(prepared, imposed, profile, config.n_max)
+        faults += [] if fresh is None else count_faults(fresh, imposed, profile, config.n_max)
     if not wrong_encoder:
         faults += first_step_faults(encoder, len(corpus.classes)) or _masked_lm_faults(config)
     if first is not None:
@@ -98,29 +117,60 @@ def checked(
         stage1_grid=config.stage1_grid(),
         cache_max_bytes=int(config.cache_gb * 10**9),
         checkpoint_every_s=config.checkpoint_every_s,
-        test_sets=tuple(config.test_sets),
+        scores_dir=str(folder.scores),
         share_vanilla=any(arm in HEAD_ARMS for arm in config.arms),
     )
     remarks = [
         *ratio_remarks(config.imbalance_ratios, run.n_max),
         *short_class_remarks(prepared, config.imbalance_ratios, profile, run.n_max),
         *language_remarks(config, first.train_texts),
+        *filter(None, [_fresh_remark(config, fresh)] if further else []),
     ]
-    return replace(prepared, remarks=(*prepared.remarks, *remarks)), run
+    prepared = replace(prepared, remarks=(*prepared.remarks, *remarks))
+    if not further:
+        return CheckedTexts(prepared, prepared, run)
+    staged = StagedCorpus(prepared, fresh, config.replicates, first_confirmed(config))
+    return CheckedTexts(prepared, staged, run)
 
 
-def _prepared(config: StudyConfig, corpus: Corpus, encoder: EncoderSettings) -> SharedCorpus:
+def _train_rows(prepared: PreparedCorpus) -> tuple[int, ...]:
+    return tuple(np.bincount(prepared.train_labels, minlength=len(prepared.classes)).tolist())
+
+
+def _fresh_remark(config: StudyConfig, fresh: ResplitCorpus | None) -> str:
+    """Say what the replicates of the confirmation vary beside draw and seed."""
+    if config.resplit:
+        return ""  # said of all replicates
+    if fresh is None:
+        return (
+            "The source gives the validation texts, so the replicates of the confirmation differ in the draw of the "
+            "training rows and in the seed alone."
+        )
+    return (
+        f"Every replicate of the screening and the confirmation has training and validation texts of its own, cut "
+        f"anew by {config.split_by} out of the {len(fresh.texts):,} texts that are not test texts."
+    )
+
+
+def _prepared(config: StudyConfig, corpus: Corpus, encoder: EncoderSettings, further: int) -> SharedCorpus:
     """Return the corpus with one split for all replicates, or with one for each."""
-    how: dict[str, Any] = {
+    if config.resplit:
+        return _resplit(config, corpus, encoder, config.replicates + further)
+    return prepare(corpus, encoder, **_split_values(config))
+
+
+def _resplit(config: StudyConfig, corpus: Corpus, encoder: EncoderSettings, replicates: int) -> ResplitCorpus:
+    return prepare_resplit(corpus, encoder, replicates=replicates, **_split_values(config))
+
+
+def _split_values(config: StudyConfig) -> dict[str, Any]:
+    return {
         "study_seed": config.seed,
         "max_validation_rows": config.max_validation_rows,
         "validation_per_class": config.validation_per_class,
         "split_settings": config.split_settings(),
         "max_test_rows": config.max_test_rows,
     }
-    if config.resplit:
-        return prepare_resplit(corpus, encoder, replicates=config.replicates, **how)
-    return prepare(corpus, encoder, **how)
 
 
 def _masked_lm_faults(config: StudyConfig) -> list[str]:

@@ -18,8 +18,9 @@ from study.plan.tracks import tracks_of
 from study.run.cache_size import cache_sentence
 from study.run.cluster import TrialResources
 from study.run.paraphrase_cost import paraphrase_sentence
+from study.run.runs import runs_of
 from study.terminal.tables import FittedTable
-from study.verdict.words import duration
+from study.verdict.words import counted, duration
 from trainables.augment.stage1_set import equal_rows
 from trainables.method.arms import (
     ARM_TABLE,
@@ -51,9 +52,6 @@ LONG_ARMS = tuple(
     for name in ARMS
     if (name in TWO_STAGE_ARMS and name not in MASKED_LM_ARMS) or ARM_TABLE[name].length == "both"
 )
-# What racing leaves of the replicates of a search in which no trial is better than another.
-# Simulated: .70 of 4 trials x 3 replicates, .46 of 33 x 10. The larger one, so that no plan promises too short a time.
-_SHARE_NOT_RACED_OUT = 0.7
 
 
 @dataclass(frozen=True)
@@ -88,60 +86,72 @@ def estimate_cost(
         )
         for ratio in config.imbalance_ratios
     }
-    paper = {**ARM_TABLE[PAPER_ARM].recipe, **config.paper}
-    rows = masked_rows = replicates = 0.0
-    rivals = {t.imbalance_ratio: t.trials - 1 for t in tracks_of(config) if t.phase == "reference_tuning"}
-    vanilla_epochs = _mid(config, "stage2_epochs", config.reference_space)
+    replicates = rows = masked_rows = scored = encoded = 0.0
     for ratio, counts in drawn.items():
         n_rows = int(counts.sum())
-        vanilla = config.replicates + rivals.get(ratio, 0) * _raced(config)
-        balanced = _stage1_rows(prepared, run, ratio, n_rows)
-        stage1 = balanced * _mid(config, "copies", config.space) * _mid(config, "stage1_epochs", config.space)
-        searched = config.trials / len(drawn) * _raced(config)
-        augmented = int(equal_rows(counts, paper["stage1_rows_per_class"]).sum()) * paper["copies"]
-        as_published = augmented * paper["stage1_epochs"] + n_rows * paper["stage2_epochs"]
-        both = (
-            stage1 + n_rows * _mid(config, "stage2_epochs", config.space) if config.trials else as_published
-        )
-        replicates += (
-            vanilla + searched + 2 * config.replicates
-        )  # of compute-matched vanilla and of the paper's recipe
-        rows += vanilla * n_rows * vanilla_epochs + (searched + config.replicates) * both
-        rows += config.replicates * as_published
-        for arm, runs in _control_replicates(config, ratio).items():
-            space = config.arm_spaces[arm] if arm in config.tuned_arms() else config.reference_space
-            one_stage = balanced if ARM_TABLE[arm].stage2.texts is OVERSAMPLED else n_rows
-            length = one_stage * _mid(config, "stage2_epochs", space)
-            replicates += runs
-            # Arms that only train a new head take vanilla's weights from the cache.
-            rows += runs * (both if arm in LONG_ARMS else 0 if arm in HEAD_ARMS else length)
-            if arm in MASKED_LM_ARMS:
-                own = space if arm in config.tuned_arms() else {}
-                epochs = own.get("stage1_epochs", (ARM_TABLE[arm].recipe["stage1_epochs"],))
-                masked_rows += runs * n_rows * float(np.mean(epochs))
+        lengths = _Lengths(config, counts, _stage1_rows(prepared, run, ratio, n_rows))
+        for runs in runs_of(config, ratio):
+            scores = len(prepared.validation_labels) + (len(prepared.test_labels) if runs.reads_test else 0)
+            replicates += runs.replicates
+            if runs.arm in LINEAR_ARMS:
+                # They cost next to nothing but what the frozen encoder computes: each text about once.
+                encoded += runs.replicates * n_rows / len(LINEAR_ARMS)
+                continue
+            rows += runs.replicates * lengths.rows(runs.arm)
+            masked_rows += runs.replicates * lengths.masked_rows(runs.arm)
+            scored += runs.replicates * scores
     per_row, per_scored_row, per_masked_row = _timed(prepared, run, resources, masked=masked_rows > 0)
-    scored = len(prepared.validation_labels) + (len(prepared.test_labels) if run.test_sets else 0)
-    # Linear classifiers cost next to nothing but what the frozen encoder computes: each text about once.
-    linear = len(LINEAR_ARMS) * config.replicates * len(drawn)
-    encoded = scored + config.replicates * sum(int(counts.sum()) for counts in drawn.values())
-    seconds = rows * per_row + (replicates * scored + encoded) * per_scored_row + masked_rows * per_masked_row
-    return Estimate(
-        round(replicates) + linear, round(rows + masked_rows), seconds / resources.concurrency, drawn
-    )
+    seconds = rows * per_row + (scored + encoded) * per_scored_row + masked_rows * per_masked_row
+    return Estimate(round(replicates), round(rows + masked_rows), seconds / resources.concurrency, drawn)
 
 
-def _control_replicates(config: StudyConfig, ratio: float | str) -> dict[str, float]:
-    """Return each chosen control with the number of replicates that it trains at a ratio."""
-    runs = {arm: float(config.replicates) for arm in config.arms if arm in CONTROLS}
-    for track in tracks_of(config):
-        if track.phase == "control_search" and track.imbalance_ratio == ratio:
-            runs[track.arm] = track.configurations * _raced(config)
-    return runs
+@dataclass(frozen=True)
+class _Lengths:
+    """How many rows the arms train on in a replicate, over all epochs, at typical values of their settings.
 
+    Attributes
+    ----------
+    config
+        The study.
+    counts
+        (C,) training rows of each class.
+    balanced
+        Rows of a stage 1 with every class at the majority's size.
+    """
 
-def _raced(config: StudyConfig) -> float:
-    """Return how many replicates a trial of a search runs on average."""
-    return max(1.0, config.replicates * _SHARE_NOT_RACED_OUT)
+    config: StudyConfig
+    counts: npt.NDArray[np.int64]
+    balanced: int
+
+    def rows(self, arm: str) -> float:
+        """Return the rows of an arm's classifier training."""
+        n_rows, config = int(self.counts.sum()), self.config
+        if arm == PAPER_ARM or (arm in LONG_ARMS and not config.trials):
+            paper = {**ARM_TABLE[PAPER_ARM].recipe, **config.paper}
+            augmented = int(equal_rows(self.counts, paper["stage1_rows_per_class"]).sum()) * paper["copies"]
+            return float(augmented * paper["stage1_epochs"] + n_rows * paper["stage2_epochs"])
+        if arm in LONG_ARMS:
+            stage1 = (
+                self.balanced
+                * _mid(config, "copies", config.space)
+                * _mid(config, "stage1_epochs", config.space)
+            )
+            return stage1 + n_rows * _mid(config, "stage2_epochs", config.space)
+        if arm in HEAD_ARMS:
+            return 0.0  # they train a new head on vanilla's weights, which the cache has
+        one_stage = self.balanced if ARM_TABLE[arm].stage2.texts is OVERSAMPLED else n_rows
+        return one_stage * _mid(config, "stage2_epochs", self._space(arm))
+
+    def masked_rows(self, arm: str) -> float:
+        """Return the rows of an arm's masked-language training."""
+        if arm not in MASKED_LM_ARMS:
+            return 0.0
+        own = self._space(arm) if arm in self.config.tuned_arms() else {}
+        epochs = own.get("stage1_epochs", (ARM_TABLE[arm].recipe["stage1_epochs"],))
+        return float(self.counts.sum() * np.mean(epochs))
+
+    def _space(self, arm: str) -> Mapping[str, Sequence[float]]:
+        return self.config.arm_spaces[arm] if arm in self.config.tuned_arms() else self.config.reference_space
 
 
 def _mid(config: StudyConfig, name: str, space: Mapping[str, Sequence[float]]) -> float:
@@ -211,7 +221,8 @@ def print_plan(
     console.print(table)
     console.print(
         f"Plan ({config.preset}): reference vanilla, then {_trials_phrase(config)}; "
-        f"{_controls_phrase(config)}; scored on {_scored_phrase(prepared, run)}. About "
+        f"{_controls_phrase(config)}; scored on {_scored_phrase(config, prepared)}. "
+        f"{_confirmation_phrase(config, prepared)}About "
         f"{estimate.replicates} replicates, "
         f"{estimate.rows:,} training rows, {duration(estimate.seconds)} with {resources.concurrency} trial(s) at "
         f"a time ({resources.workers} worker(s) x {resources.cpus:g} CPUs, {resources.gpus:g} GPUs). "
@@ -235,9 +246,20 @@ def _trials_phrase(config: StudyConfig) -> str:
     return f"{config.trials} trials over {ratios}, up to {config.replicates} replicates each"
 
 
-def _scored_phrase(prepared: PreparedCorpus, run: RunSettings) -> str:
-    tests = f" and {len(prepared.test_labels)} test rows" if run.test_sets else ""
+def _scored_phrase(config: StudyConfig, prepared: PreparedCorpus) -> str:
+    tests = f" and {len(prepared.test_labels)} test rows" if config.test_sets else ""
     return f"{len(prepared.validation_labels)} validation rows{tests}"
+
+
+def _confirmation_phrase(config: StudyConfig, prepared: PreparedCorpus) -> str:
+    n = config.confirmation_replicates
+    if not n:
+        return ""
+    more = f", up to {config.until_decided} until it is decided" if config.until_decided else ""
+    return (
+        f"What is chosen is confirmed on {counted(n, 'fresh replicate')}{more}, scored on "
+        f"{len(prepared.test_labels)} test rows. "
+    )
 
 
 def _controls_phrase(config: StudyConfig) -> str:

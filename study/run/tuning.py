@@ -30,8 +30,7 @@ from study.run.ray_watch import RayWatch, needed_processes
 from study.run.signals import ENDING_SIGNALS
 from study.run.waiting import Waiting, may_be_started, nodes_alive
 from trainables.errors import ConfigurationError, StudyStopped, TrialFailed
-from trainables.prepared import RunSettings
-from trainables.resplit import SharedCorpus
+from trainables.prepared import CorpusOfReplicates, RunSettings
 from trainables.trial import ReplicateRecord, TrialJob
 from trainables.worker import report_of_failure, run_in_process, run_in_worker_group
 
@@ -208,7 +207,7 @@ class LastWords(Protocol):
 
 def run_plan(
     plan: Plan,
-    prepared: SharedCorpus,
+    prepared: CorpusOfReplicates,
     execution: Execution,
     tick: Callable[[], None],
     last_words: LastWords,
@@ -320,7 +319,7 @@ def _name(trial: Any) -> str:
 
 
 def trial_in_process(
-    config: dict[str, Any], *, prepared: SharedCorpus, run: RunSettings, storage: str
+    config: dict[str, Any], *, prepared: CorpusOfReplicates, run: RunSettings, storage: str
 ) -> None:
     """Run one job in this process: the Tune function of trials with one worker."""
     job = config["job"]

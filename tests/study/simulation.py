@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from study.config.study import StudyConfig
+from study.plan.confirmation import Decided
 from study.plan.owed import reopen_searched
 from study.plan.plan import Plan
 from study.plan.search import GainSearch
@@ -77,6 +78,7 @@ class SimulatedStudy:
         fails: Callable[[TrialJob], bool] = lambda job: False,
         failures_can_pass: bool = False,
         stores_optuna: bool = False,
+        decided: Decided = lambda replicates: frozenset(),
     ) -> None:
         self.config = config
         path = folder / "ledger.jsonl"
@@ -87,7 +89,7 @@ class SimulatedStudy:
         self.search.replay(self.ledger)
         self.racing = RatioRacing(config)
         self.racing.replay(self.ledger, config.objective)
-        self.plan = Plan(config, self.ledger, self.search)
+        self.plan = Plan(config, self.ledger, self.search, decided=decided)
         self.computed: list[tuple[str, int]] = []
         self._kill_after = kill_after
         self._fails = fails
@@ -131,6 +133,7 @@ class SimulatedStudy:
             raise Killed
         self.computed.append((job.trial_id, replicate))
         metrics = {"val/macro_f1": value, "val/recall/a": value}
+        metrics |= {f"{name}/macro_f1": value - 0.1 for name in job.test_sets}
         posthoc = {name: v + 0.01 for name, v in metrics.items()}
         diagnostics = {"stage1_steps": 10.0, "stage2_steps": 20.0}
         self.plan.on_replicate(job, ReplicateRecord(replicate, metrics, 1.0, diagnostics, posthoc))
@@ -145,12 +148,12 @@ def run_to_the_end(folder: Path, config: StudyConfig, **options: Any) -> Simulat
 
 
 def die_and_go_on(
-    folder: Path, config: StudyConfig, die_after: int
+    folder: Path, config: StudyConfig, die_after: int, **both: Any
 ) -> tuple[SimulatedStudy, list[tuple[str, int]]]:
     """Let a driver die after so many events and a second one go on; return that one, and what both computed."""
     computed = []
     for options in ({"die_after_events": die_after}, {}):
-        study = SimulatedStudy(folder, config, **options)
+        study = SimulatedStudy(folder, config, **options, **both)
         with contextlib.suppress(Killed):
             study.run()
         computed += study.computed

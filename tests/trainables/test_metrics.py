@@ -8,7 +8,7 @@ from sklearn import metrics as sk
 
 from trainables.corpora.imbalance import class_sizes, ranked
 from trainables.metrics import evaluate, expected_calibration_error, micro_f1_minority
-from trainables.training.losses import adjust_logits, log_priors
+from trainables.priors import adjust_logits, log_priors
 
 CLASSES = ("a", "b", "c")
 

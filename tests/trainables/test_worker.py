@@ -132,7 +132,7 @@ class OneOfTwo(World):
 
 @pytest.fixture
 def fails(monkeypatch):
-    def replicate(prepared, run, settings, replicate, world):
+    def replicate(prepared, run, settings, replicate, world, kept):
         raise TrialFailed("out of memory")
 
     monkeypatch.setattr(worker, "run_replicate", replicate)

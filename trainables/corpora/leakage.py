@@ -77,6 +77,19 @@ def units_of(corpus: Corpus, clusters: npt.NDArray[np.int64], settings: SplitSet
     return joined_groups(corpus.groups, clusters)
 
 
+def group_numbers(corpus: Corpus, clusters: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the (n,) number of what each row stands or falls with: its group, and near-duplicates of its rows.
+
+    Parameters
+    ----------
+    corpus
+        The corpus.
+    clusters
+        See :func:`kept_together`.
+    """
+    return np.unique(joined_groups(corpus.groups, clusters), return_inverse=True)[1].astype(np.int64)
+
+
 def split_corpus(
     corpus: Corpus,
     *,
@@ -276,6 +289,11 @@ def missing_parts(split: Sequence[str]) -> list[int]:
     return [part for part in (_VALIDATION, _TEST) if PARTS[part] not in set(split)]
 
 
+def can_be_resplit(corpus: Corpus) -> bool:
+    """Return whether replicates can have training and validation texts of their own: unless the source gives them."""
+    return corpus.split is None or _VALIDATION in missing_parts(corpus.split)
+
+
 def _check_settings(corpus: Corpus, settings: SplitSettings) -> None:
     """Refuse what says how to cut a part that the source gives."""
     assert corpus.split is not None
@@ -287,7 +305,7 @@ def _check_settings(corpus: Corpus, settings: SplitSettings) -> None:
         for name, (part, value) in values.items()
         if value is not None and part not in missing
     ]
-    if settings.resplit and _VALIDATION not in missing:
+    if settings.resplit and not can_be_resplit(corpus):
         faults.append(
             f"resplit is true, but {corpus.source} comes with a {PARTS[_VALIDATION]} part of its own, which every "
             "replicate keeps: remove resplit."

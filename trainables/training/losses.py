@@ -1,4 +1,4 @@
-"""Losses on logits, the class weights and margins that they use, and the adjustment of logits by the class prior.
+"""Losses on logits, and the class weights and margins that they use.
 
 A loss is :func:`cross_entropy` or a value whose ``repr`` says all that it computes, so that it can be part of a cache
 key. :data:`LOSSES` holds each under the name that the table of arms uses. A step takes the plain mean of its texts'
@@ -16,6 +16,7 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
+from trainables.priors import positive_counts
 from trainables.settings import TrialSettings
 
 # Takes (b, C) float32 logits, (b,) int64 labels, and how much of the stage is done, step / steps in [0, 1); returns the
@@ -159,7 +160,7 @@ def inverse_frequency_weights(counts: npt.ArrayLike, power: float = 1.0) -> tupl
     ----------
     p = 1 and p = 1/2 are what Cui et al., CVPR 2019, section 4, compare with.
     """
-    return _sum_to_classes(_positive(counts) ** -power)
+    return _sum_to_classes(positive_counts(counts) ** -power)
 
 
 def effective_number_weights(counts: npt.ArrayLike, beta: float) -> tuple[float, ...]:
@@ -179,7 +180,7 @@ def effective_number_weights(counts: npt.ArrayLike, beta: float) -> tuple[float,
     """
     if not 0.0 <= beta < 1.0:
         raise ValueError(f"beta is {beta}; expected a number in [0, 1)")
-    counts = _positive(counts)
+    counts = positive_counts(counts)
     if beta == 0.0:
         return _sum_to_classes(np.ones_like(counts))
     return _sum_to_classes((1.0 - beta) / -np.expm1(counts * np.log(beta)))
@@ -192,7 +193,7 @@ def ldam_margins(counts: npt.ArrayLike, largest: float = 0.5) -> tuple[float, ..
     ----------
     Cao et al., NeurIPS 2019, section 3.3 (Δ_c ∝ n_c^(-1/4)); the largest margin .5 is that of the authors' code.
     """
-    counts = _positive(counts)
+    counts = positive_counts(counts)
     return tuple((largest * (counts / counts.min()) ** -0.25).tolist())
 
 
@@ -201,42 +202,8 @@ def prior_offsets(counts: npt.ArrayLike, tau: float = 1.0) -> tuple[float, ...]:
 
     That is τ·log π_c up to a constant, which softmax ignores; equal counts give exact zeros.
     """
-    counts = _positive(counts)
+    counts = positive_counts(counts)
     return tuple((tau * np.log(counts / counts.max())).tolist())
-
-
-def log_priors(counts: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Return log π_c = log(n_c / N) of (C,) class counts; every count must be positive."""
-    counts = _positive(counts)
-    return np.asarray(np.log(counts / counts.sum()))
-
-
-def adjust_logits(
-    logits: npt.NDArray[np.float32], counts: npt.ArrayLike, tau: float = 1.0
-) -> npt.NDArray[np.float32]:
-    """Return z_c - τ·log π_c: post-hoc logit adjustment.
-
-    Parameters
-    ----------
-    logits
-        (n, C) of a model trained with cross-entropy on the imbalanced rows.
-    counts
-        (C,) rows per class in that training set.
-    tau
-        Strength; 1 is consistent for the balanced error.
-
-    References
-    ----------
-    Menon et al., Long-tail learning via logit adjustment, ICLR 2021, equation 9.
-    """
-    return (logits - tau * log_priors(counts)).astype(np.float32)
-
-
-def _positive(counts: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    counts = np.asarray(counts, dtype=np.float64)
-    if (counts <= 0).any():
-        raise ValueError(f"every class needs a row; the counts are {counts.tolist()}")
-    return counts
 
 
 def _sum_to_classes(weights: npt.NDArray[np.float64]) -> tuple[float, ...]:

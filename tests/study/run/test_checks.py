@@ -12,12 +12,14 @@ from trainables.corpora.drug_labels.sample import generate_sample
 from trainables.corpora.imbalance import Profile
 from trainables.draw_sizes import count_faults
 from trainables.errors import ConfigurationError
+from trainables.replicate import draw_rows
 from trainables.resplit import ResplitCorpus
 
 
 def check(tmp_path, **values):
     config, _ = without_unavailable(
-        load_study_file("adme", "smoke", {"max_sample_rows": None, **values}), None
+        load_study_file("adme", "smoke", {"max_sample_rows": None, "confirmation_replicates": 0, **values}),
+        None,
     )
     folder = StudyFolder(tmp_path, "adme")
     return checked(config, folder, generate_sample(600), None, resumes=False, store_faults=[])
@@ -32,7 +34,7 @@ def test_classes_that_the_corpus_lacks_are_named_with_the_nearest_name(tmp_path)
 
 
 def test_the_order_of_classes_reaches_the_draws(tmp_path):
-    prepared, run = check(
+    prepared, _, run = check(
         tmp_path, class_order=("excretion", "other"), keep_short_classes=True, split_by="row", n_max=300
     )
     assert run.profile == Profile(
@@ -43,7 +45,7 @@ def test_the_order_of_classes_reaches_the_draws(tmp_path):
 
 
 def test_replicates_that_vary_the_split_can_all_give_n_max_and_rank_classes_alike(tmp_path):
-    prepared, run = check(tmp_path, resplit=True, replicates=4, imbalance_ratios=(0.1, 0.5))
+    prepared, _, run = check(tmp_path, resplit=True, replicates=4, imbalance_ratios=(0.1, 0.5))
     assert isinstance(prepared, ResplitCorpus) and len(prepared.parts) == 4
     assert any("Every replicate has training and validation texts of its own" in r for r in prepared.remarks)
     assert sorted(run.profile.order) == list(range(5))
@@ -61,3 +63,40 @@ def test_a_replicate_that_lacks_rows_is_named_before_anything_is_spent(tmp_path)
         check(tmp_path, resplit=True, replicates=4, imbalance_ratios=(0.5,), n_max=5000, profile="step")
     (fault,) = caught.value.faults
     assert "n_max is 5000" in fault and " in replicate " in fault
+
+
+@pytest.mark.parametrize("resplit", [False, True])
+def test_a_confirmation_has_texts_of_its_own_and_nobody_else_sees_the_test_split(tmp_path, resplit):
+    values = {"resplit": resplit, "replicates": 2, "imbalance_ratios": (0.1, 0.5), "screening_replicates": 1}
+    prepared, texts, run = check(tmp_path, **values, confirmation_replicates=3)
+    alone, _, alone_run = check(tmp_path, **values)
+    views = [texts.of_replicate(replicate) for replicate in range(2 + 1 + 3)]
+    assert [len(view.test_labels) > 0 for view in views] == [False] * 3 + [True] * 3
+    assert [len(view.test_tokens.ids) > 0 for view in views] == [False] * 3 + [True] * 3
+    assert len({tuple(sorted(view.train_texts)) for view in views[2:]}) == 4  # of the fresh ones
+    # The search is what it would be without a confirmation.
+    for replicate in range(2):
+        one, other = texts.of_replicate(replicate), alone.of_replicate(replicate)
+        assert list(one.train_texts) == list(other.train_texts)
+        if not resplit:  # there n_max suits the fresh replicates too
+            for ratio in (0.1, 0.5):
+                drawn, also = (draw_rows(v, r, ratio, replicate) for v, r in ((one, run), (other, alone_run)))
+                assert drawn.tolist() == also.tolist()
+    for view in views[2:]:
+        sizes = np.bincount(view.train_labels[draw_rows(view, run, 0.1, 3)], minlength=5)
+        assert sizes.max() <= run.n_max and sizes.min() == round(0.1 * sizes.max())
+    assert sum("of its own" in remark for remark in prepared.remarks) == 1
+
+
+def test_more_replicates_leave_the_splits_of_the_others_as_they_are(tmp_path):
+    few, many = (check(tmp_path, confirmation_replicates=n)[1] for n in (2, 4))
+    for replicate in range(5):
+        assert list(few.of_replicate(replicate).train_texts) == list(many.of_replicate(replicate).train_texts)
+    with pytest.raises(IndexError):
+        few.of_replicate(5)
+
+
+def test_exact_counts_that_a_fresh_replicate_cannot_give_are_a_fault(tmp_path):
+    _, _, run = check(tmp_path, imbalance_ratios=(0.1,))
+    with pytest.raises(ConfigurationError, match="in replicate"):
+        check(tmp_path, imbalance_ratios=(0.1,), n_max=run.n_max, confirmation_replicates=12)

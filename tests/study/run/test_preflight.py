@@ -23,7 +23,12 @@ PER_MASKED_ROW = 7.0
 def prepared(**values):
     labels = np.repeat([0, 1], 100)
     return SimpleNamespace(
-        classes=("a", "b"), train_labels=labels, validation_labels=labels, test_labels=labels, **values
+        classes=("a", "b"),
+        train_labels=labels,
+        validation_labels=labels,
+        test_labels=labels,
+        ranked_by=(),
+        **values,
     )
 
 

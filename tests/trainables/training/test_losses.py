@@ -7,17 +7,16 @@ import pytest
 import torch
 from scipy.special import log_softmax, softmax
 
+from trainables.priors import adjust_logits, log_priors
 from trainables.training.losses import (
     Focal,
     Ldam,
     LogitAdjusted,
     Weighted,
-    adjust_logits,
     cross_entropy,
     effective_number_weights,
     inverse_frequency_weights,
     ldam_margins,
-    log_priors,
     prior_offsets,
 )
 
