@@ -161,6 +161,13 @@ def expected_calibration_error(
     ----------
     Guo et al., On Calibration of Modern Neural Networks, ICML 2017, equation 3.
     """
-    index = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+    index = calibration_bin(confidence, bins)
     gap = np.bincount(index, weights=correct - confidence, minlength=bins)
     return float(np.abs(gap).sum() / len(confidence))
+
+
+def calibration_bin(
+    confidence: npt.NDArray[np.float64], bins: int = CALIBRATION_BINS
+) -> npt.NDArray[np.int64]:
+    """Return the bin of each probability, (n,), among bins of equal width in (0, 1]."""
+    return np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)

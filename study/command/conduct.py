@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +18,7 @@ from study.config.study import StudyConfig
 from study.plan.owed import reopen_searched
 from study.plan.plan import Plan
 from study.plan.search import GainSearch
-from study.record.folder import StudyFolder, unwritable
+from study.record.folder import StudyFolder, unwritable, write_atomically
 from study.record.ledger import Ledger, TrialRecord
 from study.run.audit_leading import audit_leading
 from study.run.tuning import Execution, run_plan
@@ -131,6 +132,7 @@ def _run(study: CheckedStudy, ledger: Ledger, tracker: Tracker, ending: Ending, 
         with view.shown():
             run_plan(plan, study.of_replicates, study.execution, view.tick, ending)
     search.catch_up(ledger)
+    write_atomically(study.folder.importances, json.dumps(search.importances(), indent=1) + "\n")
     found = build_comparison(ledger, study.facts)
     prepared = study.prepared.of_replicate(0)
     for trial_id in audit_leading(found, study.corpus, prepared, study.execution.run, ending.say):

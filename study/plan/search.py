@@ -28,6 +28,7 @@ from optuna.trial import TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
 from study.config.study import StudyConfig
+from study.plan.importances import importances
 from study.plan.tracks import Track, TrackKey, tracks_of
 from study.record.gains import gains_of, mean_of
 from study.record.ledger import SEARCH_PHASES, Ledger, TrialRecord
@@ -117,6 +118,22 @@ class GainSearch:
     def is_exhausted(self, key: TrackKey) -> bool:
         """Return whether all of a track's space has been tried."""
         return self._samplers[key].is_exhausted
+
+    def importances(self) -> list[dict[str, Any]]:
+        """Return what mattered in pre-finetuning's search, by imbalance ratio, as plain JSON values.
+
+        Ratios of too few scored trials are left out, see :func:`study.plan.importances.importances`.
+        """
+        found = {
+            ratio: (sampler.scored, sampler.importances())
+            for (arm, ratio), sampler in self._samplers.items()
+            if arm == "prefinetune"
+        }
+        return [
+            {"imbalance_ratio": ratio, "trials": trials, "importances": shares}
+            for ratio, (trials, shares) in found.items()
+            if shares is not None
+        ]
 
     def opened(self, trial: TrialRecord) -> None:
         """Record that proposed values now run as a trial."""
@@ -239,6 +256,15 @@ class TrackSampler:
         """Learn the gain of these values."""
         params = {n: self._grids[n].index(v) if self._is_ordered(n) else v for n, v in values.items()}
         self._view.add_trial(create_trial(params=params, distributions=self._sampled, value=gain))
+
+    @property
+    def scored(self) -> int:
+        """Number of trials whose gains were learnt."""
+        return len(self._view.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
+
+    def importances(self) -> dict[str, float] | None:
+        """Return how much each setting mattered; None where too little is known."""
+        return importances(self._view, self._config.seed)
 
     @property
     def is_exhausted(self) -> bool:

@@ -75,6 +75,11 @@ class StudyFolder:
         return self.root / "optuna.db"
 
     @property
+    def importances(self) -> Path:
+        """What mattered in the search, as Optuna estimates it at the end of a launch."""
+        return self.root / "importances.json"
+
+    @property
     def scores(self) -> Path:
         """What the confirmed runs said of every text; the verdict is computed from it."""
         return self.root / "scores"
