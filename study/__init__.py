@@ -1,7 +1,7 @@
 """Control plane: decides what runs, records it and judges it. Only this package knows Ray Tune, Optuna and MLflow.
 
-The commands (launch, compare, data, augment) are thin and stand at the top. Rooms, from the top to the ground floor;
-a room imports only from those below it:
+The commands (launch, compare, predict, data, augment) are thin and stand at the top. Rooms, from the top to the ground
+floor; a room imports only from those below it:
 
 - command: what the commands share
 - run: Ray, and the checks before it

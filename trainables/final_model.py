@@ -16,9 +16,10 @@ from trainables.augment.cached import cached_stage1_set
 from trainables.augment.stage1_set import DrawnRows
 from trainables.corpora.imbalance import Profile, draw
 from trainables.errors import ConfigurationError
+from trainables.export.about import holds_model
 from trainables.export.calibration import Calibration
 from trainables.export.card import ModelCard, TrainedModel
-from trainables.export.folder import holds_model, write_card, write_model
+from trainables.export.folder import write_card, write_model
 from trainables.method.arms import LINEAR_ARMS, arm_of, stage1_recipe
 from trainables.method.texts import ReplicateTexts
 from trainables.method.two_stage import train_arm

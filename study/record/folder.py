@@ -21,6 +21,7 @@ from trainables.errors import ConfigurationError, StudyStopped
 DEFAULT_STORAGE = "results"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _OTHERS = ("cache", "mlflow.db", "mlflow-artifacts")  # what lies beside studies in a storage folder
+MODELS = ("winner", "vanilla")  # what a study leaves to label texts with
 STORAGE_VARIABLE = "STUDY_STORAGE"
 
 
@@ -88,6 +89,10 @@ class StudyFolder:
     def ray(self) -> Path:
         """Ray's own files; nothing there is needed to resume."""
         return self.root / "ray"
+
+    def model(self, which: str) -> Path:
+        """Folder of a model that the study leaves, one of :data:`MODELS`."""
+        return self.root / "model" / which
 
     @property
     def cache(self) -> Path:

@@ -16,7 +16,8 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from transformers.utils import logging
 
-from trainables.errors import ConfigurationError, TrialFailed
+from trainables.errors import TrialFailed
+from trainables.export.about import ABOUT
 from trainables.export.calibration import Calibration
 from trainables.export.card import ModelCard, TrainedModel, card_text
 from trainables.export.folding import fold
@@ -24,39 +25,7 @@ from trainables.export.onnx_file import LARGEST_DIFFERENCE, export_onnx
 from trainables.model.encoder import save_classifier
 from trainables.settings import EncoderSettings
 
-ABOUT, CARD, ONNX = "export.json", "README.md", "model.onnx"
-
-
-def read_about(folder: Path) -> dict[str, Any] | None:
-    """Return what a model's folder says of itself; None where it holds no model.
-
-    Raises
-    ------
-    ConfigurationError
-        What it says cannot be read.
-    """
-    path = folder / ABOUT
-    try:
-        about = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(about, dict) and {"digest", "classes", "max_length"} <= about.keys():
-            return about
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(f"{path} cannot be read ({error}); {_REMOVE}") from error
-    raise ConfigurationError(f"{path} does not say what the model is; {_REMOVE}")
-
-
-_REMOVE = "remove the model's folder, and the study's launch command makes it anew."
-
-
-def holds_model(folder: Path, digest: str) -> bool:
-    """Return whether a folder holds the model of a digest."""
-    try:
-        about = read_about(folder)
-    except ConfigurationError:  # damaged: it is written anew
-        return False
-    return about is not None and about["digest"] == digest
+CARD, ONNX = "README.md", "model.onnx"
 
 
 def write_card(folder: Path, card: ModelCard, model: TrainedModel) -> None:

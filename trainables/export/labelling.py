@@ -15,7 +15,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from transformers.utils import logging
 
 from trainables.errors import ConfigurationError
-from trainables.export.folder import read_about
+from trainables.export.about import read_about
 from trainables.model.encoder import place
 from trainables.model.forward import predict
 from trainables.settings import EncoderSettings

@@ -53,7 +53,7 @@ def read_adme(data: str | None, *, food_effect: str = "absorption", keep_mixed: 
         source = f"openFDA drug labels of {download.last_updated} ({download.labels} labels)"
         return dataclasses.replace(corpus, source=source, notice=NOTICES["adme"])
     path = Path(data)
-    reader = read_spl if _is_spl(path) else read_openfda
+    reader = read_spl if is_spl(path) else read_openfda
     corpus = reader(data, food_effect=food_effect, keep_mixed=keep_mixed)
     return dataclasses.replace(corpus, notice=NOTICES["adme"])
 
@@ -76,7 +76,14 @@ def _downloaded(*, required: bool) -> Download | None:
     return None
 
 
-def _is_spl(path: Path) -> bool:
+def is_spl(path: Path) -> bool:
+    """Return whether a file or folder holds SPL XML rather than JSON records.
+
+    Raises
+    ------
+    ConfigurationError
+        A folder holds both.
+    """
     if not path.is_dir():
         return path.exists() and holds_xml(path)
     files = [

@@ -14,6 +14,7 @@ from trainables.corpora.corpus import Corpus
 from trainables.corpora.drug_labels.flattened import cut_at_headings
 from trainables.corpora.drug_labels.headings import CLASSES, FOOD_EFFECTS, MIXED
 from trainables.corpora.drug_labels.records import Paths, Record, find_files, read_records
+from trainables.corpora.drug_labels.topics import Paragraph
 from trainables.corpora.left_out import LeftOut
 from trainables.corpora.rows import Row, build_corpus
 from trainables.errors import ConfigurationError
@@ -23,6 +24,8 @@ MIXED_HEADING = "mixed heading"
 NO_SECTION = "label without a pharmacokinetics section"
 OLDER_VERSION = "older version of a label"
 MINIMUM_WORDS = 5
+# Where the pharmacokinetics of a label are looked for, in this order; the second is a whole chapter.
+SECTIONS = ("pharmacokinetics", "clinical_pharmacology")
 
 _SALT_WORDS = """
     hydrochloride dihydrochloride hcl sodium sulfate acetate chloride fumarate hydrobromide phosphate anhydrous
@@ -150,30 +153,34 @@ def _read_label(
     keep_mixed: bool,
 ) -> _Label:
     label = _Label(version, [], Counter())
-    section = "pharmacokinetics"
-    texts = _strings(record.get(section))
-    if not texts:
-        section = "clinical_pharmacology"
-        texts = _strings(record.get(section))
-    if not texts:
+    section, paragraphs = record_paragraphs(record, food_effect)
+    if not section:
         label.left_out[NO_SECTION] += 1
         return label
     group = substance_group(record)
-    names = name_words(record)
-    number = 0
-    for text in texts:
-        whole_chapter = section == "clinical_pharmacology"
-        for paragraph in cut_at_headings(
-            text, names=names, food_effect=food_effect, whole_chapter=whole_chapter
-        ):
-            number += 1
-            if paragraph.label is None:
-                label.left_out[paragraph.reason] += 1
-            elif paragraph.label == MIXED and not keep_mixed:
-                label.left_out[MIXED_HEADING] += 1
-            else:
-                label.rows.append(Row(paragraph.text, paragraph.label, group, f"{origin} {section}#{number}"))
+    for number, paragraph in enumerate(paragraphs, start=1):
+        if paragraph.label is None:
+            label.left_out[paragraph.reason] += 1
+        elif paragraph.label == MIXED and not keep_mixed:
+            label.left_out[MIXED_HEADING] += 1
+        else:
+            label.rows.append(Row(paragraph.text, paragraph.label, group, f"{origin} {section}#{number}"))
     return label
+
+
+def record_paragraphs(record: Record, food_effect: str = "absorption") -> tuple[str, list[Paragraph]]:
+    """Return which section of a record tells of pharmacokinetics, and its paragraphs; an empty name where none does."""
+    for section in SECTIONS:
+        if texts := _strings(record.get(section)):
+            names = name_words(record)
+            return section, [
+                paragraph
+                for text in texts
+                for paragraph in cut_at_headings(
+                    text, names=names, food_effect=food_effect, whole_chapter=section != SECTIONS[0]
+                )
+            ]
+    return "", []
 
 
 def name_words(record: Record) -> set[str]:

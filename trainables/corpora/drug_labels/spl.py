@@ -26,6 +26,7 @@ from trainables.corpora.drug_labels.openfda import (
 )
 from trainables.corpora.drug_labels.records import Paths, Record, find_files
 from trainables.corpora.drug_labels.safe_xml import child, local_name, parse_xml
+from trainables.corpora.drug_labels.topics import Paragraph
 from trainables.corpora.left_out import LeftOut
 from trainables.corpora.rows import Row, build_corpus
 from trainables.errors import ConfigurationError
@@ -137,13 +138,7 @@ def _passed_over(source: str, faults: list[str]) -> tuple[str, ...]:
 
 
 def _read_document(content: bytes, origin: str, food_effect: str, keep_mixed: bool) -> tuple[str, _Label]:
-    root = parse_xml(content, origin)
-    if local_name(root) != "document":
-        raise ConfigurationError(
-            f"{origin}: the root element is <{local_name(root)}>; expected <document>, as in Structured Product "
-            f"Labeling."
-        )
-    set_id = (_attribute(root, "setId", "root") or _attribute(root, "id", "root") or origin).lower()
+    set_id, root = document_root(content, origin)
     version = _attribute(root, "versionNumber", "value")
     label = _Label(
         (
@@ -152,24 +147,52 @@ def _read_document(content: bytes, origin: str, food_effect: str, keep_mixed: bo
             _attribute(root, "id", "root"),
         )
     )
-    sections = _sections(root)
-    if not sections:
+    paragraphs = document_paragraphs(root, set_id, food_effect)
+    if paragraphs is None:
         label.left_out[NO_SECTION] += 1
         return set_id, label
-    record = _as_record(root, set_id)
-    group, names = substance_group(record), name_words(record)
-    number = 0
-    for code, is_chapter, section in sections:
-        for paragraph in cut_section(section, names=names, food_effect=food_effect, whole_chapter=is_chapter):
-            number += 1
-            if paragraph.label is None:
-                label.left_out[paragraph.reason] += 1
-            elif paragraph.label == MIXED and not keep_mixed:
-                label.left_out[MIXED_HEADING] += 1
-            else:
-                where = f"{origin} set_id={set_id} {code}#{number}"
-                label.rows.append(Row(paragraph.text, paragraph.label, group, where))
+    group = substance_group(_as_record(root, set_id))
+    for number, (code, paragraph) in enumerate(paragraphs, start=1):
+        if paragraph.label is None:
+            label.left_out[paragraph.reason] += 1
+        elif paragraph.label == MIXED and not keep_mixed:
+            label.left_out[MIXED_HEADING] += 1
+        else:
+            where = f"{origin} set_id={set_id} {code}#{number}"
+            label.rows.append(Row(paragraph.text, paragraph.label, group, where))
     return set_id, label
+
+
+def document_root(content: bytes, origin: str) -> tuple[str, Element]:
+    """Return the identity and the root of a label.
+
+    Raises
+    ------
+    ConfigurationError
+        The document is no label.
+    """
+    root = parse_xml(content, origin)
+    if local_name(root) != "document":
+        raise ConfigurationError(
+            f"{origin}: the root element is <{local_name(root)}>; expected <document>, as in Structured Product "
+            f"Labeling."
+        )
+    return (_attribute(root, "setId", "root") or _attribute(root, "id", "root") or origin).lower(), root
+
+
+def document_paragraphs(
+    root: Element, set_id: str, food_effect: str = "absorption"
+) -> list[tuple[str, Paragraph]] | None:
+    """Return the paragraphs on pharmacokinetics, each with its section's code; None where no section tells of them."""
+    sections = _sections(root)
+    if not sections:
+        return None
+    names = name_words(_as_record(root, set_id))
+    return [
+        (code, paragraph)
+        for code, is_chapter, section in sections
+        for paragraph in cut_section(section, names=names, food_effect=food_effect, whole_chapter=is_chapter)
+    ]
 
 
 def _sections(root: Element) -> list[tuple[str, bool, Element]]:
