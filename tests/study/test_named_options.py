@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from study import augment, compare, data
+from study import augment, compare, data, predict
 from study.command import launch_arguments
 from study.config.study import StudyConfig
 from trainables.augment.registry import OPERATORS
@@ -31,6 +31,7 @@ NO_SETTINGS = {
     "alembic_version", "version_num",  # of database schemas
     "do_lower_case", "merge_and_unload", "save_pretrained",  # of a model's own files and library
     "raced_out", "n_majority", "n_minority",  # words of the method
+    "library_name", "pipeline_tag", "start_time",  # of model cards, and of runs in MLflow
 }  # fmt: skip
 
 
@@ -63,6 +64,7 @@ def options() -> set[str]:
         augment.build_parser(),
         compare.build_parser(),
         data.build_parser(),
+        predict.build_parser(),
     )
     return {option for parser in parsers for option in parser._option_string_actions}
 
