@@ -24,7 +24,11 @@ from study.verdict.comparison import (
     differing_settings,
     load_study,
 )
-from study.verdict.words import arm_name, metric_name, ratio_phrase, setting_text
+from study.verdict.comparison_json import comparison_json
+from study.verdict.confirmed import ConfirmedRatio
+from study.verdict.gain_chart import gain_chart
+from study.verdict.statistics import metric_mean
+from study.verdict.words import arm_name, duration, evaluated_on, metric_name, ratio_phrase, setting_text
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -55,7 +59,7 @@ def compare(arguments: argparse.Namespace) -> int:
             key = trial.record.arm, trial.record.imbalance_ratio
             searches.setdefault(key, []).append(trial.record.trial_id)
         kept = {trial_id for best_first in searches.values() for trial_id in best_first[: arguments.top]}
-        values = comparison.to_json()
+        values = comparison_json(comparison)
         values["trials"] = [trial for trial in values["trials"] if trial["trial_id"] in kept]
         print(json.dumps(values, indent=2, allow_nan=False))
         print(f"report: {report}", file=sys.stderr)
@@ -89,6 +93,14 @@ def print_table(comparison: Comparison, top: int | None = None) -> None:
             console.print(Text(f"{len(trials) - len(trials[:top])} more in the report"))
         if not baselines and not trials:
             console.print("nothing scored yet")
+        confirmed = comparison.confirmation.at(ratio) if comparison.confirmation else None
+        if confirmed is not None:
+            console.print(_confirmed_table(comparison, confirmed))
+    if comparison.confirmation is not None and comparison.confirmation.ratios:
+        console.print()
+        for line in gain_chart(comparison.confirmation):
+            console.print(Text(line))
+        console.print(Text(f"Verdict: {found.headline}", style="bold"))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -121,6 +133,33 @@ def _baseline_table(comparison: Comparison, baselines: Sequence[Result]) -> Fitt
     return table
 
 
+def _confirmed_table(comparison: Comparison, confirmed: ConfirmedRatio) -> FittedTable:
+    assert comparison.confirmation is not None
+    metric = comparison.confirmation.metric
+    table = _table(
+        f"confirmed {evaluated_on(metric).lower()}",
+        metric_name(metric),
+        "gain over vanilla",
+        "verdict",
+        "the winner minus it",
+        "replicates",
+        "cost",
+    )
+    for arm in confirmed.arms:
+        values = arm.record.values(metric)
+        table.add_row(
+            arm_name(arm.record.arm) + (", the winner" if arm is confirmed.winner else ""),
+            metric_mean(values.values(), metric).text(),
+            "the reference" if arm.role == "vanilla" else arm.gain.text(signed=True),
+            arm.judgement.verdict if arm.judgement else "",
+            "" if arm.lead is None else arm.lead.text(signed=True),
+            str(len(values)),
+            duration(arm.record.seconds / max(1, len(values))) + " a replicate",
+            style="bold" if arm is confirmed.winner else "",
+        )
+    return table
+
+
 def _trial_table(comparison: Comparison, trials: Sequence[Result]) -> FittedTable:
     searched = differing_settings(comparison.trials)
     table = _table(
@@ -147,7 +186,9 @@ def _trial_table(comparison: Comparison, trials: Sequence[Result]) -> FittedTabl
 
 
 def _table(*columns: str) -> FittedTable:
-    return FittedTable(*columns, words=("settings", "settings that differ", "state"), box=None)
+    return FittedTable(
+        *columns, words=("settings", "settings that differ", "state", "verdict", "cost"), box=None
+    )
 
 
 def _metric_text(result: Result, metric: str) -> str:

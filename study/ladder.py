@@ -21,8 +21,8 @@ from study.launch import Launched, launch_study, run_on_cluster
 from study.record.folder import StudyFolder, write_atomically
 from study.terminal.streams import output_console
 from study.terminal.tables import FittedTable
-from study.verdict.answer import reading
 from study.verdict.ladder import Ladder, build_ladders
+from study.verdict.statistics import reading
 from study.verdict.words import evaluated_on, metric_name, ratio_phrase
 from trainables.errors import ConfigurationError
 

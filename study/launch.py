@@ -166,9 +166,13 @@ def run(
     if args.dry_run:
         return Launched(connection, uri, None)
     from study.command.conduct import CheckedStudy, conduct
+    from study.plan.confirmation import planned_looks
+    from study.record.ledger import Ledger
     from study.run.facts import facts_of, part_facts
     from study.run.tokens import TOKENS, token_facts
     from study.run.tuning import Execution
+    from study.verdict.confirmed import FACT as CONFIRMATION
+    from study.verdict.confirmed import confirmation_facts
 
     say = partial(console.print, highlight=False, soft_wrap=True)
     if args.fresh:
@@ -183,6 +187,7 @@ def run(
             TOKENS: token_facts(first),
             **part_facts(prepared),
             PAPER_FACT: paper_operator,
+            CONFIRMATION: confirmation_facts(planned_looks(config, Ledger(folder.ledger)), config.region),
         }
         execution = Execution(resources, folder.ray, run_settings, connection.joined)
         study = CheckedStudy(

@@ -195,6 +195,7 @@ def run_replicate(
                 balanced_test_rows(prepared, run),
                 offsets,
                 counts,
+                np.asarray(order),
             ).save(kept)
     for scored in scored_sets(prepared, run, settings.imbalance_ratio):
         logits = result.logits[scored.part][scored.rows]

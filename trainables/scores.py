@@ -39,6 +39,8 @@ class RunScores:
         (C,) class offsets fitted on validation, to be added to the logits.
     drawn
         (C,) training rows of each class.
+    order
+        (C,) classes from the majority to the minority.
     """
 
     validation: Floats
@@ -49,6 +51,7 @@ class RunScores:
     balanced: Ints
     offsets: npt.NDArray[np.float64]
     drawn: Ints
+    order: Ints
 
     def adjusted(self) -> RunScores:
         """Return the same run after post-hoc logit adjustment (Menon et al. 2021, eq. 9)."""

@@ -25,7 +25,7 @@ from study.run.tuning import Execution, run_plan
 from study.tracking.experiment_page import Launch
 from study.tracking.tracker import Tracker
 from study.tracking.uri import artifact_folder, ui_server
-from study.verdict.comparison import Comparison, build_comparison
+from study.verdict.comparison import Comparison, build_comparison, judge_of
 from study.verdict.words import counted
 from trainables.corpora.corpus import Corpus
 from trainables.prepared import CorpusOfReplicates
@@ -125,7 +125,8 @@ def _run(study: CheckedStudy, ledger: Ledger, tracker: Tracker, ending: Ending, 
         tracker.update(trial)
         view.on_change(trial)
 
-    plan = Plan(config, ledger, search, notify)
+    judge = judge_of(ledger, study.facts, config.objective)
+    plan = Plan(config, ledger, search, notify, judge.decided)
     if plan.stopped is not None:
         raise plan.stopped
     if not plan.complete:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 
-from study.record.ledger import Ledger, TrialRecord
+from study.record.ledger import FRESH_PHASES, Ledger, TrialRecord
 from trainables.method.arms import PAPER_ARM
 
 _LOWER_IS_BETTER = ("ece", "brier", "nll")
@@ -17,7 +17,14 @@ def lower_is_better(metric: str) -> bool:
 
 
 def compared_with(ledger: Ledger, trial: TrialRecord) -> TrialRecord | None:
-    """Return the reference vanilla of a trial's ratio; for a trial of the search that finds it, the first one of it."""
+    """Return the vanilla that a trial is compared with, on the same replicates.
+
+    That is the reference of its ratio; for a trial of the search that finds it, the first one of that search; on fresh
+    replicates, the first vanilla of the same phase.
+    """
+    if trial.phase in FRESH_PHASES:
+        of_ratio = (t for t in ledger.of_phase(trial.phase) if t.imbalance_ratio == trial.imbalance_ratio)
+        return next((other for other in of_ratio if other.arm == "vanilla"), None)
     find = ledger.anchor if trial.phase == "reference_tuning" else ledger.reference
     return find(trial.imbalance_ratio)
 

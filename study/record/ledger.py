@@ -19,6 +19,8 @@ from trainables.trial import ReplicateRecord
 PHASES = ("reference_tuning", "reference", "search", "control_search", "control", "screening", "confirmation")
 # Phases whose trials a search proposes and which race: those of vanilla, of pre-finetuning and of tuned controls.
 SEARCH_PHASES = ("reference_tuning", "search", "control_search")
+# Phases whose trials run on replicates that no search has seen.
+FRESH_PHASES = ("screening", "confirmation")
 FINISHED = ("complete", "raced_out", "failed")
 MATCHED_TO = "matched_to"
 

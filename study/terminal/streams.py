@@ -32,6 +32,9 @@ _PLAIN = {
     "’": "'",
     "“": '"',
     "”": '"',
+    "─": "-",
+    "│": "|",
+    "●": "o",
 }
 # Piped output has no width of its own, and rich would cut it to 80 columns.
 _PIPED_COLUMNS = 160

@@ -25,7 +25,8 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from study.record.ledger import SEARCH_PHASES, Ledger, TrialRecord
+from study.record.gains import compared_with
+from study.record.ledger import FRESH_PHASES, SEARCH_PHASES, Ledger, TrialRecord
 from study.verdict.statistics import paired_gain
 from trainables.corpora.wording import shown
 from trainables.method.arms import settings_of
@@ -264,13 +265,13 @@ def _gained_metrics(objective: str) -> tuple[str, ...]:
 
 
 def _reference_values(trial: TrialRecord, ledger: Ledger, metric: str) -> Mapping[int, float]:
-    """Return the values of the vanilla to pair with: on fresh replicates, the vanilla confirmed on the same ones."""
-    if trial.phase == "confirmation":
-        for other in ledger.of_phase("confirmation"):
-            if other.arm == "vanilla" and other.imbalance_ratio == trial.imbalance_ratio:
-                return other.values(metric)
-    reference = ledger.reference(trial.imbalance_ratio)
-    return {} if reference is None else reference.values(metric)
+    """Return the values of the vanilla to pair with: on fresh replicates, the one that has run on the same ones."""
+    vanilla = (
+        compared_with(ledger, trial)
+        if trial.phase in FRESH_PHASES
+        else ledger.reference(trial.imbalance_ratio)
+    )
+    return {} if vanilla is None else vanilla.values(metric)
 
 
 def _storable(value: float) -> float:

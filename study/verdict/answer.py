@@ -6,10 +6,11 @@ import json
 from dataclasses import dataclass
 
 from study.config.arms import CONTROLS
-from study.record.gains import lower_is_better
 from study.verdict.comparison import Comparison, Result
 from study.verdict.operating_point import operating_point_sentence
+from study.verdict.statistics import reading
 from study.verdict.unchanged import unchanged_sentence
+from study.verdict.verdict_words import verdict_headline, verdict_paragraph
 from study.verdict.words import arm_name, at_ratio, counted, evaluated_on, metric_name
 from trainables.interval import Interval
 
@@ -37,7 +38,7 @@ class Finding:
     leading
         The leading trial, or None before there is one.
     reading
-        What the gain's interval shows, see :func:`reading`.
+        What the gain's interval shows, see :func:`study.verdict.statistics.reading`.
     controls
         Each control with the leading trial's paired difference to it.
     """
@@ -58,27 +59,11 @@ class Answer:
     findings: tuple[Finding, ...]
 
 
-def reading(interval: Interval, metric: str) -> str:
-    """Say what an interval of differences shows.
-
-    Returns
-    -------
-    str
-        ``better``, ``worse``, ``no difference shown``, ``no interval`` (too few replicates) or
-        ``nothing to compare``.
-    """
-    if not interval.is_defined:
-        return "nothing to compare"
-    if interval.leaves_out_zero is None:
-        return "no interval"
-    if not interval.leaves_out_zero:
-        return "no difference shown"
-    return "better" if (interval.mean > 0) != lower_is_better(metric) else "worse"
-
-
 def answer(comparison: Comparison) -> Answer:
-    """Answer the study's question as far as validation data can."""
+    """Answer the study's question: by its confirmation, or before there is one as far as validation data can."""
     findings = tuple(_finding(comparison, ratio) for ratio in comparison.ratios)
+    if verdict := verdict_headline(comparison, vanilla_name(comparison)):
+        return Answer(verdict, verdict_paragraph(comparison), findings)
     judged = [f for f in findings if f.reading in ("better", "worse", "no difference shown")]
     headline = _headline(comparison, findings, judged)
     if not any(f.leading for f in findings):
@@ -220,7 +205,10 @@ def _leading_one(finding: Finding) -> str:
 
 
 def _caveat(comparison: Comparison) -> str:
-    return CAVEAT if comparison.is_search else NOTHING_CHOSEN
+    if not comparison.is_search:
+        return NOTHING_CHOSEN
+    under_way = sum(result.replicates for result in comparison.fresh)
+    return CAVEAT + (f" It is under way: {counted(under_way, 'fresh replicate')} done." if under_way else "")
 
 
 def _controls_sentence(judged: list[Finding], metric: str) -> str:

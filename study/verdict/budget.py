@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from study.record.ledger import Ledger, TrialRecord
+from study.record.ledger import FRESH_PHASES, Ledger, TrialRecord
 from trainables.method.arms import LINEAR_ARMS, PAPER_ARM, POSTHOC_ARM
 
 
@@ -62,6 +62,10 @@ class Budget:
         return f"{whose[self.settings_from]}, not tuned"
 
 
+# Where the settings of an arm of the confirmation were searched; those of tuned controls in their own search.
+_SEARCHED_IN = {"vanilla": "reference_tuning", "prefinetune": "search"}
+
+
 def budget_of(ledger: Ledger, record: TrialRecord) -> Budget:
     """Return the budget that a trial's arm had at the trial's ratio, in the trial's phase."""
 
@@ -78,7 +82,13 @@ def budget_of(ledger: Ledger, record: TrialRecord) -> Budget:
         return Budget(1, len(record.replicates), "cross_validation")
     if record.arm == PAPER_ARM:
         return Budget(1, len(record.replicates), "paper")
-    if record.phase == "control":
+    if record.phase in FRESH_PHASES:
+        searched = alike(_SEARCHED_IN.get(record.arm, "control_search"))
+        if searched:
+            return Budget(len(searched), sum(len(trial.replicates) for trial in searched), _chosen(searched))
+        if record.arm == "vanilla":
+            return Budget(1, len(record.replicates), "recipe")
+    if record.phase in ("control", *FRESH_PHASES):
         source = "vanilla"
         # Compute-matched vanilla takes only the leading trial's number of steps.
         if record.matched_to is not None and record.arm != "vanilla_matched":

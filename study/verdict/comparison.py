@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from study.record.gains import leading_prefinetuning, leading_trial, lower_is_better
-from study.record.ledger import SEARCH_PHASES, Ledger, TrialRecord, stored_config
+from study.record.gains import compared_with, leading_prefinetuning, leading_trial, lower_is_better
+from study.record.ledger import FRESH_PHASES, SEARCH_PHASES, Ledger, TrialRecord
 from study.verdict.budget import Budget, budget_of
+from study.verdict.confirmed import FACT, ConfirmedStudy, Judge, test_metric
 from study.verdict.statistics import metric_mean, paired_gain
-from study.verdict.unchanged import unchanged_by_operator
 from trainables.corpora.notices import notice_of
 from trainables.errors import ConfigurationError
 from trainables.interval import Interval
@@ -76,6 +76,10 @@ class Comparison:
         :func:`study.record.gains.leading_prefinetuning`.
     report
         Path of this study's report.
+    fresh
+        Trials of the screening and the confirmation; their gains are over the vanilla of the same phase.
+    confirmation
+        The verdicts; None before there is one.
     """
 
     study: Mapping[str, Any]
@@ -87,6 +91,8 @@ class Comparison:
     tuning: tuple[Result, ...]
     best: Mapping[float | str, Result]
     report: Path
+    fresh: tuple[Result, ...] = ()
+    confirmation: ConfirmedStudy | None = None
 
     def trials_at(self, ratio: float | str) -> list[Result]:
         """Return the trials of one imbalance ratio, best gain first."""
@@ -96,7 +102,7 @@ class Comparison:
     def everything(self) -> tuple[Result, ...]:
         """Every trial of the ledger, each once."""
         alone = (b for b in self.baselines if b.record.phase != "control_search")
-        return (*self.tuning, *alone, *self.trials, *self.control_trials)
+        return (*self.tuning, *alone, *self.trials, *self.control_trials, *self.fresh)
 
     def baseline(self, ratio: float | str, arm: str) -> Result | None:
         """Return a baseline of one ratio.
@@ -131,65 +137,6 @@ class Comparison:
         """Return the paired difference of the ratio's leading trial to a baseline."""
         leading = self.best.get(baseline.record.imbalance_ratio)
         return difference(leading, baseline, self.metric) if leading else paired_gain({}, {})
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the comparison as plain JSON values; undefined numbers are null."""
-        corpus = self.study["corpus"]
-        return {
-            "study": self.study["study"],
-            "corpus": {key: corpus[key] for key in CORPUS_FACTS},
-            "remarks": self.study["remarks"],
-            "tokens": self.study["tokens"],
-            "encoder": self.study["encoder"],
-            "baselines": [self._baseline_json(result) for result in self.baselines],
-            "trials": [self._trial_json(result) for result in (*self.trials, *self.control_trials)],
-            "augmentations": {
-                operator: {"made": found.made, "unchanged": found.unchanged}
-                for operator, found in unchanged_by_operator(r.record for r in self.everything).items()
-            },
-            "confirmation": [],
-            "report": str(self.report),
-            "mlflow": {key: self.study["mlflow"][key] for key in ("tracking_uri", "experiment")},
-        }
-
-    def _baseline_json(self, result: Result) -> dict[str, Any]:
-        record = result.record
-        leading = self.best.get(record.imbalance_ratio)
-        return {
-            "trial_id": record.trial_id,
-            "arm": record.arm,
-            "imbalance_ratio": record.imbalance_ratio,
-            "tuned": result.budget.is_tuned,
-            "settings_from": result.budget.settings_from,
-            "budget": result.budget.to_json(),
-            "config": stored_config(record.config, record.matched_to),
-            "matched_to": record.matched_to,
-            "state": record.state,
-            "replicates": result.replicates,
-            "metrics": _metrics_json(result),
-            "gain": {"metric": self.metric, **_interval_json(result.gain)},
-            "best_trial_minus_this": {
-                "trial_id": leading.record.trial_id if leading else None,
-                "metric": self.metric,
-                **_interval_json(self.lead_over(result)),
-                "budget": leading.budget.to_json() if leading else None,
-            },
-            "seconds": record.seconds,
-        }
-
-    def _trial_json(self, result: Result) -> dict[str, Any]:
-        record = result.record
-        return {
-            "trial_id": record.trial_id,
-            "arm": record.arm,
-            "imbalance_ratio": record.imbalance_ratio,
-            "config": record.config,
-            "state": record.state,
-            "replicates": result.replicates,
-            "metrics": _metrics_json(result),
-            "gain": {"metric": self.metric, **_interval_json(result.gain)},
-            "seconds": record.seconds,
-        }
 
 
 def load_study(storage: Path, name: str) -> tuple[dict[str, Any], Ledger]:
@@ -279,7 +226,8 @@ def build_comparison(ledger: Ledger, study: Mapping[str, Any], metric: str | Non
         return budgets[key]
 
     def result(record: TrialRecord) -> Result:
-        reference = ledger.reference(record.imbalance_ratio)
+        is_fresh = record.phase in FRESH_PHASES
+        reference = compared_with(ledger, record) if is_fresh else ledger.reference(record.imbalance_ratio)
         return Result(
             record,
             {name: metric_mean(record.values(name).values(), name) for name in _metric_names([record])},
@@ -310,7 +258,21 @@ def build_comparison(ledger: Ledger, study: Mapping[str, Any], metric: str | Non
         tuning=tuple(tuning),
         best={ratio: by_id[best.trial_id] for ratio, best in leading.items() if best is not None},
         report=ledger.path.with_name("report.html"),
+        fresh=tuple(result(record) for record in ledger.of_phase(*FRESH_PHASES)),
+        confirmation=_confirmed(ledger, study, metric, ordered),
     )
+
+
+def judge_of(ledger: Ledger, study: Mapping[str, Any], metric: str) -> Judge:
+    """Return what gives the verdicts of a study, by the test metric that belongs to one of validation."""
+    classes = tuple(study["corpus"]["classes"])
+    return Judge(ledger, study[FACT], classes, test_metric(metric), ledger.path.parent / "scores")
+
+
+def _confirmed(
+    ledger: Ledger, study: Mapping[str, Any], metric: str, ratios: tuple[float | str, ...]
+) -> ConfirmedStudy | None:
+    return judge_of(ledger, study, metric).result(ratios) if study.get(FACT) and ledger.looks else None
 
 
 def _leading(ledger: Ledger, trials: Iterable[Result], metric: str) -> dict[tuple[str, float | str], Result]:
@@ -374,19 +336,3 @@ def _metric_names(records: Iterable[TrialRecord]) -> list[str]:
 
 def _severest_first(ratio: float | str) -> float:
     return math.inf if isinstance(ratio, str) else ratio
-
-
-def _metrics_json(result: Result) -> dict[str, Any]:
-    return {
-        name: {key: value for key, value in _interval_json(interval).items() if key != "replicates"}
-        for name, interval in result.metrics.items()
-    }
-
-
-def _interval_json(interval: Interval) -> dict[str, float | int | None]:
-    return {
-        "mean": interval.mean if interval.is_defined else None,
-        "ci_low": interval.ci_low,
-        "ci_high": interval.ci_high,
-        "replicates": interval.n,
-    }

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from study.verdict.answer import reading
+from study.verdict.statistics import reading
 from trainables.interval import Interval
 
 _SHOWN, _NOT_SHOWN, _THEIRS, _INK, _FAINT = "#1f6feb", "#6e7681", "#b35900", "#1c1e21", "#c9ccd1"

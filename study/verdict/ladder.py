@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from study.record.gains import mean_of
-from study.verdict.answer import reading
 from study.verdict.comparison import Comparison, Result, objective_of
-from study.verdict.statistics import metric_mean, paired_gain
+from study.verdict.statistics import metric_mean, paired_gain, reading
 from study.verdict.words import arm_name
 from trainables.errors import StudyStopped
 from trainables.interval import Interval

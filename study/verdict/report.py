@@ -20,7 +20,7 @@ from study.record.folder import write_atomically
 from study.record.gains import lower_is_better
 from study.record.ledger import FINISHED
 from study.verdict import words
-from study.verdict.answer import answer, budget_note, reading, vanilla_name
+from study.verdict.answer import answer, budget_note, vanilla_name
 from study.verdict.comparison import (
     Comparison,
     Result,
@@ -29,6 +29,7 @@ from study.verdict.comparison import (
     without_passwords,
 )
 from study.verdict.figure import gain_figure
+from study.verdict.statistics import reading
 from trainables.interval import Interval, mean_interval
 from trainables.method.arms import ARM_TABLE
 from trainables.trial import is_with_offsets, with_offsets

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from study.record.gains import lower_is_better
 from study.statistics.differences import FEW, within
 from study.statistics.scale import Scale, difference_scale, value_scale
 from trainables.interval import Interval, mean_interval
@@ -49,6 +50,24 @@ def metric_mean(values: Iterable[float], metric: str) -> Interval:
     '0.883 [0.694, 1.000]'
     """
     return _bounded(mean_interval(values), value_scale(metric))
+
+
+def reading(interval: Interval, metric: str) -> str:
+    """Say what an interval of differences shows.
+
+    Returns
+    -------
+    str
+        ``better``, ``worse``, ``no difference shown``, ``no interval`` (too few replicates) or
+        ``nothing to compare``.
+    """
+    if not interval.is_defined:
+        return "nothing to compare"
+    if interval.leaves_out_zero is None:
+        return "no interval"
+    if not interval.leaves_out_zero:
+        return "no difference shown"
+    return "better" if (interval.mean > 0) != lower_is_better(metric) else "worse"
 
 
 def _bounded(interval: Interval, scale: Scale) -> Interval:

@@ -8,9 +8,10 @@ from typing import Any
 
 from study.config.published import Published
 from study.config.study import StudyConfig
-from study.verdict.answer import answer, reading
+from study.verdict.answer import answer
 from study.verdict.comparison import Comparison, Result, difference
 from study.verdict.interval_figure import FigureRow, interval_figure
+from study.verdict.statistics import reading
 from study.verdict.words import arm_name, duration, evaluated_on, metric_name, ratio_phrase, setting_text
 from trainables.interval import Interval
 from trainables.method.arms import ARM_TABLE

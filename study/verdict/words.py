@@ -54,7 +54,13 @@ def metric_name(metric: str) -> str:
 def part_name(metric: str) -> str:
     """Return which texts a metric was computed on, with class offsets or without: ``validation``, ``test``, …"""
     scored_on = metric.partition("/")[0].removesuffix(OFFSETS)
-    return {"val": "validation", "test": "test", "test_skewed": "skewed test"}[scored_on]
+    names = {
+        "val": "validation",
+        "test": "test",
+        "test_skewed": "skewed test",
+        "test_balanced": "balanced test",
+    }
+    return names[scored_on]
 
 
 def evaluated_on(metric: str) -> str:
@@ -70,6 +76,7 @@ def evaluated_on(metric: str) -> str:
         "validation": "On validation",
         "test": "On the test split",
         "skewed test": "On the skewed test set",
+        "balanced test": "On the balanced test set",
     }[part]
 
 

@@ -37,7 +37,7 @@ def test_what_is_kept_says_the_same_as_the_metrics(corpus, run, tmp_path, arm):
     path = scores_path(tmp_path / "scores", "trial", 0)
     record = run_replicate(corpus, run, settings, 0, World.single(), path)
     kept = RunScores.load(path)
-    order = list(np.argsort(-kept.drawn, kind="stable"))
+    order = kept.order.tolist()
     for name, scored, x in (
         ("val", kept.validation_labels, kept.validation),
         ("test", kept.test_labels, kept.test),
@@ -82,7 +82,7 @@ def test_scores_that_cannot_be_read_say_so(corpus, run, tmp_path, damage):
     path = tmp_path / "x-0.npz"
     zeros = np.zeros((2, 3), np.float32)
     ints = np.zeros(2, np.int64)
-    RunScores(zeros, ints, zeros, ints, ints, ints, np.zeros(3), ints).save(path)
+    RunScores(zeros, ints, zeros, ints, ints, ints, np.zeros(3), ints, ints).save(path)
     assert [found.name for found in tmp_path.glob("*.npz")] == [path.name]
     if damage == "missing":
         path.unlink()

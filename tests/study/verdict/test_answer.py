@@ -1,7 +1,8 @@
 import pytest
 
-from study.verdict.answer import CAVEAT, answer, reading
+from study.verdict.answer import CAVEAT, answer
 from study.verdict.comparison import build_comparison, load_study
+from study.verdict.statistics import reading
 from study.verdict.words import ratio_name
 from trainables.interval import Interval
 

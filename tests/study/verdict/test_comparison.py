@@ -6,6 +6,7 @@ import pytest
 from study.record.ledger import Ledger
 from study.verdict.answer import budget_note
 from study.verdict.comparison import build_comparison, load_study, without_passwords
+from study.verdict.comparison_json import comparison_json
 from trainables.errors import ConfigurationError
 from trainables.trial import ReplicateRecord
 
@@ -29,7 +30,7 @@ def add_trial(ledger, trial_id, phase, arm, ratio, values, state="complete", **c
 
 def test_json_keeps_the_contract(tmp_path, make_study):
     make_study()
-    values = json.loads(json.dumps(comparison_of(tmp_path).to_json(), allow_nan=False))
+    values = json.loads(json.dumps(comparison_json(comparison_of(tmp_path)), allow_nan=False))
     assert set(values) == {
         "study", "corpus", "remarks", "tokens", "encoder", "baselines", "trials", "augmentations", "confirmation",
         "report", "mlflow",
@@ -67,7 +68,7 @@ def test_without_a_reference_there_is_no_gain(tmp_path, make_study):
     ledger = make_study(ratios=(0.1,), trials=0, reference=False)
     add_trial(ledger, "t", "search", "prefinetune", 0.1, {0: 0.9})
     comparison = comparison_of(tmp_path)
-    assert comparison.to_json()["trials"][0]["gain"]["mean"] is None
+    assert comparison_json(comparison)["trials"][0]["gain"]["mean"] is None
     assert not comparison.best
 
 
@@ -112,13 +113,13 @@ def test_the_matched_control_is_the_one_of_the_leading_trial(tmp_path, make_stud
     control = comparison.baseline(0.1, "vanilla_matched")
     assert control.record.trial_id == "m-good"
     assert comparison.lead_over(control).mean == pytest.approx(0.15)
-    listed = next(b for b in comparison.to_json()["baselines"] if b["matched_to"] == "good")
+    listed = next(b for b in comparison_json(comparison)["baselines"] if b["matched_to"] == "good")
     assert listed["best_trial_minus_this"]["trial_id"] == "good"
     assert listed["gain"]["mean"] == pytest.approx(0.1)
 
 
 def budget_of_arm(tmp_path, arm):
-    (row,) = [b for b in comparison_of(tmp_path).to_json()["baselines"] if b["arm"] == arm]
+    (row,) = [b for b in comparison_json(comparison_of(tmp_path))["baselines"] if b["arm"] == arm]
     return row["tuned"], row["settings_from"], row["budget"]["trials"], row["budget"]["replicates"]
 
 
@@ -144,7 +145,7 @@ def test_every_arm_states_its_budget(tmp_path, make_study):
     assert budget_of_arm(tmp_path, "augment_single_stage") == (False, "leading_trial", 1, 2)
     assert budget_of_arm(tmp_path, "weighted") == (False, "vanilla", 1, 2)
     assert budget_of_arm(tmp_path, "focal") == (True, "tuning", 2, 3)
-    found = comparison_of(tmp_path).to_json()
+    found = comparison_json(comparison_of(tmp_path))
     assert all(
         b["best_trial_minus_this"]["budget"] == {"trials": 2, "replicates": 3} for b in found["baselines"]
     )
@@ -179,7 +180,7 @@ def test_an_undefined_score_is_null_and_never_leads(tmp_path, make_study):
     add_trial(ledger, "fine", "search", "prefinetune", 0.1, {0: 0.5, 1: 0.6})
     comparison = comparison_of(tmp_path)
     assert comparison.best[0.1].record.trial_id == "fine"
-    undefined = comparison.to_json()["trials"][-1]
+    undefined = comparison_json(comparison)["trials"][-1]
     assert undefined["trial_id"] == "nan"
     assert undefined["gain"]["mean"] is None
     assert undefined["metrics"]["val/macro_f1"] == {"mean": None, "ci_low": None, "ci_high": None}
@@ -193,7 +194,7 @@ def test_an_unknown_metric_names_the_known_ones(tmp_path, make_study):
 
 def test_any_metric_will_do_before_there_are_scores(tmp_path, make_study):
     make_study(trials=0, reference=False)
-    assert comparison_of(tmp_path, metric="val/mcc").to_json()["trials"] == []
+    assert comparison_json(comparison_of(tmp_path, metric="val/mcc"))["trials"] == []
 
 
 def test_a_missing_study_is_told_with_its_neighbours_and_the_command(tmp_path, make_study):
@@ -235,7 +236,7 @@ def test_a_study_without_a_ledger_is_empty(tmp_path, make_study):
 
 def test_passwords_do_not_reach_the_comparison(tmp_path, make_study):
     make_study(tracking_uri="postgresql://me:pa%73s@db.local:5432/mlflow", trials=1)
-    assert "pa%73s" not in json.dumps(comparison_of(tmp_path).to_json())
+    assert "pa%73s" not in json.dumps(comparison_json(comparison_of(tmp_path)))
     assert without_passwords({"a": ["https://u:p@h/x?y=1"]}) == {"a": ["https://u:***@h/x?y=1"]}
     assert without_passwords("sqlite:////data/a:b@c/mlflow.db") == "sqlite:////data/a:b@c/mlflow.db"
 
@@ -244,4 +245,6 @@ def test_a_reopened_ledger_gives_the_same_comparison(tmp_path, make_study):
     ledger = make_study()
     facts, reread = load_study(tmp_path, "adme")
     assert isinstance(reread, Ledger)
-    assert build_comparison(ledger, facts).to_json() == build_comparison(reread, facts).to_json()
+    assert comparison_json(build_comparison(ledger, facts)) == comparison_json(
+        build_comparison(reread, facts)
+    )

@@ -6,6 +6,7 @@ import json
 
 from study.verdict.answer import answer
 from study.verdict.comparison import build_comparison, load_study
+from study.verdict.comparison_json import comparison_json
 from study.verdict.operating_point import operating_point_sentence
 from study.verdict.statistics import mean_gain, metric_mean, paired_gain
 from trainables.interval import mean_interval
@@ -53,5 +54,5 @@ def test_the_answer_says_how_few_they_are(tmp_path, make_study):
     )
     assert "(n=2, no interval)" in found.paragraph
     assert "(2 replicates tell nothing)" in operating_point_sentence(comparison)
-    (trial,) = comparison.to_json()["trials"]
+    (trial,) = comparison_json(comparison)["trials"]
     assert trial["gain"]["ci_low"] is None and trial["gain"]["mean"] is not None

@@ -1,0 +1,209 @@
+"""The verdict in words: what was shown on the test split, what was not, and what to do about it."""
+
+from __future__ import annotations
+
+from study.record.gains import lower_is_better
+from study.statistics.judgement import Judgement
+from study.verdict.comparison import Comparison
+from study.verdict.confirmed import ConfirmedArm, ConfirmedRatio, ConfirmedStudy
+from study.verdict.statistics import reading
+from study.verdict.words import arm_name, at_ratio, counted, evaluated_on, metric_name
+from trainables.method.arms import PAPER_ARM
+
+_MOST_NAMED = 3
+
+
+def verdict_headline(comparison: Comparison, vanilla: str) -> str:
+    """Return the verdict of a confirmed study in one sentence; empty where there is none.
+
+    Parameters
+    ----------
+    comparison
+        The study.
+    vanilla
+        What vanilla may be called, see :func:`study.verdict.answer.vanilla_name`.
+    """
+    study = comparison.confirmation
+    if study is None or not study.ratios:
+        return ""
+    metric = metric_name(study.metric)
+    where, whose = evaluated_on(study.metric), subject(comparison)
+    if len(study.ratios) > 1:
+        return f"{where}, {whose} {_standings(study, vanilla)} in {metric}."
+    [found] = study.ratios
+    judged, at = found.verdict, at_ratio(found.ratio)
+    if judged.verdict == "better":
+        by = f"by {judged.interval.text(signed=True)}"
+        return (
+            f"{where}, {whose} beats {vanilla} in {metric} {at}, {by}, {_and_controls(found, study.metric)}."
+        )
+    if judged.verdict == "worse":
+        return f"{where}, {whose} is worse than {vanilla} in {metric} {at}, by {judged.interval.text(signed=True)}."
+    if judged.verdict == "equivalent":
+        return (
+            f"{where}, {whose} and {vanilla} are practically the same in {metric} {at}: the difference, "
+            f"{judged.interval.text(signed=True)}, lies within ±{study.rules.region:g}."
+        )
+    return (
+        f"{where}, no difference between {whose} and {vanilla} is shown in {metric} {at}: "
+        f"{judged.interval.text(signed=True)} on {counted(judged.interval.n, 'replicate')}."
+    )
+
+
+def verdict_paragraph(comparison: Comparison) -> str:
+    """Return what the verdict rests on: gains, the paper's recipe, controls, corrections."""
+    study = comparison.confirmation
+    assert study is not None
+    sentences = [_of_ratio(found, study) for found in study.ratios]
+    missing = [ratio for ratio in comparison.ratios if study.at(ratio) is None]
+    if missing:
+        sentences.append(
+            f"Nothing is confirmed {', '.join(map(at_ratio, missing))}: vanilla, or what was chosen, failed there."
+        )
+    return " ".join([*sentences, _basis(study)])
+
+
+def advice(found: ConfirmedRatio, study: ConfirmedStudy) -> tuple[str, str, str]:
+    """Return what to do, what to expect of it, and what would say more: three lines for who acts on the verdict."""
+    judged = found.verdict
+    rivals = _unbeaten(found, study.metric)
+    best = _best_control(found, study.metric)
+    if judged.verdict == "better" and not rivals:
+        act = "Pre-finetune: it is better than vanilla and than every control."
+    elif judged.verdict == "better":
+        act = (
+            f"Pre-finetuning is better than vanilla, but is not shown to be better than {_named(rivals)}: try "
+            f"{'that' if len(rivals) == 1 else 'those'} first, the cheapest before the others."
+        )
+    else:
+        act = {
+            "worse": "Do not pre-finetune: it is worse than vanilla.",
+            "equivalent": "You need not pre-finetune: what it changes is too small to matter.",
+            "not shown": "Nothing speaks for pre-finetuning yet.",
+        }[judged.verdict]
+        if best is not None and reading(best.gain, study.metric) == "better":
+            act += f" Of the controls, {arm_name(best.record.arm)} is ahead of vanilla: {best.gain.text(signed=True)}."
+    low, high = judged.interval.ci_low, judged.interval.ci_high
+    expect = f"Expect a difference of {judged.interval.text(signed=True)} to vanilla on texts like these"
+    expect += "." if low is None or high is None else f" ({judged.confidence:.0%} interval)."
+    return act, expect, _what_would_say_more(judged, study)
+
+
+def _what_would_say_more(judged: Judgement, study: ConfirmedStudy) -> str:
+    if judged.is_decided:
+        return "More replicates would narrow the interval; other corpora and encoders were not tried."
+    if judged.replicates_needed is None:
+        return (
+            "More replicates alone would not show it: the number of test texts bounds what can be told apart."
+        )
+    return (
+        f"About {judged.replicates_needed} replicates would show a gain as large as this one, or as large as "
+        f"±{study.rules.region:g} where it is smaller: --until-decided {judged.replicates_needed}."
+    )
+
+
+def subject(comparison: Comparison) -> str:
+    """Return what the verdict is about."""
+    return "pre-finetuning" if comparison.is_search else "the paper's recipe"
+
+
+def _standings(study: ConfirmedStudy, vanilla: str) -> str:
+    phrases = {
+        "better": f"beats {vanilla} {{}}",
+        "worse": f"is worse than {'it' if _any(study, 'better') else vanilla} {{}}",
+        "equivalent": f"is practically the same as {'it' if _any(study, 'better', 'worse') else vanilla} {{}}",
+        "not shown": "is not shown to differ {}"
+        if _any(study, "better", "worse", "equivalent")
+        else f"is not shown to differ from {vanilla} {{}}",
+    }
+    parts = []
+    for verdict, phrase in phrases.items():
+        ratios = [found for found in study.ratios if found.verdict.verdict == verdict]
+        if len(ratios) == len(study.ratios):
+            return phrase.format(
+                "at any imbalance ratio" if verdict == "not shown" else "at every imbalance ratio"
+            )
+        if ratios:
+            parts.append(phrase.format(", ".join(at_ratio(found.ratio) for found in ratios)))
+    return ", and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+
+
+def _any(study: ConfirmedStudy, *verdicts: str) -> bool:
+    return any(found.verdict.verdict in verdicts for found in study.ratios)
+
+
+def _unbeaten(found: ConfirmedRatio, metric: str) -> list[ConfirmedArm]:
+    """Return the controls, the paper's recipe not among them, over which the winner's lead is not shown."""
+    return [
+        arm
+        for arm in found.controls
+        if arm.role == "control" and (arm.lead is None or reading(arm.lead, metric) != "better")
+    ]
+
+
+def _best_control(found: ConfirmedRatio, metric: str) -> ConfirmedArm | None:
+    sign = -1 if lower_is_better(metric) else 1
+    controls = [arm for arm in found.controls if arm.role == "control" and arm.gain.is_defined]
+    return max(controls, key=lambda arm: sign * arm.gain.mean, default=None)
+
+
+def _and_controls(found: ConfirmedRatio, metric: str) -> str:
+    unbeaten = _unbeaten(found, metric)
+    if not unbeaten:
+        return "and every control too"
+    return f"but it is not shown to beat {_named(unbeaten)}"
+
+
+def _named(arms: list[ConfirmedArm]) -> str:
+    names = [arm_name(arm.record.arm) for arm in arms]
+    if len(names) > _MOST_NAMED:
+        return f"{', '.join(names[:_MOST_NAMED])} and {counted(len(names) - _MOST_NAMED, 'other control')}"
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+def _of_ratio(found: ConfirmedRatio, study: ConfirmedStudy) -> str:
+    judged = found.verdict
+    text = at_ratio(found.ratio)
+    text = f"{text[0].upper()}{text[1:]}: {judged.interval.text(signed=True)}, {judged.verdict}"
+    text += f" ({counted(judged.interval.n, 'replicate')}"
+    if judged.p_adjusted is not None:
+        text += f", corrected p = {judged.p_adjusted:.3g}"
+    if judged.probability is not None:
+        chances = judged.probability
+        text += (
+            f", chance of better / practically the same / worse "
+            f"{chances.better:.2f} / {chances.equivalent:.2f} / {chances.worse:.2f}"
+        )
+    text += ")."
+    if not judged.is_decided:
+        if judged.detectable_gain is not None:
+            text += f" So many replicates show gains of {judged.detectable_gain:.3f} or more."
+        elif judged.interval.is_defined:
+            text += " So few replicates can show nothing."
+    paper = found.of_role(PAPER_ARM)
+    if paper is not None and paper.judgement is not None:
+        text += f" The paper's recipe: {paper.gain.text(signed=True)}, {paper.judgement.verdict}."
+    best = _best_control(found, study.metric)
+    if best is not None and best.lead is not None:
+        text += (
+            f" The best control, {arm_name(best.record.arm)}: {best.gain.text(signed=True)}; the winner minus it: "
+            f"{best.lead.text(signed=True)}."
+        )
+    return text
+
+
+def _basis(study: ConfirmedStudy) -> str:
+    judged = [arm.judgement for found in study.ratios for arm in found.arms if arm.judgement is not None]
+    text = "The replicates are fresh: no choice was made on them, and nothing else has read the test split."
+    if len(judged) > 1:
+        text += f" The {len(judged)} verdicts are corrected for each other (Holm)."
+    if study.rules.looks is not None:
+        looks = counted(len(study.rules.looks.replicates), "planned look")
+        text += f" They are corrected for {looks} at a growing number of replicates, too."
+    text += " Intervals cover other draws, seeds and splits"
+    covers = metric_name(study.metric)
+    return text + (
+        " and other test texts."
+        if study.metric.rpartition("/")[2] in ("macro_f1", "micro_f1_minority", "accuracy")
+        else f", but of {covers} not other test texts."
+    )
