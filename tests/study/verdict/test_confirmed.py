@@ -29,7 +29,7 @@ def confirmed(tmp_path, make_study):
 
     def confirmed(ratios=(0.1,), study=None, **options):
         make_study(ratios=ratios, failed=False, **(study or {}))
-        facts, ledger = load_study(tmp_path, "adme")
+        _, ledger = load_study(tmp_path, "adme")
         confirm(ledger, ratios=ratios, **options)
         return build_comparison(ledger, load_study(tmp_path, "adme")[0])
 
@@ -93,7 +93,7 @@ def test_the_headline_says_what_was_shown(confirmed):
 def test_a_control_that_is_as_good_is_named(confirmed):
     headline = answer(confirmed(strengths={**STRENGTHS, "tfidf_lr": 2.2})).headline
     assert "beats tuned vanilla" in headline and headline.endswith(
-        "but it is not shown to beat TF-IDF regression."
+        "but it is not shown to beat TF-IDF with logistic regression."
     )
 
 
