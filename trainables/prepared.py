@@ -26,9 +26,11 @@ from trainables.reuse.checkpoint import EVERY_S
 from trainables.reuse.lengths import NO_LENGTHS, StageLengths
 from trainables.seeds import derive_seed, generator
 from trainables.settings import NATURAL, EncoderSettings
+from trainables.texts.alike import first_alike
 from trainables.texts.coverage import Coverage, coverage
 from trainables.texts.tokens import TokenisedTexts, tokenise
 from trainables.texts.words import with_words
+from trainables.truncation import TOKENS, truncation_remarks
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,8 @@ class PreparedCorpus:
         Texts of the validation rows, for the model that is trained on them too once everything is decided.
     test_groups
         Number of the group of each test row, its near-duplicates included.
+    judged_on
+        What :func:`prepare` was given.
     """
 
     train_texts: Sequence[str]
@@ -73,6 +77,7 @@ class PreparedCorpus:
     ranked_by: tuple[int, ...] = ()
     validation_texts: Sequence[str] = ()
     test_groups: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    judged_on: str = TOKENS
 
     def without_test(self) -> PreparedCorpus:
         """Return the same corpus without its test rows."""
@@ -163,6 +168,7 @@ def prepare(
     validation_per_class: int | None = None,
     split_settings: SplitSettings | None = None,
     max_test_rows: int | None = None,
+    judged_on: str = TOKENS,
 ) -> PreparedCorpus:
     """Split a corpus by group, as its source says, or as the settings say, and tokenise it.
 
@@ -180,6 +186,9 @@ def prepare(
         How the corpus is split, see :func:`trainables.corpora.leakage.split_corpus`.
     max_test_rows
         Bound on the test rows, which keep their class proportions.
+    judged_on
+        What decides which rows leak: ``"tokens"``, where texts that are equal in what the encoder reads of them do, or
+        ``"texts"``, where only whole texts are compared, as in studies of earlier versions.
 
     Raises
     ------
@@ -188,9 +197,15 @@ def prepare(
     """
     corpus = corpus.in_canonical_order()
     split_settings = split_settings or SplitSettings()
-    clusters = kept_together(corpus, split_settings)
+    tokenizer = load_tokenizer(encoder)
+    tokens = with_words(tokenise(corpus.texts, tokenizer, encoder.max_length), corpus.texts)
+    clusters, alike = kept_together(corpus, split_settings), first_alike(tokens, token_kinds(tokenizer))
     split = split_corpus(
-        corpus, seed=derive_seed(study_seed, "split"), settings=split_settings, clusters=clusters
+        corpus,
+        seed=derive_seed(study_seed, "split"),
+        settings=split_settings,
+        clusters=clusters,
+        alike=alike if judged_on == TOKENS else None,
     )
     if validation_per_class is not None:
         few = np.bincount(corpus.labels[split.validation], minlength=len(corpus.classes))
@@ -204,8 +219,6 @@ def prepare(
         )
     ]
     test = split.test[test_rows(corpus.labels[split.test], max_test_rows, study_seed)]
-    tokenizer = load_tokenizer(encoder)
-    tokens = with_words(tokenise(corpus.texts, tokenizer, encoder.max_length), corpus.texts)
     seen = np.concatenate([split.train, validation])
     return PreparedCorpus(
         train_texts=[corpus.texts[i] for i in split.train],
@@ -218,11 +231,17 @@ def prepare(
         test_groups=group_numbers(corpus, clusters)[test],
         classes=corpus.classes,
         digest=corpus.digest,
-        remarks=split_remarks(corpus, split, split_settings),
+        remarks=(
+            *split_remarks(corpus, split, split_settings),
+            *truncation_remarks(
+                corpus, split, split_settings, clusters, alike, judged_on, encoder.max_length
+            ),
+        ),
         coverage=coverage(
             tokens.select(seen), corpus.labels[seen], token_kinds(tokenizer), encoder.max_length
         ),
         validation_texts=[corpus.texts[i] for i in validation],
+        judged_on=judged_on,
     )
 
 

@@ -22,9 +22,11 @@ from trainables.model.tokenizer import token_kinds
 from trainables.prepared import PreparedCorpus, check_validation_per_class, scored_rows, test_rows
 from trainables.seeds import derive_seed, generator
 from trainables.settings import EncoderSettings
+from trainables.texts.alike import first_alike
 from trainables.texts.coverage import Coverage, coverage
 from trainables.texts.tokens import TokenisedTexts, tokenise
 from trainables.texts.words import with_words
+from trainables.truncation import TOKENS, truncation_remarks
 
 _TRAIN, _VALIDATION, _UNUSED = range(3)
 
@@ -44,7 +46,7 @@ class ResplitCorpus:
         The test rows of all replicates.
     ranked_by
         Rows per class by which classes are ranked from majority to minority.
-    classes, digest, remarks, coverage
+    classes, digest, remarks, coverage, judged_on
         As in :class:`trainables.prepared.PreparedCorpus`; ``coverage`` is of all n rows.
     """
 
@@ -60,6 +62,7 @@ class ResplitCorpus:
     digest: str
     remarks: tuple[str, ...] = ()
     coverage: Coverage = field(default_factory=Coverage)
+    judged_on: str = TOKENS
 
     def of_replicate(self, replicate: int) -> PreparedCorpus:
         """Return the parts that a replicate trains and is scored on.
@@ -89,6 +92,7 @@ class ResplitCorpus:
             coverage=self.coverage,
             ranked_by=self.ranked_by,
             validation_texts=[self.texts[row] for row in validation.tolist()],
+            judged_on=self.judged_on,
         )
 
     def train_rows(self) -> npt.NDArray[np.int64]:
@@ -128,12 +132,13 @@ def prepare_resplit(
     validation_per_class: int | None = None,
     split_settings: SplitSettings,
     max_test_rows: int | None = None,
+    judged_on: str = TOKENS,
 ) -> ResplitCorpus:
     """Split a corpus anew for every replicate, its test part apart, and tokenise it once.
 
     Parameters
     ----------
-    corpus, encoder, study_seed, max_validation_rows, validation_per_class, split_settings, max_test_rows
+    corpus, encoder, study_seed, max_validation_rows, validation_per_class, split_settings, max_test_rows, judged_on
         As in :func:`trainables.prepared.prepare`. The test part is the one of that function.
     replicates
         Number R of replicates that the study can run.
@@ -144,9 +149,16 @@ def prepare_resplit(
         A class has too few rows for the split, or the source gives the validation part.
     """
     corpus = corpus.in_canonical_order()
-    clusters = kept_together(corpus, split_settings)
+    tokenizer = load_tokenizer(encoder)
+    tokens = with_words(tokenise(corpus.texts, tokenizer, encoder.max_length), corpus.texts)
+    clusters, alike = kept_together(corpus, split_settings), first_alike(tokens, token_kinds(tokenizer))
+    together = alike if judged_on == TOKENS else None
     split = split_corpus(
-        corpus, seed=derive_seed(study_seed, "split"), settings=split_settings, clusters=clusters
+        corpus,
+        seed=derive_seed(study_seed, "split"),
+        settings=split_settings,
+        clusters=clusters,
+        alike=together,
     )
     splits = resplit(
         corpus,
@@ -155,6 +167,7 @@ def prepare_resplit(
         replicates=replicates,
         settings=split_settings,
         clusters=clusters,
+        alike=together,
     )
     if validation_per_class is not None:
         rows = [np.bincount(corpus.labels[s.validation], minlength=len(corpus.classes)) for s in splits]
@@ -171,8 +184,6 @@ def prepare_resplit(
         part_of_row[replicate, own.validation] = _UNUSED
         part_of_row[replicate, own.validation[scored]] = _VALIDATION
     test = split.test[test_rows(corpus.labels[split.test], max_test_rows, study_seed)]
-    tokenizer = load_tokenizer(encoder)
-    tokens = with_words(tokenise(corpus.texts, tokenizer, encoder.max_length), corpus.texts)
     of_pool, labels = tokens.select(pool), corpus.labels[pool]
     return ResplitCorpus(
         texts=[corpus.texts[row] for row in pool.tolist()],
@@ -187,8 +198,12 @@ def prepare_resplit(
         digest=corpus.digest,
         remarks=(
             *split_remarks(corpus, splits[0], split_settings),
+            *truncation_remarks(
+                corpus, splits[0], split_settings, clusters, alike, judged_on, encoder.max_length
+            ),
             f"Every replicate has training and validation texts of its own, cut anew by {split_settings.by} out of "
             f"the {len(pool):,} texts that are not test texts: intervals cover other such splits too.",
         ),
         coverage=coverage(of_pool, labels, token_kinds(tokenizer), encoder.max_length),
+        judged_on=judged_on,
     )

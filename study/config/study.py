@@ -90,7 +90,8 @@ class StudyConfig:
         Test sets that every run is scored on beside validation (``test``: the test split; ``test_skewed``: its rows at
         the imbalance ratio), for a study that chooses nothing and so has no trials; and a bound on the test rows.
     separate_near_duplicates
-        Whether near-duplicates are kept in one part of the split.
+        Whether near-duplicates, and texts that are equal once they are cut to ``max_length``, are kept in one part of
+        the split.
     split_by, validation_fraction, test_fraction, folds, fold, resplit
         See :class:`trainables.corpora.split_settings.SplitSettings`.
     space

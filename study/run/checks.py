@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ from study.plan.confirmation import first_confirmed, fresh_replicates
 from study.record.folder import StudyFolder
 from study.record.ledger import Ledger
 from study.run.cluster import Connection
+from study.run.facts import JUDGED_ON
 from study.run.numerics import numerics_of, one_precision
 from study.run.resuming import resume_faults
 from study.run.tokens import token_faults, token_remarks
@@ -34,6 +36,7 @@ from trainables.rules import did_you_mean
 from trainables.settings import NATURAL, EncoderSettings
 from trainables.staged_corpus import StagedCorpus
 from trainables.training.first_step import first_step_faults, masked_lm_faults
+from trainables.truncation import TEXTS, TOKENS
 
 
 class CheckedTexts(NamedTuple):
@@ -80,9 +83,11 @@ def checked(
     if not wrong_encoder:
         known = folder.read_facts() if resumes else None
         encoder = collect(faults, lambda: one_precision(config, connection, known)) or encoder
-        prepared = collect(faults, partial(_prepared, config, corpus, encoder, further))
+        judged_on = TOKENS if known is None else known.get(JUDGED_ON, TEXTS)
+        how = _split_values(config, judged_on)
+        prepared = collect(faults, partial(_prepared, config, corpus, encoder, further, how))
         if prepared is not None and further and not config.resplit and can_be_resplit(corpus):
-            fresh = collect(faults, partial(_resplit, config, corpus, encoder, further))
+            fresh = collect(faults, partial(prepare_resplit, corpus, encoder, replicates=further, **how))
         if resumes:
             faults += resume_faults(folder, config, corpus.digest, numerics_of(config, connection, encoder))
     faults += _row_bound_faults(config, corpus)
@@ -152,24 +157,24 @@ def _fresh_remark(config: StudyConfig, fresh: ResplitCorpus | None) -> str:
     )
 
 
-def _prepared(config: StudyConfig, corpus: Corpus, encoder: EncoderSettings, further: int) -> SharedCorpus:
+def _prepared(
+    config: StudyConfig, corpus: Corpus, encoder: EncoderSettings, further: int, how: Mapping[str, Any]
+) -> SharedCorpus:
     """Return the corpus with one split for all replicates, or with one for each."""
     if config.resplit:
-        return _resplit(config, corpus, encoder, config.replicates + further)
-    return prepare(corpus, encoder, **_split_values(config))
+        return prepare_resplit(corpus, encoder, replicates=config.replicates + further, **how)
+    return prepare(corpus, encoder, **how)
 
 
-def _resplit(config: StudyConfig, corpus: Corpus, encoder: EncoderSettings, replicates: int) -> ResplitCorpus:
-    return prepare_resplit(corpus, encoder, replicates=replicates, **_split_values(config))
-
-
-def _split_values(config: StudyConfig) -> dict[str, Any]:
+def _split_values(config: StudyConfig, judged_on: str) -> dict[str, Any]:
+    """Return how the corpus is split, as :func:`prepare` takes it."""
     return {
         "study_seed": config.seed,
         "max_validation_rows": config.max_validation_rows,
         "validation_per_class": config.validation_per_class,
         "split_settings": config.split_settings(),
         "max_test_rows": config.max_test_rows,
+        "judged_on": judged_on,
     }
 
 

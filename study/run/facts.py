@@ -24,6 +24,8 @@ from trainables.settings import EncoderSettings
 PARTS = "parts"
 # Where they do, the fewest and the most rows over them; otherwise nothing.
 PART_RANGES = "part_ranges"
+# What decides which rows leak, ``tokens`` or ``texts``; studies that do not say so began with whole texts.
+JUDGED_ON = "duplicates_judged_on"
 _VERSIONED = ("ray", "torch", "transformers", "optuna", "mlflow", "nlpaug", "pandas", "numpy")
 
 
@@ -81,7 +83,11 @@ def facts_of(
 def part_facts(prepared: SharedCorpus) -> dict[str, Any]:
     """Return what ``study.json`` holds of the parts of the split."""
     ranges = prepared.class_count_ranges() if isinstance(prepared, ResplitCorpus) else {}
-    return {PARTS: prepared.of_replicate(0).class_counts(), PART_RANGES: ranges}
+    return {
+        PARTS: prepared.of_replicate(0).class_counts(),
+        PART_RANGES: ranges,
+        JUDGED_ON: prepared.judged_on,
+    }
 
 
 def machine() -> dict[str, Any]:

@@ -4,6 +4,9 @@ A split of our own joins near-duplicates into one group first, so nothing has to
 gives is kept: what train shares with validation or test is taken out of train, what validation shares with test out
 of validation, and test stays whole. Parts that the source does not give are cut out of train.
 
+Texts that differ only behind what the encoder reads of them are one to it. Which these are hangs on the encoder, so
+the caller says so (``alike``); they are treated like near-duplicates.
+
 A split by row does none of this: it shows what a published protocol that splits at random is worth, and a remark says
 how much of it leaks.
 """
@@ -37,6 +40,7 @@ from trainables.errors import ConfigurationError
 
 _TRAIN, _VALIDATION, _TEST = range(3)
 _REMOVED = -1
+BEGINNING = "beginning, all that the encoder reads of it,"
 
 
 @dataclass(frozen=True)
@@ -57,12 +61,17 @@ class GivenParts:
 
 def kept_together(corpus: Corpus, settings: SplitSettings) -> npt.NDArray[np.int64]:
     """Return the (n,) cluster of near-duplicates of each row that a split must not part; its own where it may."""
-    if settings.separate_near_duplicates and settings.by != ROW:
+    if settings.separates:
         return near_duplicate_clusters(corpus.texts)
     return np.arange(len(corpus), dtype=np.int64)
 
 
-def units_of(corpus: Corpus, clusters: npt.NDArray[np.int64], settings: SplitSettings) -> list[str]:
+def units_of(
+    corpus: Corpus,
+    clusters: npt.NDArray[np.int64],
+    settings: SplitSettings,
+    alike: npt.NDArray[np.int64] | None = None,
+) -> list[str]:
     """Return the name of what each row stays together with: its group and near-duplicates, or in a split by row itself.
 
     Parameters
@@ -71,10 +80,13 @@ def units_of(corpus: Corpus, clusters: npt.NDArray[np.int64], settings: SplitSet
         The corpus, and how it is split.
     clusters
         See :func:`kept_together`.
+    alike
+        See :func:`split_corpus`.
     """
     if settings.by == ROW:
         return [f"{row:012d}" for row in range(len(corpus))]
-    return joined_groups(corpus.groups, clusters)
+    units = joined_groups(corpus.groups, clusters)
+    return units if alike is None or not settings.separates else joined_groups(units, alike)
 
 
 def group_numbers(corpus: Corpus, clusters: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -97,6 +109,7 @@ def split_corpus(
     settings: SplitSettings | None = None,
     minimum: int = LEAST_ROWS,
     clusters: npt.NDArray[np.int64] | None = None,
+    alike: npt.NDArray[np.int64] | None = None,
 ) -> Split:
     """Split a corpus; see the module for what is done about leakage.
 
@@ -112,6 +125,9 @@ def split_corpus(
         Rows that every class needs in every part.
     clusters
         What :func:`kept_together` returns, where it is known already.
+    alike
+        (n,) first row that the encoder reads as it reads each row, see :func:`trainables.texts.alike.first_alike`;
+        None judges whole texts alone.
 
     Raises
     ------
@@ -120,7 +136,7 @@ def split_corpus(
     """
     settings = settings or SplitSettings()
     clusters = kept_together(corpus, settings) if clusters is None else clusters
-    units = units_of(corpus, clusters, settings)
+    units = units_of(corpus, clusters, settings, alike)
     validation_share, test_share = settings.validation_share, settings.test_share
     if corpus.split is None:
         if settings.folds is not None and settings.fold is not None:
@@ -143,7 +159,9 @@ def split_corpus(
             minimum=minimum,
         )
     _check_settings(corpus, settings)
-    given = given_parts(corpus, None if settings.by == ROW else clusters)
+    given = given_parts(
+        corpus, None if settings.by == ROW else clusters, alike if settings.separates else None
+    )
     parts = given.part_of_row.copy()
     missing = missing_parts(corpus.split)
     _check_given(corpus, given, minimum)
@@ -164,7 +182,7 @@ def split_corpus(
         parts[train[cut.validation]] = _VALIDATION
         parts[train[cut.test]] = _TEST
     train, validation, test = (np.flatnonzero(parts == part).astype(np.int64) for part in range(3))
-    return Split(train, validation, test)
+    return Split(train, validation, test, given.removed)
 
 
 def split_remarks(corpus: Corpus, split: Split, settings: SplitSettings) -> tuple[str, ...]:
@@ -203,7 +221,9 @@ def _known_share(values: Sequence[object], train: Rows, part: Rows) -> float:
     return sum(values[row] in known for row in part.tolist()) / max(1, len(part))
 
 
-def given_parts(corpus: Corpus, clusters: npt.NDArray[np.int64] | None) -> GivenParts:
+def given_parts(
+    corpus: Corpus, clusters: npt.NDArray[np.int64] | None, alike: npt.NDArray[np.int64] | None = None
+) -> GivenParts:
     """Return the source's own split without what leaks.
 
     Parameters
@@ -212,6 +232,8 @@ def given_parts(corpus: Corpus, clusters: npt.NDArray[np.int64] | None) -> Given
         A corpus with a split.
     clusters
         (n,) near-duplicate cluster of each row; None takes the split as it is.
+    alike
+        See :func:`split_corpus`.
     """
     assert corpus.split is not None
     part_of_row = np.array([PARTS.index(part) for part in corpus.split], dtype=np.int64)
@@ -223,6 +245,7 @@ def given_parts(corpus: Corpus, clusters: npt.NDArray[np.int64] | None) -> Given
         ("text", keys),
         ("group", corpus.groups),
         ("near-duplicate", clusters.tolist()),
+        *(() if alike is None else ((BEGINNING, alike.tolist()),)),
     )
     for part, judged_by in ((_VALIDATION, (_TEST,)), (_TRAIN, (_VALIDATION, _TEST))):
         for reason, values in ways:

@@ -28,6 +28,7 @@ def resplit(
     replicates: int,
     settings: SplitSettings,
     clusters: npt.NDArray[np.int64],
+    alike: npt.NDArray[np.int64] | None = None,
     minimum: int = LEAST_ROWS,
 ) -> list[Split]:
     """Return a split for each replicate; they differ in train and validation, and keep test.
@@ -49,6 +50,8 @@ def resplit(
         How the corpus is split: the same rules hold for every replicate.
     clusters
         What :func:`trainables.corpora.leakage.kept_together` returns.
+    alike
+        See :func:`trainables.corpora.leakage.split_corpus`.
     minimum
         Rows that every class needs in train and in validation.
 
@@ -57,7 +60,7 @@ def resplit(
     ConfigurationError
         Naming the replicates whose parts lack rows of a class.
     """
-    units = units_of(corpus, clusters, settings)
+    units = units_of(corpus, clusters, settings, alike)
     pool = np.sort(np.concatenate([split.train, split.validation]))
     labels, pool_units = corpus.labels[pool], [units[row] for row in pool.tolist()]
     share = _validation_share(corpus, settings)
@@ -76,7 +79,7 @@ def resplit(
         except ConfigurationError as error:
             faults += [f"replicate {replicate}: {fault}" for fault in error.faults]
         else:
-            found.append(Split(pool[parts.train], pool[parts.validation], split.test))
+            found.append(Split(pool[parts.train], pool[parts.validation], split.test, split.removed))
     if faults:
         raise ConfigurationError(faults)
     return found

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -22,11 +22,20 @@ _CLOSE = 0.1  # of a class's rows in validation and test: a random order that co
 
 @dataclass(frozen=True)
 class Split:
-    """Row indices of the three parts, each sorted, (n_part,) int64; together every row once."""
+    """Row indices of the three parts, each sorted, (n_part,) int64.
+
+    Attributes
+    ----------
+    train, validation, test
+        The parts. Together every row once, except those that leak between parts that the source gives.
+    removed
+        The number of those, by part and reason.
+    """
 
     train: Rows
     validation: Rows
     test: Rows
+    removed: Mapping[str, int] = field(default_factory=dict, compare=False)
 
 
 def split_by_group(
@@ -282,6 +291,7 @@ def _check_parts(
     raise ConfigurationError(
         f"split: {len(short)} of {len(names)} classes {'has' if len(short) == 1 else 'have'} too few rows or groups "
         f"for {minimum} rows in each of "
-        f"{listed(parts)} (rows of one group and near-duplicates are never parted): {listed(described)}. "
+        f"{listed(parts)} (rows of one group, near-duplicates and texts that the encoder reads as one are never "
+        f"parted): {listed(described)}. "
         f"{rare_classes_advice(least)}"
     )

@@ -19,7 +19,8 @@ class SplitSettings:
         ``"group"``: rows of one group stay together. ``"row"``: every row goes its own way, as in papers that split
         at random; groups and near-duplicates then stand on both sides, so figures flatter every arm.
     separate_near_duplicates
-        Whether near-duplicates stay together too, where the split is by group.
+        Whether near-duplicates, and texts that are equal in what the encoder reads of them, stay together too, where
+        the split is by group.
     validation_fraction, test_fraction
         Shares of the rows; None for 0.15. Where the source gives the test part, ``validation_fraction`` is a share of
         its training rows.
@@ -37,6 +38,11 @@ class SplitSettings:
     folds: int | None = None
     fold: int | None = None
     resplit: bool = False
+
+    @property
+    def separates(self) -> bool:
+        """Whether near-duplicates, and texts that are one to the encoder, stay together."""
+        return self.separate_near_duplicates and self.by != ROW
 
     @property
     def validation_share(self) -> float:

@@ -125,7 +125,7 @@ def coverage(
 
 def _alike(texts: TokenisedTexts, labels: npt.NDArray[np.int64]) -> int:
     """Return how many texts share their tokens with a text of another class."""
-    keys = [texts.ids[a:b].tobytes() for a, b in zip(texts.offsets[:-1], texts.offsets[1:], strict=True)]
+    keys = texts.row_keys()
     classes: dict[bytes, set[int]] = {}
     for key, label in zip(keys, labels.tolist(), strict=True):
         classes.setdefault(key, set()).add(label)

@@ -51,6 +51,10 @@ class TokenisedTexts:
             self.ids[source], offsets, None if self.words is None else self.words.select(rows)
         )
 
+    def row_keys(self) -> list[bytes]:
+        """Return n values that are equal where the texts' tokens are."""
+        return [self.ids[a:b].tobytes() for a, b in zip(self.offsets[:-1], self.offsets[1:], strict=True)]
+
     @classmethod
     def concatenate(cls, parts: Sequence[TokenisedTexts]) -> TokenisedTexts:
         """Return the texts of several parts, one part after the other; with their words where all parts have them."""

@@ -7,7 +7,8 @@ from study.config.files import load_study_file
 from study.config.operators import without_unavailable
 from study.record.folder import StudyFolder
 from study.run.checks import checked
-from study.run.facts import part_facts
+from study.run.facts import JUDGED_ON, part_facts
+from study.run.numerics import numerics_of
 from trainables.corpora.drug_labels.sample import generate_sample
 from trainables.corpora.imbalance import Profile
 from trainables.draw_sizes import count_faults
@@ -100,3 +101,25 @@ def test_exact_counts_that_a_fresh_replicate_cannot_give_are_a_fault(tmp_path):
     _, _, run = check(tmp_path, imbalance_ratios=(0.1,))
     with pytest.raises(ConfigurationError, match="in replicate"):
         check(tmp_path, imbalance_ratios=(0.1,), n_max=run.n_max, confirmation_replicates=12)
+
+
+def test_a_study_that_began_with_duplicates_judged_on_whole_texts_goes_on_so(tmp_path):
+    config, _ = without_unavailable(load_study_file("adme", "smoke", {"max_sample_rows": None}), None)
+    folder, corpus = StudyFolder(tmp_path, "adme"), generate_sample(600)
+
+    def launch(resumes):
+        prepared, _, run = checked(config, folder, corpus, None, resumes=resumes, store_faults=[])
+        facts = {
+            "config": config.identity(),
+            "corpus": {"digest": corpus.digest, "source": corpus.source},
+            "numerics": numerics_of(config, None, run.encoder),
+            **part_facts(prepared),
+        }
+        folder.write_facts(facts)
+        return facts
+
+    new = launch(resumes=True)
+    assert new[JUDGED_ON] == launch(resumes=True)[JUDGED_ON] == "tokens"
+    folder.write_facts({name: value for name, value in new.items() if name != JUDGED_ON})
+    assert launch(resumes=True)[JUDGED_ON] == launch(resumes=True)[JUDGED_ON] == "texts"
+    assert launch(resumes=False)[JUDGED_ON] == "tokens"
