@@ -36,7 +36,8 @@ class LabelledTexts(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
             str(folder / "model.onnx"), providers=["CPUExecutionProvider"]
         )
 
-    def predict(self, context: Any, model_input: Any, params: Any = None) -> pd.DataFrame:
+    # MLflow takes type hints for a schema of its own, and warns of those that it cannot read.
+    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
         """Return a column of probabilities for each class, a row for each text.
 
         Parameters

@@ -73,6 +73,7 @@ def write_model(
     TrialFailed
         What was written gives other probabilities.
     """
+    logging.disable_progress_bar()
     classifier.cpu().eval()
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as made:
@@ -93,7 +94,6 @@ def write_model(
 
 
 def _loaded(folder: Path) -> tuple[Any, Any]:
-    logging.disable_progress_bar()
     model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32)
     return model.eval(), AutoTokenizer.from_pretrained(folder)
 
