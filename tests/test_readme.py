@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import re
 import shlex
+import shutil
 import socket
 import subprocess
 import sys
@@ -18,6 +20,7 @@ import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 
 from tests.tiny_encoder import write_tiny_encoder
+from tests.tiny_model import tiny_model
 from tests.trainables.corpora.label_records import sample_labels, write_lines
 from trainables.corpora.drug_labels.sample import generate_sample
 
@@ -83,7 +86,7 @@ def test_no_command_is_left_out():
         r"^make ",
         r"study\.launch",
         r"study\.ladder",
-        r"study\.(compare|data|augment|findings)",
+        r"study\.(compare|data|augment|findings|predict)",
         r"mlflow ui",
         r"^ray ",
     )
@@ -111,6 +114,20 @@ def test_the_launch_commands(place, command):
 def test_the_commands_that_look(place, command):
     *_, run = place
     assert "absorption" in run(command).stdout or "vanilla" in run(command).stdout
+
+
+@pytest.mark.parametrize("command", of_kind(r"study\.predict"))
+def test_the_command_that_labels_texts(place, tmp_path, command):
+    folder, _, _, run = place
+    model = folder / "results" / "adme" / "model" / "winner"
+    if not model.exists():
+        shutil.copytree(tiny_model(tmp_path), model)
+    (folder / "new.txt").write_text("Velorin is absorbed slowly.\nIt is excreted in urine.\n")
+    run(command)
+    rows = [json.loads(line) for line in (folder / "labels.jsonl").read_text().splitlines()]
+    assert [row["row"] for row in rows] == [1, 2] and all(
+        row["label"] in row["probabilities"] for row in rows
+    )
 
 
 @pytest.mark.parametrize("command", of_kind(r"study\.findings"))

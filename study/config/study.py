@@ -126,6 +126,8 @@ class StudyConfig:
         how many of them are added, in blocks, until it is decided (None: none).
     region
         Half the width of the region of practical equivalence: gains within it need not be told apart from 0.
+    deployment_prior
+        Share of each class, in any unit, among the texts that the study's models are for (empty: the corpus's).
     startup_trials
         Trials per ratio that are sampled at random before Optuna's model is used.
     reference_space
@@ -192,6 +194,7 @@ class StudyConfig:
     confirmation_replicates: int = ruled(0, whole(0), execution=True)
     until_decided: int | None = ruled(None, optional(whole(1)), execution=True)
     region: float = ruled(0.01, NOT_NEGATIVE, execution=True)
+    deployment_prior: Mapping[str, float] = ruled({}, OBJECT, execution=True)
     startup_trials: int = ruled(4, whole(1))
     reference_space: Mapping[str, tuple[Any, ...]] = ruled({}, OBJECT)
     operator_options: Mapping[str, Mapping[str, Any]] = ruled({}, OBJECT)

@@ -27,6 +27,7 @@ from trainables.corpora.leakage import can_be_resplit
 from trainables.corpora.wording import listed, shown
 from trainables.draw_sizes import count_faults, ratio_remarks, shared_n_max, short_class_remarks
 from trainables.errors import ConfigurationError, collect
+from trainables.export.calibration import prior_faults
 from trainables.method.arms import HEAD_ARMS
 from trainables.model.encoder import encoder_faults, has_masked_lm_head
 from trainables.model.pretrained import dropped_head
@@ -91,6 +92,8 @@ def checked(
         if resumes:
             faults += resume_faults(folder, config, corpus.digest, numerics_of(config, connection, encoder))
     faults += _row_bound_faults(config, corpus)
+    if config.deployment_prior:
+        faults += prior_faults(config.deployment_prior, corpus.classes)
     profile = collect(faults, lambda: _profile(config, corpus))
     first = None if prepared is None else prepared.of_replicate(0)
     if first is not None and (first.ranked_by or fresh is not None) and profile is not None:

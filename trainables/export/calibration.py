@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -137,6 +138,23 @@ def calibrate(
     )
 
 
+def prior_faults(given: Mapping[str, Any], classes: Sequence[str]) -> list[str]:
+    """Return why numbers by class can be no class shares, one message each; empty if they can."""
+    faults = []
+    if missing := [name for name in classes if name not in given]:
+        faults.append(f"deployment_prior lacks {listed(missing)}; give a share for every class.")
+    if unknown := [name for name in given if name not in classes]:
+        faults.append(f"deployment_prior names {listed(unknown)}; the classes are {listed(list(classes))}.")
+    wrong = [f"{name} ({share!r:.40})" for name, share in given.items() if not _is_share(share)]
+    if wrong:
+        faults.append(f"deployment_prior of {listed(wrong)}: a number above 0 was expected.")
+    return faults
+
+
+def _is_share(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < np.inf
+
+
 def class_shares(
     given: Mapping[str, float] | None, classes: Sequence[str], labels: npt.NDArray[np.int64]
 ) -> tuple[float, ...]:
@@ -164,16 +182,7 @@ def class_shares(
     if given is None:
         counts = np.bincount(labels, minlength=len(classes)).astype(np.float64)
         return tuple((counts / counts.sum()).tolist())
-    faults = []
-    if missing := [name for name in classes if name not in given]:
-        faults.append(f"the deployment prior lacks {listed(missing)}; give a share for every class.")
-    if unknown := [name for name in given if name not in classes]:
-        faults.append(
-            f"the deployment prior names {listed(unknown)}; the classes are {listed(list(classes))}."
-        )
-    if not_positive := [f"{name} ({share})" for name, share in given.items() if not 0 < share < np.inf]:
-        faults.append(f"the deployment prior of {listed(not_positive)} has to be a number above 0.")
-    if faults:
+    if faults := prior_faults(given, classes):
         raise ConfigurationError(faults)
     total = sum(given.values())
     return tuple(given[name] / total for name in classes)

@@ -34,6 +34,13 @@ def test_classes_that_the_corpus_lacks_are_named_with_the_nearest_name(tmp_path)
     assert "Did you mean 'absorption'?" in fault and "'other'" not in fault.partition(", which")[0]
 
 
+def test_a_deployment_prior_of_other_classes_is_a_fault_before_anything_is_spent(tmp_path):
+    with pytest.raises(ConfigurationError) as caught:
+        check(tmp_path, deployment_prior={"absorption": 1, "toxicology": 2})
+    lacking, unknown = caught.value.faults
+    assert "lacks distribution, metabolism, excretion, other" in lacking and "names toxicology" in unknown
+
+
 def test_the_order_of_classes_reaches_the_draws(tmp_path):
     prepared, _, run = check(
         tmp_path, class_order=("excretion", "other"), keep_short_classes=True, split_by="row", n_max=300

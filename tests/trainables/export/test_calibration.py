@@ -98,6 +98,6 @@ def test_the_deployment_prior_is_checked_class_by_class():
     labels = np.array([0, 0, 0, 1])
     assert class_shares(None, ("ham", "spam"), labels) == (0.75, 0.25)
     with pytest.raises(ConfigurationError) as told:
-        class_shares({"ham": 0, "egg": 1}, ("ham", "spam"), labels)
+        class_shares({"ham": 0, "egg": "1"}, ("ham", "spam"), labels)
     assert len(told.value.faults) == 3
-    assert all(word in str(told.value) for word in ("lacks spam", "names egg", "of ham (0)"))
+    assert all(word in str(told.value) for word in ("lacks spam", "names egg", "of ham (0), egg ('1')"))
