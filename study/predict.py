@@ -46,7 +46,9 @@ class Input(NamedTuple):
 
     def identity(self) -> list[Any]:
         """Return what tells this input from another one."""
-        files = sorted(self.path.rglob("*")) if self.path.is_dir() else [self.path]
+        files = [self.path]
+        if self.path.is_dir():  # an output under way may lie there too, under a hidden name
+            files = sorted(file for file in self.path.rglob("*") if not file.name.startswith("."))
         sizes = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
         return [sizes, self.kind, self.column, dict(self.options)]
 

@@ -88,6 +88,8 @@ class LabelFile:
     """
 
     def __init__(self, output: Path, identity: Any) -> None:
+        if output.is_dir():
+            raise ConfigurationError(f"--output {output}: a folder, expected the name of a file.")
         self.output = output
         self._partial = output.with_name(f".{output.name}-{digest_of(identity)}.partial")
         try:
@@ -99,8 +101,6 @@ class LabelFile:
             raise ConfigurationError(
                 f"--output {output}: cannot be written ({error.strerror}); name a file in an existing folder."
             ) from error
-        if output.is_dir():
-            raise ConfigurationError(f"--output {output}: a folder, expected the name of a file.")
 
     def resume(self) -> int:
         """Cut off what follows the last complete chunk, and return how many results remain."""
