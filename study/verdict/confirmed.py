@@ -11,7 +11,7 @@ from typing import Any
 from study.record.ledger import Ledger, TrialRecord
 from study.statistics.judgement import Evidence, Judgement, Rules, judge
 from study.statistics.looks import Looks
-from study.verdict.evidence import Scores, evidence_of, paired_replicates
+from study.verdict.evidence import COUNTED, Scores, evidence_of, paired_replicates
 from trainables.interval import Interval
 from trainables.method.arms import PAPER_ARM
 
@@ -104,6 +104,11 @@ class ConfirmedStudy:
     metric: str
     rules: Rules
     ratios: tuple[ConfirmedRatio, ...]
+
+    @property
+    def covers_texts(self) -> bool:
+        """Whether intervals cover other test texts: those of metrics that are made of counts."""
+        return self.metric.rpartition("/")[2] in COUNTED
 
     def at(self, ratio: Ratio) -> ConfirmedRatio | None:
         """Return the confirmation at a ratio."""

@@ -18,6 +18,8 @@ from trainables.method.arms import POSTHOC_ARM
 from trainables.scores import RunScores, scores_path
 from trainables.trial import OFFSETS, is_with_offsets
 
+# Metrics that are made of counts, by name.
+COUNTED = ("macro_f1", "micro_f1_minority", "accuracy")
 Ints = npt.NDArray[np.int64]
 
 

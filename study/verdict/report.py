@@ -28,8 +28,9 @@ from study.verdict.comparison import (
     differing_settings,
     without_passwords,
 )
-from study.verdict.figure import gain_figure
-from study.verdict.statistics import reading
+from study.verdict.figure import confirmed_figure, gain_figure
+from study.verdict.statistics import metric_mean, reading
+from study.verdict.verdict_words import advice
 from trainables.interval import Interval, mean_interval
 from trainables.method.arms import ARM_TABLE
 from trainables.trial import is_with_offsets, with_offsets
@@ -132,6 +133,8 @@ def render_report(comparison: Comparison) -> str:
         reading=reading,
         strip=interval_strip,
         budget_note=budget_note,
+        advice=advice,
+        mean=metric_mean,
     )
     template = resources.files("study.verdict").joinpath("report.html.j2").read_text(encoding="utf-8")
     return environment.from_string(template).render(_content(comparison))
@@ -211,7 +214,7 @@ def interval_strip(interval: Interval, scale: float) -> Markup:
 
 
 def _content(comparison: Comparison) -> dict[str, Any]:
-    study = comparison.study
+    study, confirmed = comparison.study, comparison.confirmation
     changes = {name: class_changes(comparison, name) for name in CLASS_METRICS}
     used_arms = dict.fromkeys(r.record.arm for r in (*comparison.baselines, *comparison.trials))
     everything = comparison.everything
@@ -230,6 +233,12 @@ def _content(comparison: Comparison) -> dict[str, Any]:
         "leading_name": comparison.leading_name,
         "part": words.part_name(comparison.metric),
         "figure": Markup(gain_figure(comparison)),
+        "confirmed": confirmed,
+        "confirmed_figure": Markup(confirmed_figure(confirmed)) if confirmed else "",
+        "confirmed_scale": _scale(
+            arm.gain for found in (confirmed.ratios if confirmed else ()) for arm in found.arms
+        ),
+        "balanced_metric": confirmed.metric.replace("test", "test_balanced", 1) if confirmed else "",
         "headline_metrics": [m for m in headline if any(m in r.metrics for r in everything)],
         "has_offsets": any(is_with_offsets(m) for r in everything for m in r.metrics),
         "arm_meanings": {arm: ARM_TABLE[arm].meaning for arm in used_arms if arm in ARM_TABLE},

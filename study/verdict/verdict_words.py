@@ -203,7 +203,5 @@ def _basis(study: ConfirmedStudy) -> str:
     text += " Intervals cover other draws, seeds and splits"
     covers = metric_name(study.metric)
     return text + (
-        " and other test texts."
-        if study.metric.rpartition("/")[2] in ("macro_f1", "micro_f1_minority", "accuracy")
-        else f", but of {covers} not other test texts."
+        " and other test texts." if study.covers_texts else f", but of {covers} not other test texts."
     )

@@ -8,6 +8,7 @@ import pytest
 from study.compare import main
 from study.verdict.comparison import build_comparison, load_study
 from study.verdict.report import CLASS_METRICS, class_changes, costs, render_report, write_report
+from tests.study.confirmed_study import confirm
 from trainables.corpora.notices import NOTICES, SAMPLE
 
 VOID = {"meta", "link", "br", "circle", "line"}
@@ -102,7 +103,7 @@ def test_only_the_sample_corpus_carries_banner_and_watermark(tmp_path, make_stud
     assert (SAMPLE in page.text) is is_sample
     assert ('class="watermark"' in html) is is_sample
     in_figure = html[html.index('class="figure"') : html.index("<figcaption>")]
-    assert ("SAMPLE CORPUS" in in_figure) is is_sample
+    assert "SAMPLE CORPUS" not in in_figure
 
 
 def test_what_a_corpus_says_of_its_labels_stands_in_the_report(tmp_path, make_study):
@@ -296,3 +297,21 @@ def test_many_classes_get_a_table_of_bounded_height_that_sorts_and_a_sentence(tm
 def test_a_name_that_turns_the_text_around_stays_in_its_cell(tmp_path, make_study):
     make_study("adme", classes={"\u202ename": 40, "other": 40})
     assert "<bdi>\u202ename</bdi>" in render(tmp_path)[0]
+
+
+def test_the_report_of_a_confirmed_study_begins_with_the_verdict(tmp_path, make_study):
+    ledger = make_study(ratios=(0.1, "natural"), failed=False)
+    confirm(ledger, ratios=(0.1, "natural"))
+    html, page = render(tmp_path)
+    assert "pre-finetuning beats tuned vanilla at every imbalance ratio" in page.text
+    verdict, search = (
+        html.index("The verdict: confirmed on the test split"),
+        html.index("The search, on validation"),
+    )
+    assert verdict < search and html[verdict:search].count("the winner</span>") == 2
+    assert html[verdict:search].count("If you act on this") == 2
+    assert (
+        html.count('id="confirmed-title"') == 1
+        and "Ratio 0.1 (1:10): the winner of pre-finetuning +0." in html
+    )
+    assert render(tmp_path)[0] == html
