@@ -20,7 +20,7 @@ from study.run import ray_watch
 from study.run.address import check_address, no_cluster
 from study.run.place import cluster_is_named, cpus_here, may_have_gpus
 from study.run.signals import ENDING_SIGNALS
-from trainables.errors import ConfigurationError
+from trainables.errors import ConfigurationError, StudyStopped
 from trainables.settings import EncoderSettings, TrialSettings
 
 if TYPE_CHECKING:
@@ -144,17 +144,31 @@ def join_running_cluster() -> Connection | None:
 
 
 def start_here(config: StudyConfig) -> Connection:
-    """Start Ray on this machine."""
+    """Start Ray on this machine.
+
+    Raises
+    ------
+    StudyStopped
+        It did not start in time.
+    """
     import ray
 
-    with ENDING_SIGNALS.kept():
-        ray.init(
-            address="local",
-            # The dashboard serves the State API that Tune-over-Train needs to clean up a worker group.
-            include_dashboard=config.workers_per_trial > 1,
-            logging_level=logging.ERROR,
-            log_to_driver=False,
-        )
+    try:
+        with ENDING_SIGNALS.kept():
+            ray.init(
+                address="local",
+                # The dashboard serves the State API that Tune-over-Train needs to clean up a worker group.
+                include_dashboard=config.workers_per_trial > 1,
+                logging_level=logging.ERROR,
+                log_to_driver=False,
+            )
+    except Exception as error:  # Ray has no class of its own for this
+        if "timed out during startup" not in str(error):
+            raise
+        raise StudyStopped(
+            "Ray did not start in time on this machine, which is busy with other work, or short of memory. Nothing was "
+            "begun; give the same command again when it has room."
+        ) from error
     return Connection(False, f"Started Ray on this machine ({_inventory(ray.cluster_resources())}).")
 
 

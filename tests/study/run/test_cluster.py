@@ -10,7 +10,7 @@ from study.run.cluster import Connection, trains_on_gpus, trial_resources
 from study.run.numerics import numerics_of
 from tests.study.simulation import small_config
 from tests.tiny_encoder import write_tiny_encoder
-from trainables.errors import ConfigurationError
+from trainables.errors import ConfigurationError, StudyStopped
 from trainables.model.encoder import resolve_device
 
 HERE, JOINED = Connection(False, ""), Connection(True, "")
@@ -125,3 +125,14 @@ def test_what_fits_nowhere_is_a_fault(machine, tiny):
     machine(cpus=1)
     with pytest.raises(ConfigurationError, match="Lower cpus_per_trial"):
         trial_resources(small_config(encoder=tiny, cpus_per_trial=2), HERE)
+
+
+def test_a_ray_that_does_not_start_in_time_is_told_in_a_sentence(monkeypatch):
+    import ray
+
+    def busy(**options):
+        raise Exception("The current node timed out during startup. This could happen because ...")
+
+    monkeypatch.setattr(ray, "init", busy)
+    with pytest.raises(StudyStopped, match="did not start in time on this machine, which is busy"):
+        cluster.start_here(small_config())
