@@ -24,6 +24,8 @@ PHASE_TITLES = {
     "search": "search",
     "control_search": "tuning controls",
     "control": "controls",
+    "screening": "screening",
+    "confirmation": "confirmation",
 }
 _LINE_EVERY_S = 30.0
 

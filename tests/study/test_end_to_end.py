@@ -79,10 +79,18 @@ def test_every_phase_has_run_and_every_trial_has_a_paired_gain(launched):
     storage, _ = launched
     ledger = Ledger(storage / "adme" / "ledger.jsonl")
     assert len(ledger.of_phase("search")) == 4
-    controls = ledger.of_phase("control")
-    assert sorted(control.arm for control in controls) == sorted(
-        2 * ["paper", "vanilla_matched", "tfidf_lr", "frozen_lr"]
-    )
+    confirmed = ledger.of_phase("confirmation")
+    assert not ledger.of_phase("control") and ledger.looks == {2}
+    arms = ["vanilla", "logit_adjustment_posthoc", "paper", "vanilla_matched", "tfidf_lr", "frozen_lr"]
+    for ratio in ("natural", 0.2):
+        found = [trial.arm for trial in confirmed if trial.imbalance_ratio == ratio]
+        assert sorted(found) in (
+            sorted(arms),
+            sorted([*arms, "prefinetune"]),
+        )  # the recipe itself may have won
+    assert {frozenset(trial.replicates) for trial in confirmed} == {frozenset({3, 4})}
+    assert {frozenset(trial.replicates) for trial in ledger.of_phase("screening")} == {frozenset({2})}
+    controls = [trial for trial in confirmed if trial.arm in ("paper", "vanilla_matched", *LINEAR_ARMS)]
     assert {trial.state for trial in ledger.trials.values()} <= {"complete", "raced_out"}
     for trial in ledger.of_phase("search"):
         reference = ledger.reference(trial.imbalance_ratio)
@@ -92,13 +100,13 @@ def test_every_phase_has_run_and_every_trial_has_a_paired_gain(launched):
     for control in controls:
         if control.arm in LINEAR_ARMS:
             assert control.matched_to is None and len(control.replicates) == 2
-            assert control.replicates[0].diagnostics["linear_strength"] > 0
+            assert control.replicates[3].diagnostics["linear_strength"] > 0
             continue
         if control.arm == "paper":
             assert control.config["stage1_trainable"] == "last_block" and len(control.replicates) == 2
             continue
-        matched = ledger.trials[control.matched_to].replicates[0].diagnostics
-        steps = control.replicates[0].diagnostics["stage2_steps"]
+        matched = ledger.trials[control.matched_to].replicates[3].diagnostics
+        steps = control.replicates[3].diagnostics["stage2_steps"]
         assert steps == matched["stage1_steps"] + matched["stage2_steps"]
 
 
@@ -187,16 +195,12 @@ def test_the_comparison_as_json(launched, capsys):
     storage, _ = launched
     assert compare.main(["adme", "--storage", str(storage), "--format", "json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["study"] == "adme" and found["confirmation"] == []
-    assert len(found["trials"]) == 4
-    assert {b["arm"] for b in found["baselines"]} == {
-        "vanilla",
-        "logit_adjustment_posthoc",
-        "vanilla_matched",
-        "paper",
-        "tfidf_lr",
-        "frozen_lr",
-    }
+    assert found["study"] == "adme" and len(found["trials"]) == 4
+    assert {b["arm"] for b in found["baselines"]} == {"vanilla", "logit_adjustment_posthoc"}
+    winners = [entry for entry in found["confirmation"] if entry["role"] == "winner"]
+    assert {entry["imbalance_ratio"] for entry in winners} == {"natural", 0.2}
+    assert {entry["verdict"] for entry in winners} == {"not shown"}  # by two replicates
+    assert {entry["gain"]["metric"] for entry in winners} == {"test/macro_f1"}
     for trial in found["trials"]:
         assert trial["gain"]["metric"] == "val/macro_f1" and trial["seconds"] > 0
         if trial["replicates"] > 1:

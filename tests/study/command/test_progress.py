@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 from rich.console import Console
@@ -37,3 +38,14 @@ def test_only_a_screen_gets_a_live_view_all_else_gets_lines(tmp_path, monkeypatc
     lines = written.getvalue()
     assert ("\x1b[?25l" in lines) == is_live  # hides the cursor
     assert ("search: prefinetune at ratio" in lines) == (not is_live)
+
+
+def test_every_phase_is_told(tmp_path):
+    study = run_to_the_end(tmp_path, small_config(confirmation_replicates=2, finalists=1))
+    written = io.StringIO()
+    view = ProgressView(study.config, study.ledger, Console(file=written, width=400), 9)
+    for trial in study.ledger.trials.values():
+        view.on_change(trial)
+    lines = written.getvalue()
+    for title in ("tuning vanilla", "reference vanilla", "search", "screening", "confirmation"):
+        assert f"{title}: " in lines and re.search(rf"{title} \d+/\d+", lines)
