@@ -8,7 +8,7 @@ from typing import NamedTuple
 from study.verdict.svg import element, line, shortened, text
 from trainables.interval import Interval
 
-_NAMES, _GAINS, _COSTS, _ROW, _TOP = 210.0, 220.0, 130.0, 30.0, 44.0
+_NAMES, _GAINS, _COSTS, _ROW, _TOP = 210.0, 220.0, 130.0, 30.0, 70.0
 _GAP = 26.0
 _RIGHT = 56.0
 
@@ -52,17 +52,18 @@ def cost_figure(name: str, title: str, rows: Sequence[CostRow], metric: str) -> 
 
     left = _NAMES + _GAINS + _GAP
     marks = [
+        text(6, 18, title, style="font-weight: 600; font-size: 13px"),
         line([(gain_at(0), _TOP), (gain_at(0), bottom)], "ink", 1.0),
         line([(left, _TOP), (left, bottom)], "ink", 1.0),
-        text(gain_at(0), 18, f"gain in {shortened(metric, 34)}", anchor="middle"),
-        text(left, 18, "time, vanilla = 1"),
+        text(gain_at(0), 44, f"gain in {shortened(metric, 34)}", anchor="middle"),
+        text(left, 44, "time, vanilla = 1"),
         *(
             text(
-                gain_at(end), 34, f"{end:+.2g}".replace("-", "−"), anchor="middle", style="fill: var(--soft)"
+                gain_at(end), 60, f"{end:+.2g}".replace("-", "−"), anchor="middle", style="fill: var(--soft)"
             )
             for end in (-widest, widest)
         ),
-        text(gain_at(0), 34, "0", anchor="middle", style="fill: var(--soft)"),
+        text(gain_at(0), 60, "0", anchor="middle", style="fill: var(--soft)"),
     ]
     for i, row in enumerate(rows):
         y = _TOP + _ROW * (i + 0.5)

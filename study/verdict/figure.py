@@ -168,6 +168,8 @@ def _accessible_svg(figure: Figure, name: str, title: str, description: str) -> 
     svg = svg[svg.index("<svg") :]
     for placeholder, variable in _VARIABLES.items():
         svg = svg.replace(placeholder, variable)
+    # Several figures stand on one page, and matplotlib names the parts of each alike.
+    svg = re.sub(r'( id="|href="#|url\(#)', rf"\1{name}-", svg)
     opening = f'<svg role="img" aria-labelledby="{name}-title {name}-description" class="figure"'
     svg = re.sub(r'^<svg([^>]*?) width="[^"]*"', rf"{opening}\1", svg, count=1)
     svg = re.sub(r'^(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from study.verdict.svg import element, line, shortened, text
 from study.verdict.words import setting_text
 
-_STEP, _LEFT, _RIGHT, _TOP, _HEIGHT, _BOTTOM = 108.0, 92.0, 60.0, 60.0, 230.0, 20.0
+_STEP, _LEFT, _RIGHT, _TOP, _HEIGHT, _BOTTOM = 108.0, 92.0, 60.0, 88.0, 230.0, 20.0
 _APART = 7.0  # lines through one value are spread so far, that they can be told apart
 _MOST_VALUES = 8  # an axis with more is labelled at its ends alone
 
@@ -48,12 +48,12 @@ def parallel_figure(name: str, title: str, settings: Sequence[str], trials: Sequ
         return _TOP + _HEIGHT * (0.5 if high == low else (high - value) / (high - low))
 
     last = _LEFT + _STEP * len(axes)
-    marks = []
+    marks = [text(6, 18, title, style="font-weight: 600; font-size: 13px")]
     for place, axis in enumerate(axes):
         marks += axis.drawn(_LEFT + _STEP * place, above=place % 2 == 0)
     marks.append(line([(last, _TOP), (last, _TOP + _HEIGHT)], "ink", 1.4))
     marks.append(
-        text(last, 16 if len(axes) % 2 == 0 else 34, "gain", anchor="middle", style="font-weight: 600")
+        text(last, 44 if len(axes) % 2 == 0 else 62, "gain", anchor="middle", style="font-weight: 600")
     )
     # The best are drawn last, over the others.
     for number, trial in enumerate(sorted(trials, key=lambda t: (t.is_leading, t.gain))):
@@ -100,7 +100,7 @@ class _Axis:
         words = shortened(self.name.replace("_", " "), 24)
         return [
             line([(x, _TOP - _APART), (x, _TOP + _HEIGHT + _APART)], "ink", 1.0),
-            text(x, 16 if above else 34, words, anchor="middle", style="font-weight: 600"),
+            text(x, 44 if above else 62, words, anchor="middle", style="font-weight: 600"),
         ]
 
     def labels(self, x: float) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import resources
@@ -21,16 +21,20 @@ from study.record.gains import lower_is_better
 from study.record.ledger import FINISHED
 from study.verdict import words
 from study.verdict.answer import answer, budget_note, vanilla_name
+from study.verdict.class_tables import CLASS_METRICS, class_sections, scale_of
 from study.verdict.comparison import (
     Comparison,
     Result,
-    difference,
     differing_settings,
     without_passwords,
 )
 from study.verdict.figure import confirmed_figure, gain_figure
+from study.verdict.score_figures import score_figures
 from study.verdict.statistics import metric_mean, reading
+from study.verdict.svg import DARK, LIGHT
+from study.verdict.trial_figures import cost_drawing, parallel_drawing
 from study.verdict.verdict_words import advice
+from study.verdict.what_mattered import load_what_mattered
 from trainables.interval import Interval, mean_interval
 from trainables.method.arms import ARM_TABLE
 from trainables.trial import is_with_offsets, with_offsets
@@ -38,43 +42,6 @@ from trainables.trial import is_with_offsets, with_offsets
 # A table of more classes gets a height of its own, and a sentence says what it shows.
 _MANY_CLASSES = 20
 HEADLINE_METRICS = ("macro_f1", "micro_f1_minority", "balanced_accuracy", "minority_auprc")
-# What is shown of each class: heading and caption by the metric's name.
-CLASS_METRICS = {
-    "recall": ("Recall of each class", "Share of a class's texts that is found"),
-    "f1": ("F1 of each class", "Harmonic mean of a class's recall and precision"),
-}
-
-
-@dataclass(frozen=True)
-class ClassChange:
-    """A metric of one class under vanilla and under the leading trial, with their paired difference."""
-
-    vanilla: Interval
-    leading: Interval
-    change: Interval
-
-
-@dataclass(frozen=True)
-class ClassTable:
-    """What the report shows of a metric of each class.
-
-    Attributes
-    ----------
-    heading, caption
-        What stands above the table.
-    rows
-        See :func:`class_changes`.
-    directions
-        A sentence on each imbalance ratio, for tables that are too long to take in.
-    scale
-        Half-width of the axis on which the changes are drawn.
-    """
-
-    heading: str
-    caption: str
-    rows: Mapping[str, Mapping[float | str, ClassChange]]
-    directions: Mapping[float | str, str]
-    scale: float
 
 
 @dataclass(frozen=True)
@@ -127,6 +94,8 @@ def render_report(comparison: Comparison) -> str:
         without_passwords=without_passwords,
     )
     environment.globals.update(
+        light=LIGHT,
+        dark=DARK,
         measure=shown_measure,
         marked=marked,
         counted=words.counted,
@@ -138,50 +107,6 @@ def render_report(comparison: Comparison) -> str:
     )
     template = resources.files("study.verdict").joinpath("report.html.j2").read_text(encoding="utf-8")
     return environment.from_string(template).render(_content(comparison))
-
-
-def class_changes(comparison: Comparison, name: str) -> dict[str, dict[float | str, ClassChange]]:
-    """Return how the leading trial changes a metric of each class against vanilla, by class and then imbalance ratio.
-
-    Parameters
-    ----------
-    comparison
-        The study.
-    name
-        A key of :data:`CLASS_METRICS`.
-    """
-    pairs = {
-        ratio: (vanilla, leading)
-        for ratio, leading in comparison.best.items()
-        if (vanilla := comparison.baseline(ratio, "vanilla"))
-    }
-    return {
-        label: {
-            ratio: ClassChange(
-                vanilla.metrics[metric], leading.metrics[metric], difference(leading, vanilla, metric)
-            )
-            for ratio, (vanilla, leading) in pairs.items()
-            if metric in vanilla.metrics and metric in leading.metrics
-        }
-        for label in comparison.study["corpus"]["classes"]
-        for metric in [f"{comparison.scored_on}/{name}/{label}"]
-    }
-
-
-def class_directions(
-    rows: Mapping[str, Mapping[float | str, ClassChange]], name: str
-) -> dict[float | str, str]:
-    """Say, by imbalance ratio, in how many classes a metric rises, falls and stays, going by its mean change."""
-    changes: dict[float | str, list[float]] = {}
-    for row in rows.values():
-        for ratio, cell in row.items():
-            if cell.change.is_defined:
-                changes.setdefault(ratio, []).append(cell.change.mean)
-    return {
-        ratio: f"{words.metric_name(name)} is higher in {sum(c > 0 for c in found)} of {len(found)} classes, lower in "
-        f"{sum(c < 0 for c in found)} and the same in {sum(c == 0 for c in found)}"
-        for ratio, found in changes.items()
-    }
 
 
 def costs(comparison: Comparison) -> list[Cost]:
@@ -215,7 +140,7 @@ def interval_strip(interval: Interval, scale: float) -> Markup:
 
 def _content(comparison: Comparison) -> dict[str, Any]:
     study, confirmed = comparison.study, comparison.confirmation
-    changes = {name: class_changes(comparison, name) for name in CLASS_METRICS}
+    found = answer(comparison)
     used_arms = dict.fromkeys(r.record.arm for r in (*comparison.baselines, *comparison.trials))
     everything = comparison.everything
     headline = [f"{comparison.scored_on}/{name}" for name in HEADLINE_METRICS]
@@ -226,7 +151,7 @@ def _content(comparison: Comparison) -> dict[str, Any]:
         "comparison": comparison,
         "study": study,
         "corpus": study["corpus"],
-        "answer": answer(comparison),
+        "answer": found,
         "lower_is_better": lower_is_better(comparison.metric),
         "vanilla_name": vanilla_name(comparison),
         "where": words.evaluated_on(comparison.metric),
@@ -235,7 +160,7 @@ def _content(comparison: Comparison) -> dict[str, Any]:
         "figure": Markup(gain_figure(comparison)),
         "confirmed": confirmed,
         "confirmed_figure": Markup(confirmed_figure(confirmed)) if confirmed else "",
-        "confirmed_scale": _scale(
+        "confirmed_scale": scale_of(
             arm.gain for found in (confirmed.ratios if confirmed else ()) for arm in found.arms
         ),
         "balanced_metric": confirmed.metric.replace("test", "test_balanced", 1) if confirmed else "",
@@ -244,20 +169,16 @@ def _content(comparison: Comparison) -> dict[str, Any]:
         "arm_meanings": {arm: ARM_TABLE[arm].meaning for arm in used_arms if arm in ARM_TABLE},
         "searched": searched,
         "constant": _constant_settings(comparison.trials, searched),
-        "gain_scale": _scale([t.gain for t in comparison.trials if t.gain.n > 1]),
-        "lead_scale": _scale(lead for f in answer(comparison).findings for _, lead in f.controls),
-        "finding_scale": _scale(f.leading.gain for f in answer(comparison).findings if f.leading),
+        "gain_scale": scale_of([t.gain for t in comparison.trials if t.gain.n > 1]),
+        "lead_scale": scale_of([lead for f in found.findings for _, lead in f.controls]),
+        "finding_scale": scale_of([f.leading.gain for f in found.findings if f.leading]),
         "many_classes": len(study["corpus"]["classes"]) > _MANY_CLASSES,
-        "class_tables": [
-            ClassTable(
-                *CLASS_METRICS[name],
-                rows,
-                class_directions(rows, name),
-                _scale(c.change for row in rows.values() for c in row.values()),
-            )
-            for name, rows in changes.items()
-            if any(rows.values())
-        ],
+        "class_sections": class_sections(comparison),
+        "class_metrics": CLASS_METRICS,
+        "score_figures": score_figures(comparison),
+        "cost_drawings": list(filter(None, (cost_drawing(comparison, r) for r in comparison.ratios))),
+        "parallel_drawings": list(filter(None, (parallel_drawing(comparison, r) for r in comparison.ratios))),
+        "what_mattered": load_what_mattered(comparison.report.parent),
         "audits": _audits(comparison),
         "audit_meanings": {heading(name): meaning for name, meaning in MEANINGS.items()},
         "augmentations": _augmentations(everything),
@@ -320,18 +241,6 @@ def _racing(trials: Iterable[Result]) -> dict[int, dict[str, int]]:
         row = table.setdefault(trial.replicates, dict.fromkeys((*FINISHED, "running"), 0))
         row[trial.record.state] += 1
     return table
-
-
-def _scale(intervals: Iterable[Interval]) -> float:
-    """Return the half-width of an axis around zero that fits these intervals, or 0 if there are none."""
-    ends = [
-        abs(end)
-        for interval in intervals
-        if interval.is_defined
-        for end in (interval.mean, interval.ci_low, interval.ci_high)
-        if end is not None
-    ]
-    return max(ends, default=0.0)
 
 
 def _last_event(results: Iterable[Result]) -> str:

@@ -7,11 +7,13 @@ import pytest
 
 from study.compare import main
 from study.verdict.comparison import build_comparison, load_study
-from study.verdict.report import CLASS_METRICS, class_changes, costs, render_report, write_report
+from study.verdict.report import costs, render_report, write_report
+from study.verdict.svg import DARK, LIGHT
 from tests.study.confirmed_study import confirm
 from trainables.corpora.notices import NOTICES, SAMPLE
+from trainables.errors import ConfigurationError
 
-VOID = {"meta", "link", "br", "circle", "line"}
+VOID = {"meta", "link", "br", "circle", "line", "rect", "polyline"}
 HOSTILE = '<script>alert("x")</script> & "friends" $\\frac{'
 
 
@@ -97,13 +99,14 @@ def test_answer_leads_and_says_that_it_is_no_verdict(tmp_path, make_study):
 
 
 @pytest.mark.parametrize("is_sample", [True, False])
-def test_only_the_sample_corpus_carries_banner_and_watermark(tmp_path, make_study, is_sample):
+def test_the_sample_corpus_is_marked_once_and_no_figure_is_written_over(tmp_path, make_study, is_sample):
     make_study(is_sample=is_sample)
     html, page = render(tmp_path)
-    assert (SAMPLE in page.text) is is_sample
-    assert ('class="watermark"' in html) is is_sample
-    in_figure = html[html.index('class="figure"') : html.index("<figcaption>")]
-    assert "SAMPLE CORPUS" not in in_figure
+    assert (
+        page.text.count(SAMPLE) == html.count('class="watermark"') == html.count("SAMPLE CORPUS") == is_sample
+    )
+    if is_sample:
+        assert html.index('class="watermark"') < html.index("</header>")
 
 
 def test_what_a_corpus_says_of_its_labels_stands_in_the_report(tmp_path, make_study):
@@ -158,28 +161,15 @@ def test_failures_states_and_racing_are_told(tmp_path, make_study):
     assert "2 – 4 – – 4 2 – – –" in page.text
 
 
-@pytest.mark.parametrize("name", CLASS_METRICS)
-def test_changes_of_a_class_are_paired_with_vanilla(tmp_path, make_study, name):
-    make_study(ratios=(0.1,))
-    comparison = comparison_of(tmp_path)
-    changes = class_changes(comparison, name)
-    assert list(changes) == list(comparison.study["corpus"]["classes"])
-    for row in changes.values():
-        change = row[0.1]
-        assert change.change.mean == pytest.approx(change.leading.mean - change.vanilla.mean)
-
-
-def test_recall_and_f1_of_each_class_are_shown_and_what_an_older_study_lacks_is_left_out(
-    tmp_path, make_study
-):
+def test_what_an_older_study_lacks_of_the_classes_is_left_out(tmp_path, make_study):
     ledger = make_study()
     _, page = render(tmp_path)
-    assert "Recall of each class" in page.text and "F1 of each class" in page.text
+    assert "validation texts recall F1" in page.text.replace("class recall", "class validation texts recall")
     assert "non-majority micro F1" in page.text
     older = re.sub(r', "val/(f1/[^"]*|micro_f1_minority)": [0-9.e-]+', "", ledger.path.read_text())
     ledger.path.write_text(older)
     _, page = render(tmp_path)
-    assert "Recall of each class" in page.text and "F1 of each class" not in page.text
+    assert "class recall" in page.text and "class recall F1" not in page.text
     assert "non-majority micro F1" not in page.text
 
 
@@ -248,17 +238,17 @@ def test_judging_by_another_metric_than_the_search_did_is_told(tmp_path, make_st
     assert "The search maximised the gain in macro F1" in render(tmp_path, metric="val/nll")[1].text
 
 
-def recall_table(html):
-    section = html[html.index("<h2>Recall of each class</h2>") :]
+def class_section(html):
+    section = html[html.index("<h2>Each class</h2>") :]
     return section[: section.index("</section>")]
 
 
-def test_recall_stands_beside_the_texts_that_it_was_scored_on(tmp_path, make_study):
+def test_a_class_stands_beside_the_texts_that_it_was_scored_on(tmp_path, make_study):
     counts = {"absorption": 61, "distribution": 17, "metabolism": 13, "excretion": 11, "other": 7}
     classes = {name: 10 * n for name, n in counts.items()}
     parts = {"train": classes, "validation": counts, "test": dict.fromkeys(counts, 5)}
     make_study("adme", classes=classes, parts=parts)
-    table = recall_table(render(tmp_path)[0])
+    table = class_section(render(tmp_path)[0])
     assert "validation texts</th>" in table and ">61<" in table and ">610<" not in table
     _, page = render(tmp_path)
     assert "class texts share train validation test" in page.text
@@ -276,22 +266,22 @@ def test_what_the_intervals_cover_depends_on_whether_replicates_vary_the_split(t
     text = " ".join(Page(html).text.split())
     assert "share one split" not in text and "training and validation texts of its own" in text
     assert "the fewest and the most texts over the replicates" in text
-    assert ">58–1,063<" in recall_table(html) and ">17<" in recall_table(html)
+    assert ">58–1,063<" in class_section(html) and ">17<" in class_section(html)
 
 
-def test_a_study_from_before_the_parts_were_counted_shows_no_count_beside_recall(tmp_path, make_study):
+def test_a_study_from_before_the_parts_were_counted_shows_no_count_beside_its_classes(tmp_path, make_study):
     make_study("adme")
-    assert '<th scope="col" class="number">' not in recall_table(render(tmp_path)[0])
+    assert '<th scope="col" class="number">' not in class_section(render(tmp_path)[0])
 
 
 def test_many_classes_get_a_table_of_bounded_height_that_sorts_and_a_sentence(tmp_path, make_study):
     classes = {f"class {i}": 20 for i in range(150)}
     make_study("adme", ratios=(0.1,), classes=classes, parts={"validation": classes})
-    table = recall_table(render(tmp_path)[0])
+    table = class_section(render(tmp_path)[0])
     assert '<div class="scroll tall"><table class="sortable">' in table
     assert re.search(r"recall is higher in \d+ of 150 classes, lower in \d+ and the same in \d+", table)
     make_study("few", ratios=(0.1,))
-    assert "tall" not in recall_table(render(tmp_path, "few")[0])
+    assert "tall" not in class_section(render(tmp_path, "few")[0])
 
 
 def test_a_name_that_turns_the_text_around_stays_in_its_cell(tmp_path, make_study):
@@ -315,3 +305,74 @@ def test_the_report_of_a_confirmed_study_begins_with_the_verdict(tmp_path, make_
         and "Ratio 0.1 (1:10): the winner of pre-finetuning +0." in html
     )
     assert render(tmp_path)[0] == html
+
+
+def test_before_a_confirmation_there_are_no_figures_of_scores_and_no_test_texts(tmp_path, make_study):
+    make_study()
+    _, page = render(tmp_path)
+    assert "What the scores say" not in page.text and "On the test texts" not in page.text
+
+
+def test_a_confirmed_study_shows_its_classes_curves_confusions_and_calibration(tmp_path, make_study):
+    ledger = make_study(ratios=(0.1,))
+    confirm(ledger, replicates=5)
+    html, page = render(tmp_path)
+    assert "On the test texts, imbalance ratio 0.1 (1:10), 5 replicates: vanilla → winner" in page.text
+    assert "class test texts precision recall F1" in page.text and "The same on validation" in page.text
+    figures = page.text[page.text.index("What the scores say") : page.text.index("Every trial")]
+    assert figures.count("AP 0.") == 4  # one for each class
+    assert figures.count("ECE 0.") == 2 and figures.count("taken for →") == 2
+    assert render(tmp_path)[0] == html
+
+
+def test_ids_are_unique_on_the_page(tmp_path, make_study):
+    ledger = make_study(ratios=(0.1, "natural"))
+    confirm(ledger, ratios=(0.1, "natural"), replicates=2)
+    html, _ = render(tmp_path)
+    ids = re.findall(r' id="([^"]*)"', html)
+    assert len(ids) == len(set(ids)) > 20
+    assert {
+        name for names in re.findall(r'aria-labelledby="([^"]*)"', html) for name in names.split()
+    } <= set(ids)
+
+
+def test_a_large_study_stays_below_three_megabytes(tmp_path, make_study):
+    classes = {f"a class with a long name, number {i}": 20 + i for i in range(14)}
+    ratios = (0.5, 0.2, 0.1, 0.05, 0.02, "natural")
+    ledger = make_study(ratios=ratios, trials=33, classes=classes)
+    confirm(ledger, ratios=ratios, replicates=2)
+    assert len(render(tmp_path)[0].encode()) < 3_000_000
+
+
+def test_what_mattered_is_told_with_the_trials_that_it_rests_on(tmp_path, make_study):
+    make_study(ratios=(0.1,))
+    assert "functional ANOVA" not in render(tmp_path)[1].text
+    path = tmp_path / "adme" / "importances.json"
+    found = [{"imbalance_ratio": 0.1, "trials": 9, "importances": {"copies": 0.75, "stage1_epochs": 0.25}}]
+    path.write_text(json.dumps(found))
+    text = render(tmp_path)[1].text
+    assert "estimated on 9 scored trials" in text and "copies 75 % stage1 epochs 25 %" in text
+    path.write_text("[{]")
+    with pytest.raises(ConfigurationError, match=r"importances\.json is damaged"):
+        render(tmp_path)
+
+
+def test_cost_stands_beside_gain_and_the_search_is_drawn(tmp_path, make_study):
+    ledger = make_study(ratios=(0.1,), replicates=3)
+    text = render(tmp_path)[1].text
+    assert "Gain and cost of every arm" in text and "Every trial of the search" in text
+    assert "hollow marks have no interval" in text and "on the test split, hollow" not in text
+    confirm(ledger, replicates=5)
+    assert "interval, on the test split" in render(tmp_path)[1].text
+
+
+def test_colours_are_those_of_the_light_the_dark_and_the_printed_page(tmp_path, make_study):
+    make_study()
+    html, _ = render(tmp_path)
+    style = html[html.index("<style>") : html.index("</style>")]
+    assert (
+        style.index(LIGHT["series-0"])
+        < style.index("prefers-color-scheme: dark")
+        < style.index(DARK["series-0"])
+    )
+    assert set(re.findall(r"var\(--([\w-]+)\)", html)) <= set(LIGHT) == set(DARK)
