@@ -22,6 +22,7 @@ from study.record.folder import StudyFolder, unwritable, write_atomically
 from study.record.ledger import Ledger, TrialRecord
 from study.run.audit_leading import audit_leading
 from study.run.tuning import Execution, run_plan
+from study.tracking.addition import Addition
 from study.tracking.experiment_page import Launch
 from study.tracking.tracker import Tracker
 from study.tracking.uri import artifact_folder, ui_server
@@ -144,7 +145,8 @@ def _log_audit(tracker: Tracker, study: Path, trial_id: str) -> None:
     """Tell MLflow of a stored audit."""
     stored = load_audit(study, trial_id)
     if stored is not None:
-        tracker.log_audit(trial_id, audit_metrics(stored), audit_folder(study, trial_id))
+        folder = audit_folder(study, trial_id)
+        tracker.add_to_run(trial_id, Addition(audit_metrics(stored), folder=folder, artifact="audit"))
 
 
 def _launch_of(study: CheckedStudy) -> Launch:

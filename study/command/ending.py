@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from study.record.folder import StudyFolder, unwritable
 from study.record.ledger import Ledger
 from study.run.signals import ENDING_SIGNALS, GOES_ON
+from study.tracking.addition import verdict_of
 from study.tracking.tracker import Tracker
 from study.verdict.comparison import Comparison, build_comparison
 from study.verdict.report import write_report
@@ -94,6 +95,9 @@ class Ending:
         comparison = build_comparison(self.ledger, self.facts)
         with unwritable(self.folder.root):
             report = write_report(comparison)
+        for found in comparison.confirmation.ratios if comparison.confirmation else ():
+            for arm in found.arms:
+                self.tracker.add_to_run(arm.record.trial_id, verdict_of(arm))
         self.tracker.log_artifacts([report, self.folder.facts])
         return comparison, report
 

@@ -12,7 +12,7 @@ from typing import Any
 from study.tracking.projection import gain_name, renaming
 
 SHOWN_PARAMS = ("operator", "strength", "stage1_epochs", "stage1_learning_rate", "stage2_learning_rate")
-SHOWN_TAGS = ("imbalance_ratio", "phase", "replicates", "state")
+SHOWN_TAGS = ("imbalance_ratio", "phase", "verdict", "replicates", "state")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,8 +133,9 @@ replicates. The vanilla run of each ratio stands at 0; what sorts above it did b
 - Compare within one `imbalance_ratio`: filter with `tags.imbalance_ratio = '0.1'`.
 - `{objective}` is the mean over `replicates`; a trial that was `raced_out` has fewer of them. Single \
 replicates are under `values/`, with step = replicate.
-- The best gain of a search is chosen among many, so it is too optimistic. Judge by runs of phase `confirmation`, and \
-by the report among the artifacts of the parent run.
+- The best gain of a search is chosen among many, so it is too optimistic. Judge by runs of phase `confirmation`: \
+`verdict/gain` is on the test split, `verdict/ci_low` and `verdict/ci_high` are the interval that decides, and the tag \
+`verdict` says what is shown. The report is among the artifacts of the parent run.
 """
 
 
@@ -144,6 +145,7 @@ def _saved_view(objective: str) -> str:
     columns = [
         gain,
         *bounds,
+        *(f"metrics.`verdict/{name}`" for name in ("gain", "ci_low", "ci_high")),
         f"metrics.`{objective}`",
         *(f"tags.`{tag}`" for tag in SHOWN_TAGS),
         *(f"params.`{param}`" for param in SHOWN_PARAMS),

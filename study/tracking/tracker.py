@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from study.record.ledger import Ledger, TrialRecord
+from study.tracking.addition import Addition
 from study.tracking.experiment_page import (
     Launch,
     corpus_input,
@@ -83,7 +84,7 @@ class Tracker:
         self._runs: dict[str, _Run] = {}
         self._due: dict[str, None] = {}  # trials to be written, in order
         self._artifacts: dict[Path, None] = {}
-        self._audits: dict[str, tuple[Mapping[str, float], Path]] = {}  # to be written, by trial
+        self._added: dict[str, Addition] = {}  # to be written, by trial
         self._closing = False
         self._written_at = -math.inf
         self._lost: Exception | None = None
@@ -125,9 +126,9 @@ class Tracker:
         self._artifacts.update(dict.fromkeys(paths))
         self._write()
 
-    def log_audit(self, trial_id: str, metrics: Mapping[str, float], folder: Path) -> None:
-        """Add the audit of a trial's augmentation to its run: metrics, and a folder as the artifact ``audit``."""
-        self._audits[trial_id] = (metrics, folder)
+    def add_to_run(self, trial_id: str, addition: Addition) -> None:
+        """Add to a trial's run what is known of it beside its replicates."""
+        self._added[trial_id] = addition
         self._write()
 
     def close(self, status: str = "FINISHED") -> None:
@@ -173,9 +174,9 @@ class Tracker:
             for path in list(self._artifacts):
                 attach(partial(self._log_artifact, path), f"the artifact {path.name}", self._refusals)
                 del self._artifacts[path]
-            for trial_id in list(self._audits):
-                self._log_audit(self._runs[trial_id], *self._audits[trial_id])
-                del self._audits[trial_id]
+            for trial_id in list(self._added):
+                self._add(self._runs[trial_id], self._added[trial_id])
+                del self._added[trial_id]
             self._written_at = time.monotonic()
             if self._lost is not None:
                 self._lost, self._pause = None, _FIRST_PAUSE_S
@@ -371,20 +372,19 @@ class Tracker:
         else:
             self._client.log_artifact(self._parent.run_id, str(path))
 
-    def _log_audit(self, run: _Run, metrics: Mapping[str, float], folder: Path) -> None:
+    def _add(self, run: _Run, addition: Addition) -> None:
         from mlflow.entities import Metric
 
-        now = round(time.time() * 1000)
-        self._log(
-            run,
-            [
-                Metric(name, value, now, 0)
-                for name, value in metrics.items()
-                if name not in run.latest or not same_value(run.latest[name], value)
-            ],
-        )
-        upload = partial(self._client.log_artifacts, run.run_id, str(folder), artifact_path="audit")
-        attach(upload, "the artifact audit", self._refusals)
+        now, known = round(time.time() * 1000), run.latest
+        new = {n: v for n, v in addition.metrics.items() if n not in known or not same_value(known[n], v)}
+        self._log(run, [Metric(name, value, now, 0) for name, value in new.items()])
+        for name, value in addition.tags.items():
+            self._client.set_tag(run.run_id, name, value)
+        if folder := addition.folder:
+            upload = partial(
+                self._client.log_artifacts, run.run_id, str(folder), artifact_path=addition.artifact
+            )
+            attach(upload, f"the artifact {addition.artifact}", self._refusals)
 
     def _set_status(self, run: _Run, status: str, finished: int | None) -> None:
         if run.status == status:

@@ -12,6 +12,7 @@ from study.audits.view import MEANINGS
 from study.record.ledger import Ledger
 from study.run import audit_leading as audits
 from study.run.audit_leading import audit_leading
+from study.tracking.addition import Addition
 from study.tracking.tracker import Tracker
 from study.tracking.uri import artifact_folder, open_client
 from study.verdict.comparison import build_comparison, load_study
@@ -169,7 +170,7 @@ def test_mlflow_gets_metrics_and_files_on_the_trials_run_once(tmp_path, uri):
     metrics = audit_metrics({"audit": dict.fromkeys(MEANINGS, measure)})
     for _ in range(2):
         tracker = Tracker(uri, facts, ledger)
-        tracker.log_audit("t", metrics, folder)
+        tracker.add_to_run("t", Addition(metrics, folder=folder, artifact="audit"))
         tracker.close()
     run = runs_of(uri)["t"]
     assert run.data.metrics["audit/numerals_kept"] == 0.75

@@ -9,9 +9,12 @@ import re
 import pytest
 
 from study.record.ledger import Ledger
+from study.tracking.addition import verdict_of
 from study.tracking.tracker import Tracker
 from study.tracking.uri import artifact_folder, default_tracking_uri, open_client
+from study.verdict.comparison import build_comparison, load_study
 from study.verdict.statistics import paired_gain
+from tests.study.confirmed_study import confirm
 from tests.study.tracked import CORPUS, launch, replicate, runs_of, small_study
 
 # ---- what MLflow shows --------------------------------------------------------------------------------------
@@ -76,6 +79,30 @@ def test_a_confirmed_trial_is_compared_with_the_vanilla_confirmed_on_the_same_re
     assert shown["test/gain_macro_f1"] == pytest.approx(0.1)
 
 
+def test_the_run_of_a_confirmed_arm_holds_the_verdict_and_the_interval_that_decides(
+    tmp_path, uri, make_study
+):
+    ledger = confirm(make_study(ratios=(0.1,), failed=False))
+    facts, ledger = load_study(tmp_path, "adme")
+    [found] = build_comparison(ledger, facts).confirmation.ratios
+    tracker = Tracker(uri, launch(), ledger)
+    for arm in found.arms:
+        tracker.add_to_run(arm.record.trial_id, verdict_of(arm))
+    tracker.close()
+    Tracker(uri, launch(), ledger).close()  # it stays
+    run = runs_of(uri)[found.winner.record.trial_id]
+    assert run.data.tags["verdict"] == "better" and run.data.tags["role"] == "winner"
+    shown, gain = run.data.metrics, found.winner.gain
+    assert [shown[f"verdict/{name}"] for name in ("gain", "ci_low", "ci_high")] == [
+        gain.mean,
+        gain.ci_low,
+        gain.ci_high,
+    ]
+    assert shown["verdict/p_value_holm"] == found.verdict.p_adjusted
+    control = runs_of(uri)[found.arms[-1].record.trial_id]
+    assert "verdict" not in control.data.tags and control.data.metrics["verdict/winner_minus_this"] > 0
+
+
 def test_the_saved_view_sorts_by_gain_and_its_columns_exist(tmp_path, uri):
     tracker = Tracker(uri, launch(), small_study(tmp_path))
     tracker.close()
@@ -86,7 +113,7 @@ def test_the_saved_view_sorts_by_gain_and_its_columns_exist(tmp_path, uri):
     data = runs_of(uri)["t"].data
     for column in state["selectedColumns"]:
         kind, name = re.fullmatch(r"(\w+)\.`(.+)`", column).groups()
-        if kind != "params":
+        if kind != "params" and not name.startswith("verdict"):  # those are of confirmed runs alone
             assert name in getattr(data, kind)
 
 
