@@ -135,8 +135,10 @@ def run(
     from study.config.operators import FACT, announce_left_out, without_unavailable
     from study.config.paper import FACT as PAPER_FACT
     from study.config.paper import with_paper_operator
+    from study.record.ledger import Ledger
     from study.run import preflight
     from study.run.checks import checked
+    from study.run.detectable import detectable_sentence
     from study.run.numerics import precision_sentence
     from study.tracking.uri import tracking_faults, tracking_uri
 
@@ -162,12 +164,14 @@ def run(
     first = prepared.of_replicate(0)
     estimate = preflight.estimate_cost(config, first, run_settings, resources)
     preflight.print_plan(config, first, run_settings, resources, estimate, console)
+    ledger = None if args.fresh else Ledger(folder.ledger)
+    if can_show := detectable_sentence(config, ledger, estimate.confirmation_seconds):
+        console.print(can_show, highlight=False, soft_wrap=True)
     announce_left_out(left_out, console)
     if args.dry_run:
         return Launched(connection, uri, None)
     from study.command.conduct import CheckedStudy, conduct
     from study.plan.confirmation import planned_looks
-    from study.record.ledger import Ledger
     from study.run.facts import facts_of, part_facts
     from study.run.tokens import TOKENS, token_facts
     from study.run.tuning import Execution

@@ -128,6 +128,9 @@ class StudyConfig:
         Half the width of the region of practical equivalence: gains within it need not be told apart from 0.
     deployment_prior
         Share of each class, in any unit, among the texts that the study's models are for (empty: the corpus's).
+    prior_spread
+        Standard deviation of the gain over replicates that a plan assumes while no replicate tells it. The paper's
+        recipe had .045 over five replicates of ADME with some hundred training rows; more rows lower it.
     startup_trials
         Trials per ratio that are sampled at random before Optuna's model is used.
     reference_space
@@ -195,6 +198,7 @@ class StudyConfig:
     until_decided: int | None = ruled(None, optional(whole(1)), execution=True)
     region: float = ruled(0.01, NOT_NEGATIVE, execution=True)
     deployment_prior: Mapping[str, float] = ruled({}, OBJECT, execution=True)
+    prior_spread: float = ruled(0.04, POSITIVE, execution=True)
     startup_trials: int = ruled(4, whole(1))
     reference_space: Mapping[str, tuple[Any, ...]] = ruled({}, OBJECT)
     operator_options: Mapping[str, Mapping[str, Any]] = ruled({}, OBJECT)

@@ -68,12 +68,15 @@ class Estimate:
         Wall-clock time on the connected resources, estimated from steps timed a moment ago on this machine.
     drawn
         Training rows of each class, (C,) int64, in a draw at each imbalance ratio.
+    confirmation_seconds
+        The part of ``seconds`` that the confirmation takes.
     """
 
     replicates: int
     rows: int
     seconds: float
     drawn: Mapping[float | str, npt.NDArray[np.int64]]
+    confirmation_seconds: float = 0.0
 
 
 def estimate_cost(
@@ -86,23 +89,29 @@ def estimate_cost(
         )
         for ratio in config.imbalance_ratios
     }
-    replicates = rows = masked_rows = scored = encoded = 0.0
+    replicates = 0.0
+    # Rows of classifier training, rows of masked-language training, rows scored.
+    spent, confirmed = np.zeros(3), np.zeros(3)
     for ratio, counts in drawn.items():
         n_rows = int(counts.sum())
         lengths = _Lengths(config, counts, _stage1_rows(prepared, run, ratio, n_rows))
         for runs in runs_of(config, ratio):
             scores = len(prepared.validation_labels) + (len(prepared.test_labels) if runs.reads_test else 0)
-            replicates += runs.replicates
             if runs.arm in LINEAR_ARMS:
                 # They cost next to nothing but what the frozen encoder computes: each text about once.
-                encoded += runs.replicates * n_rows / len(LINEAR_ARMS)
-                continue
-            rows += runs.replicates * lengths.rows(runs.arm)
-            masked_rows += runs.replicates * lengths.masked_rows(runs.arm)
-            scored += runs.replicates * scores
-    per_row, per_scored_row, per_masked_row = _timed(prepared, run, resources, masked=masked_rows > 0)
-    seconds = rows * per_row + (scored + encoded) * per_scored_row + masked_rows * per_masked_row
-    return Estimate(round(replicates), round(rows + masked_rows), seconds / resources.concurrency, drawn)
+                once = np.array([0.0, 0.0, n_rows / len(LINEAR_ARMS)])
+            else:
+                once = np.array([lengths.rows(runs.arm), lengths.masked_rows(runs.arm), scores])
+            replicates += runs.replicates
+            spent += runs.replicates * once
+            if config.confirmation_replicates and runs.reads_test:
+                confirmed += runs.replicates * once
+    seconds_a_row = np.array(_timed(prepared, run, resources, masked=bool(spent[1])))[[0, 2, 1]]
+    seconds, of_confirmation = (
+        float(rows @ seconds_a_row) / resources.concurrency for rows in (spent, confirmed)
+    )
+    trained = round(float(spent[0] + spent[1]))
+    return Estimate(round(replicates), trained, seconds, drawn, of_confirmation)
 
 
 @dataclass(frozen=True)
