@@ -9,6 +9,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.text import Text
 
@@ -30,6 +31,9 @@ from study.verdict.gain_chart import gain_chart
 from study.verdict.statistics import metric_mean
 from study.verdict.words import arm_name, duration, evaluated_on, metric_name, ratio_phrase, setting_text
 
+# Stands for a folder beside the report.
+_IN_STUDY = Path()
+
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of this command."""
@@ -43,6 +47,14 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="N",
         help="show the N best trials of each ratio (and arm, as JSON); the report holds all",
     )
+    command.add_argument(
+        "--export",
+        nargs="?",
+        type=lambda text: Path(text).expanduser(),
+        const=_IN_STUDY,
+        metavar="DIR",
+        help="also write the report as Markdown and its figures as SVG files (default: export in the study's folder)",
+    )
     return command
 
 
@@ -53,6 +65,13 @@ def compare(arguments: argparse.Namespace) -> int:
 
     comparison = build_comparison(ledger, facts, arguments.metric)
     report = write_report(comparison)
+    exported = None
+    if arguments.export is not None:
+        from study.findings import page_of, without_places
+        from study.verdict.export import export
+
+        folder = report.with_name("export") if arguments.export == _IN_STUDY else arguments.export
+        exported = export(page_of(comparison), folder, without_places(facts.get("command", [])))
     if arguments.format == "json":
         searches: dict[tuple[str, float | str], list[str]] = {}
         for trial in (*comparison.trials, *comparison.control_trials):
@@ -66,6 +85,8 @@ def compare(arguments: argparse.Namespace) -> int:
     else:
         print_table(comparison, arguments.top)
         print(f"report: {report}")
+    if exported is not None:
+        print(f"exported: {exported}", file=sys.stderr if arguments.format == "json" else sys.stdout)
     return 0
 
 

@@ -12,12 +12,16 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from study.command.cli import run_command
 from study.command.study_arguments import add_study_arguments
 from study.config.files import known_studies
 from study.record.folder import write_atomically
-from study.verdict.comparison import build_comparison, load_study
+from study.verdict.comparison import Comparison, build_comparison, load_study
+
+if TYPE_CHECKING:
+    from study.verdict.study_page import StudyPage
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -38,12 +42,9 @@ def build_parser() -> argparse.ArgumentParser:
 def findings(arguments: argparse.Namespace) -> int:
     """Write the page, the JSON and the figure."""
     facts, ledger = load_study(Path(arguments.storage), arguments.name)
-    from study.verdict.study_page import StudyPage, page_figure, page_json, page_text, published_for
+    from study.verdict.study_page import page_figure, page_json, page_text
 
-    comparison = build_comparison(ledger, facts, arguments.metric)
-    study = study_of(facts.get("command", []))
-    figures = getattr(importlib.import_module(f"search_spaces.{study}"), "PUBLISHED", ()) if study else ()
-    page = StudyPage(comparison, published_for(figures, facts))
+    page = page_of(build_comparison(ledger, facts, arguments.metric))
     file = arguments.output / f"{arguments.name}.md"
     drawing = file.with_suffix(".svg")
     values = json.dumps(page_json(page), indent=1, allow_nan=False)
@@ -52,6 +53,15 @@ def findings(arguments: argparse.Namespace) -> int:
     write_atomically(file, page_text(page, drawing.name, without_places(facts.get("command", []))))
     print(file)
     return 0
+
+
+def page_of(comparison: Comparison) -> StudyPage:
+    """Return the page of a study, with what its study file says was published."""
+    from study.verdict.study_page import StudyPage, published_for
+
+    study = study_of(comparison.study.get("command", []))
+    figures = getattr(importlib.import_module(f"search_spaces.{study}"), "PUBLISHED", ()) if study else ()
+    return StudyPage(comparison, published_for(figures, comparison.study))
 
 
 def study_of(command: Sequence[str]) -> str | None:

@@ -97,14 +97,16 @@ def standalone(svg: str, note: str = "") -> str:
 
     Programs that set papers know no variables of a style sheet.
     """
-    svg = re.sub(r"var\(--([\w-]+)\)", lambda found: LIGHT[found[1]], svg)
+    svg = re.sub(r"var\(--([\w-]+)\)", lambda found: LIGHT[found[1]], svg).rstrip()
     if note:
-        start, left, top, width, height, end = re.split(
-            r'viewBox="([-\d.]+) ([-\d.]+) ([\d.]+) ([\d.]+)"', svg, maxsplit=1
+        opening, rest = svg.split(">", 1)
+        left, top, width, height = map(float, re.findall(r'viewBox="([^"]*)"', opening)[0].split())
+        taller = height + _NOTE_HEIGHT
+        opening = re.sub(
+            r'viewBox="[^"]*"', f'viewBox="{left:g} {top:g} {width:g} {taller:g}"', opening, count=1
         )
-        below = float(top) + float(height) + _NOTE_HEIGHT - 6
-        taller = f'viewBox="{left} {top} {width} {float(height) + _NOTE_HEIGHT:g}"'
-        end = re.sub(r' height="[\d.]+"', f' height="{float(height) + _NOTE_HEIGHT:g}"', end, count=1)
-        said = text(float(left) + 4, below, note, style=f"font: 10px sans-serif; fill: {LIGHT['warning']}")
-        svg = start + taller + end.replace("</svg>", f"{said}</svg>")
+        opening = re.sub(r' height="[^"]*"', f' height="{taller:g}"', opening, count=1)
+        style = f"font: 10px sans-serif; fill: {LIGHT['warning']}"
+        said = text(left + 4, top + taller - 6, note, style=style)
+        svg = f"{opening}>{rest.removesuffix('</svg>')}{said}</svg>"
     return svg + "\n"
