@@ -18,7 +18,7 @@ from trainables.scores import RunScores
 Floats = npt.NDArray[np.float64]
 # Recalls at which the curves of several replicates are averaged.
 GRID = np.linspace(0.0, 1.0, 101)[1:]
-_METRIC = "test/average_precision"
+_METRIC = "test/minority_auprc"  # the same measure, of any class: it lies between 0 and 1
 
 
 @dataclass(frozen=True)

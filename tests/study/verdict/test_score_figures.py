@@ -35,6 +35,16 @@ def test_average_precision_is_scikit_learns(label):
     assert len(found.precision) == len(GRID)
 
 
+def test_intervals_of_few_replicates_keep_to_what_average_precision_can_be():
+    weak = [made_up_run(0.1, 1), made_up_run(3.0, 2)]
+    strong = [made_up_run(3.0, 3), made_up_run(0.1, 4)]
+    low, high = curve(weak, 1).mean.ci_low, curve(strong, 1).mean.ci_high
+    assert (low is None or low >= 0.0) and (high is None or high <= 1.0)
+    drawn = curve_figure("c", "a", 1, weak, strong)
+    bounds = re.findall(r"\[([+−][\d.]+), ([+−][\d.]+)\]", drawn)
+    assert all(abs(float(end.replace("−", "-"))) <= 1.0 for pair in bounds for end in pair)
+
+
 def test_thresholds_are_scikit_learns_with_equal_scores_too():
     scores = np.round(np.random.default_rng(0).random(50), 1)
     truth = np.random.default_rng(1).random(50) < 0.3
