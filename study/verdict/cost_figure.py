@@ -8,7 +8,7 @@ from typing import NamedTuple
 from study.verdict.svg import element, line, shortened, text
 from trainables.interval import Interval
 
-_NAMES, _GAINS, _COSTS, _ROW, _TOP = 210.0, 220.0, 130.0, 30.0, 70.0
+_NAMES, _GAINS, _COSTS, _ROW, _TOP = 246.0, 220.0, 130.0, 30.0, 70.0
 _GAP = 26.0
 _RIGHT = 56.0
 
@@ -69,7 +69,7 @@ def cost_figure(name: str, title: str, rows: Sequence[CostRow], metric: str) -> 
         y = _TOP + _ROW * (i + 0.5)
         times = row.seconds / unit
         weight = "font-weight: 600" if row.is_leading else ""
-        marks.append(text(_NAMES - 10, y + 4, shortened(row.name, 32), anchor="end", style=weight))
+        marks.append(text(_NAMES - 10, y + 4, shortened(row.name, 40), anchor="end", style=weight))
         marks += _gain_marks(row, y, gain_at)
         width = _COSTS * times / dearest
         colour = "series-0" if row.is_leading else "faint"
@@ -77,7 +77,7 @@ def cost_figure(name: str, title: str, rows: Sequence[CostRow], metric: str) -> 
             f'<rect x="{left:g}" y="{y - 7:g}" width="{max(width, 1):.1f}" height="14" '
             f'style="fill: var(--{colour})"/>'
         )
-        marks.append(text(left + width + 6, y + 4, f"{times:.3g}" if times >= 0.01 else "0"))
+        marks.append(text(left + width + 6, y + 4, f"{times:.2g}" if times >= 0.01 else "0"))
     said = "; ".join(
         f"{row.name} {'the reference' if not row.gain.is_defined else row.gain.text(signed=True)} at "
         f"{row.seconds / unit:.3g} times vanilla's time"
