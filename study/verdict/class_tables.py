@@ -105,7 +105,11 @@ def class_sections(comparison: Comparison) -> list[ClassSection]:
 
 
 def class_changes(
-    vanilla: TrialRecord, other: TrialRecord, scored_on: str, classes: Sequence[str]
+    vanilla: TrialRecord,
+    other: TrialRecord,
+    scored_on: str,
+    classes: Sequence[str],
+    texts: Mapping[str, tuple[int, int]],
 ) -> dict[str, dict[str, ClassChange]]:
     """Return how an arm changes each class against vanilla, by class and then metric; what is not known is left out.
 
@@ -117,7 +121,10 @@ def class_changes(
         The set: ``val``, ``test``, …
     classes
         Their names.
+    texts
+        Fewest and most texts of each that were scored.
     """
+    fewest = {name: low for name, (low, _) in texts.items()}
     rows: dict[str, dict[str, ClassChange]] = {}
     for label in classes:
         row = {}
@@ -128,7 +135,7 @@ def class_changes(
                 row[name] = ClassChange(
                     metric_mean(theirs.values(), metric),
                     metric_mean(own.values(), metric),
-                    paired_gain(own, theirs, metric),
+                    paired_gain(own, theirs, metric, rows=fewest),
                 )
         rows[label] = row
     return rows
@@ -160,7 +167,7 @@ def _section(
     scored_on = metric.partition("/")[0]
     tables = []
     for ratio, (vanilla, arm) in pairs.items():
-        rows = class_changes(vanilla, arm, scored_on, classes)
+        rows = class_changes(vanilla, arm, scored_on, classes, texts)
         if any(rows.values()):
             changes = [cell.change for row in rows.values() for cell in row.values()]
             shared = len(vanilla.replicates.keys() & arm.replicates.keys())

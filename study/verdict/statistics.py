@@ -11,7 +11,11 @@ from trainables.interval import Interval, mean_interval
 
 
 def paired_gain(
-    arm: Mapping[int, float], reference: Mapping[int, float], metric: str = "", confidence: float = 0.95
+    arm: Mapping[int, float],
+    reference: Mapping[int, float],
+    metric: str = "",
+    confidence: float = 0.95,
+    rows: Mapping[str, int] | None = None,
 ) -> Interval:
     """Return the mean of arm minus reference over the replicates that both have.
 
@@ -24,6 +28,9 @@ def paired_gain(
         :func:`study.statistics.differences.within`; nothing is known of a metric without a name.
     confidence
         Coverage of the interval, in (0, 1).
+    rows
+        Scored rows of every class: the interval of differences that are all equal is then as wide as one row more or
+        less would make it.
 
     Examples
     --------
@@ -33,12 +40,18 @@ def paired_gain(
     '+0.375 (n=2, no interval)'
     """
     common = sorted(arm.keys() & reference.keys())
-    return mean_gain((arm[r] - reference[r] for r in common), metric, confidence)
+    return mean_gain((arm[r] - reference[r] for r in common), metric, confidence, rows)
 
 
-def mean_gain(differences: Iterable[float], metric: str, confidence: float = 0.95) -> Interval:
+def mean_gain(
+    differences: Iterable[float],
+    metric: str,
+    confidence: float = 0.95,
+    rows: Mapping[str, int] | None = None,
+) -> Interval:
     """Return the mean of paired differences in one metric, see :func:`paired_gain`."""
-    return _bounded(mean_interval(differences, confidence), difference_scale(metric))
+    scale = difference_scale(metric, rows)
+    return _bounded(mean_interval(differences, confidence, scale.smallest_spread), scale)
 
 
 def metric_mean(values: Iterable[float], metric: str) -> Interval:

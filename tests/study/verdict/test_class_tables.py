@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from study.verdict.class_tables import CLASS_METRICS, class_sections
+from study.verdict.class_tables import CLASS_METRICS, class_changes, class_sections
 from study.verdict.comparison import build_comparison, load_study
 from tests.study.confirmed_study import confirm
 from trainables.scores import RunScores
+from trainables.trial import ReplicateRecord
 
 
 def comparison_of(tmp_path):
@@ -56,3 +57,16 @@ def test_the_confirmed_winner_comes_first_with_the_test_texts_that_were_scored(t
         for r in vanilla.replicates
     ]
     assert cell.change.mean == pytest.approx(sum(expected) / 5) and cell.change.n == 5
+
+
+def test_differences_that_are_all_equal_have_an_interval_of_some_width(tmp_path, make_study):
+    classes = {"a": 100, "b": 80, "c": 60, "d": 400}
+    ledger = make_study(ratios=(0.1,), classes=classes)
+    arms = []
+    for arm, value in (("vanilla", 0.5), ("prefinetune", 0.6)):
+        ledger.start_trial(arm, "search", arm, 0.1, {})
+        for replicate in range(6):
+            ledger.add_replicate(arm, ReplicateRecord(replicate, {"val/recall/a": value}, 1.0))
+        arms.append(ledger.trials[arm])
+    cell = class_changes(*arms, "val", tuple(classes), dict.fromkeys(classes, (10, 10)))["a"]["recall"]
+    assert cell.change.mean == pytest.approx(0.1) and cell.change.ci_high - cell.change.ci_low > 0.02
