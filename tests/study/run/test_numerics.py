@@ -130,7 +130,8 @@ def test_a_resumed_launch_follows_and_an_older_study_takes_what_the_machine_does
     monkeypatch.setattr("study.run.checks.first_step_faults", lambda *args: [])  # it trains
     corpus, folder = generate_sample(600), StudyFolder(tmp_path, "adme")
     config, _ = without_unavailable(
-        load_study_file("adme", "smoke", {"max_sample_rows": None, "encoder": tiny}), None
+        load_study_file("adme", "smoke", {"max_sample_rows": 60, "max_validation_rows": 40, "encoder": tiny}),
+        None,
     )
 
     def launch(resumes):
@@ -157,12 +158,13 @@ def test_a_resumed_launch_follows_and_an_older_study_takes_what_the_machine_does
 
 def test_a_worker_computes_in_the_studys_precision_whatever_its_own_machine_likes(machine, tmp_path, tiny):
     config, _ = without_unavailable(
-        load_study_file("adme", "smoke", {"max_sample_rows": None, "encoder": tiny}), None
+        load_study_file("adme", "smoke", {"max_sample_rows": 60, "max_validation_rows": 40, "encoder": tiny}),
+        None,
     )
     folder = StudyFolder(tmp_path, "adme")
     machine(SLOW)
     prepared, _, run = checked(config, folder, generate_sample(600), None, resumes=False, store_faults=[])
-    trial = TrialSettings(arm="vanilla", stage2_epochs=0.5)
+    trial = TrialSettings(arm="vanilla", stage2_steps=2)
 
     def loss(precision):
         own = dataclasses.replace(run, encoder=dataclasses.replace(run.encoder, precision=precision))
