@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from trainables.augment.cached import cached_stage1_set
 from trainables.augment.stage1_set import DrawnRows
-from trainables.corpora.imbalance import Profile, draw
+from trainables.corpora.imbalance import Profile, draw, largest_n_max
 from trainables.errors import ConfigurationError
 from trainables.export.about import holds_model
 from trainables.export.calibration import Calibration
@@ -125,19 +125,25 @@ def unsaveable(arm: str) -> list[str]:
 
 
 def rows_to_train_on(prepared: PreparedCorpus, run: RunSettings, ratio: float | str) -> LabelledRows:
-    """Return training and validation rows together, or a draw from them at an imbalance ratio.
+    """Return a draw from training and validation rows together, as large as the study's draws and ranked as they are.
 
-    The draw ranks the classes as the study's draws do, and is as large as the rows allow.
+    So the model is what was confirmed; without a bound on the rows it has all of them.
     """
     tokens = TokenisedTexts.concatenate([prepared.train_tokens, prepared.validation_tokens])
     labels = np.concatenate([prepared.train_labels, prepared.validation_labels])
+    profile, n_max = Profile.of(run.profile), None
+    if ratio != NATURAL:
+        profile = dataclasses.replace(profile, order=tuple(majority_first(prepared, run, ratio)))
+        counts = np.bincount(labels, minlength=len(prepared.classes)).tolist()
+        n_max = min(run.n_max, largest_n_max(counts, [ratio], profile))
     drawn = draw(
         labels,
         ratio,
-        profile=Profile.of(run.profile)
-        if ratio == NATURAL
-        else dataclasses.replace(Profile.of(run.profile), order=tuple(majority_first(prepared, run, ratio))),
+        profile=profile,
+        n_max=n_max,
+        max_rows=run.max_train_rows,
         rng=generator(run.study_seed, "final model"),
+        bound="max_train_rows",
     )
     texts = [*prepared.train_texts, *prepared.validation_texts]
     known = texts if len(texts) == len(labels) else []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,10 +27,12 @@ from study.tracking.experiment_page import Launch
 from study.tracking.tracker import Tracker
 from study.tracking.uri import artifact_folder, ui_server
 from study.verdict.comparison import Comparison, build_comparison, judge_of
+from study.verdict.verdict_words import verdict_sentence
 from study.verdict.words import counted
 from trainables.corpora.corpus import Corpus
 from trainables.prepared import CorpusOfReplicates
 from trainables.resplit import SharedCorpus
+from trainables.settings import NATURAL
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,8 @@ def conduct(study: CheckedStudy, console: Console) -> StudyEnd:
         ending.after(failure)
         raise
     comparison, report = ending.finish()
+    if comparison.confirmation is not None and comparison.confirmation.ratios:
+        _leave_models(study, comparison, say)
     return StudyEnd(comparison, report, None if tracker.behind else tracker.address(ui_server(uri)))
 
 
@@ -139,6 +143,30 @@ def _run(study: CheckedStudy, ledger: Ledger, tracker: Tracker, ending: Ending, 
     prepared = study.prepared.of_replicate(0)
     for trial_id in audit_leading(found, study.corpus, prepared, study.execution.run, ending.say):
         _log_audit(tracker, study.folder.root, trial_id)
+
+
+def _leave_models(study: CheckedStudy, comparison: Comparison, say: Callable[[str], None]) -> None:
+    """Train the models to take home: at the corpus's own imbalance if that was confirmed, else at the mildest ratio."""
+    from study.command.take_home import Confirmed, leave_models  # loads what saves models
+
+    assert comparison.confirmation is not None
+    found = {found.ratio: found for found in comparison.confirmation.ratios}
+    at = found.get(NATURAL) or found[max(found, key=float)]
+    sentence = verdict_sentence(at, comparison)
+    gain = at.winner.gain.text(signed=True)
+    say("Training the models to take home: the winner's and vanilla's.")
+    leave_models(
+        study.folder,
+        study.facts,
+        study.prepared.of_replicate(0),
+        study.execution.run,
+        {
+            "winner": Confirmed(at.winner.record, sentence, gain),
+            "vanilla": Confirmed(at.arms[0].record, sentence, gain),
+        },
+        say,
+        study.config.deployment_prior,
+    )
 
 
 def _log_audit(tracker: Tracker, study: Path, trial_id: str) -> None:

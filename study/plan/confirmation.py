@@ -66,12 +66,22 @@ class Confirmation:
         Its ledger.
     owed
         What it owes apart from this.
+    searched
+        Returns whether all searches are over.
     decided
         See :data:`Decided`.
     """
 
-    def __init__(self, config: StudyConfig, ledger: Ledger, owed: Owed, decided: Decided) -> None:
+    def __init__(
+        self,
+        config: StudyConfig,
+        ledger: Ledger,
+        owed: Owed,
+        searched: Callable[[], bool],
+        decided: Decided,
+    ) -> None:
         self._config = config
+        self._searched = searched
         self._ledger = ledger
         self._owed = owed
         self._decided = decided
@@ -148,6 +158,9 @@ class Confirmation:
         )
 
     def _is_screened(self, ratio: Ratio) -> bool:
+        """Return whether what is confirmed at a ratio can be told."""
+        if self._ledger.reference(ratio) is None or not self._searched():
+            return False
         return all(
             self.is_settled(self._screened(settings))
             for candidates in self._candidates(ratio).values()

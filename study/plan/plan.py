@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from study.config.study import StudyConfig
 from study.plan.confirmation import Confirmation, Decided
+from study.plan.fruitless import fruitless
 from study.plan.owed import Owed, Planned, reopen_owed
 from study.plan.posthoc import PosthocTrials
 from study.plan.search import GainSearch
@@ -62,7 +63,9 @@ class Plan:
         self._notify = notify
         self._owed = Owed(config, ledger)
         self._posthoc = PosthocTrials(ledger, notify)
-        self._confirmation = Confirmation(config, ledger, self._owed, decided)
+        self._confirmation = Confirmation(
+            config, ledger, self._owed, lambda: self._search_is_settled(*SEARCH_PHASES), decided
+        )
         self._tracks = {track.key: track for track in tracks_of(config)}
         self._running: set[tuple[str, int]] = set()
         self._reopened = [
@@ -71,6 +74,7 @@ class Plan:
         # How the trials of each track ended.
         self._ends = Counter((trial.arm, trial.imbalance_ratio, trial.state) for trial in self._searched())
         self.stopped: StudyStopped | None = None
+        self.fault: Exception | None = None  # of this code, for whoever runs the plan
         self._losses: dict[str, int] = {}
         for phase in ("reference", "control", "screening", "confirmation"):
             reopen_owed(self._of_phase(phase), ledger)
@@ -385,9 +389,9 @@ class Plan:
             self._finish(trial, "failed", failure)
             if trial.phase in SEARCH_PHASES:
                 self._search.tell(trial, None)
-        fruitless = self._fruitless_search(FAILURES_THAT_STOP) if trial.phase == "search" else None
-        if fruitless is not None:
-            self.stopped = fruitless
+        stopped = self._fruitless_search(FAILURES_THAT_STOP) if trial.phase == "search" else None
+        if stopped is not None:
+            self.stopped = stopped
         elif PosthocTrials.belong_to(trial) or self._is_anchor(trial):
             self.stopped = StudyStopped(
                 f"The reference vanilla at imbalance ratio {trial.imbalance_ratio} failed: {failure}. Without it "
@@ -402,14 +406,4 @@ class Plan:
             at_least = 1
         if at_least is None or not self._all_failed(*rivals, at_least=at_least):
             return None
-        failed = [trial for trial in trials if trial.state == "failed"]
-        last = max(failed, key=lambda trial: trial.finished or 0.0)
-        return StudyStopped(
-            f"{'The first' if at_least > 1 else 'All'} {len(failed)} trials of the search failed, the last one with: "
-            f"{last.error}. Fix the cause and give the same command again, "
-            + (
-                "which retries what failed."
-                if last.can_pass
-                else "with a larger --trials, or with --fresh to start over."
-            )
-        )
+        return fruitless(trials, "All" if at_least == 1 else "The first")

@@ -36,13 +36,30 @@ from trainables.worker import report_of_failure, run_in_process, run_in_worker_g
 
 
 @contextmanager
-def stopped_by_the_folder(plan: Plan) -> Iterator[None]:
-    """Stop the study if its folder cannot be written: Tune would blame the trial, or end with a traceback."""
+def kept_from_tune(plan: Plan) -> Iterator[None]:
+    """Keep what goes wrong in the plan from Tune, which would blame the trial, or swallow it and wait for ever.
+
+    A folder that cannot be written stops the study. Anything else is a fault of this code, raised by :func:`run_plan`.
+    """
     try:
         with unwritable(plan.ledger.path.parent):
             yield
     except StudyStopped as fault:
         plan.stopped = fault
+    except Exception as fault:
+        plan.fault = fault
+
+
+def end_if_faulty(plan: Plan) -> None:
+    """Leave Tune at once where the plan cannot go on.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        See :meth:`PlanCallback.on_step_end`.
+    """
+    if plan.fault is not None:
+        raise KeyboardInterrupt
 
 
 class PlanSearcher(Searcher):  # type: ignore[misc]
@@ -57,8 +74,9 @@ class PlanSearcher(Searcher):  # type: ignore[misc]
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """Return the next job as a Tune configuration, None to wait, or ``Searcher.FINISHED``."""
         job = None
-        with stopped_by_the_folder(self._plan):
+        with kept_from_tune(self._plan):
             job = self._plan.next_job()
+        end_if_faulty(self._plan)  # Tune may ask for minutes without a step
         if job is None:
             return str(Searcher.FINISHED) if self._plan.finished else None
         self.jobs[trial_id] = job
@@ -70,7 +88,7 @@ class PlanSearcher(Searcher):  # type: ignore[misc]
         """Tell the plan that a job ended; Tune's own errors come through :class:`PlanCallback`."""
         if error:
             return
-        with stopped_by_the_folder(self._plan):
+        with kept_from_tune(self._plan):
             self._plan.on_end(self.jobs.pop(trial_id), self.failures.pop(trial_id, None))
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
@@ -134,13 +152,14 @@ class PlanCallback(tune.Callback):  # type: ignore[misc]
         A KeyboardInterrupt leaves Tune no time to end every trial in order, which takes seconds and needs a cluster
         that answers; a driver that leaves takes its trials along in any case.
         """
+        end_if_faulty(self._plan)
         self._tick()
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
         """Record a finished replicate, or a failure that the trial reported itself."""
-        with stopped_by_the_folder(self._plan):
+        with kept_from_tune(self._plan):
             if result["record"] is not None:
                 self._plan.on_replicate(
                     self._searcher.jobs[trial.trial_id], ReplicateRecord(**result["record"])
@@ -168,7 +187,7 @@ class PlanCallback(tune.Callback):  # type: ignore[misc]
         job = self._searcher.jobs.pop(trial.trial_id, None)
         if job is None:
             return  # its end was told before its process died
-        with stopped_by_the_folder(self._plan):
+        with kept_from_tune(self._plan):
             self._plan.on_lost(job, last_line)
 
 
@@ -249,6 +268,8 @@ def run_plan(
     except (KeyboardInterrupt, RayError, TuneError) as error:
         # Whatever Ray says after a signal, or while one of its processes is lost, is about that.
         ENDING_SIGNALS.check()
+        if plan.fault is not None:
+            raise plan.fault from None
         lost = watch.stopped or watch.loss_behind(error)
         if lost is None:
             raise

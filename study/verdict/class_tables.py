@@ -196,7 +196,7 @@ def _confirmed_texts(
 def scored_texts(study: Mapping[str, Any], part: str) -> dict[str, tuple[int, int]]:
     """Return the fewest and the most texts of each class that a replicate was scored on; nothing if not counted."""
     counts = study["parts"].get(part, {})
-    ranges = study["part_ranges"].get(part, {})
+    ranges = study.get("part_ranges", {}).get(part, {})
     return {name: tuple(ranges.get(name, (n, n))) for name, n in counts.items()}
 
 

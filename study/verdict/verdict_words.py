@@ -30,7 +30,15 @@ def verdict_headline(comparison: Comparison, vanilla: str) -> str:
     where, whose = evaluated_on(study.metric), subject(comparison)
     if len(study.ratios) > 1:
         return f"{where}, {whose} {_standings(study, vanilla)} in {metric}."
-    [found] = study.ratios
+    return verdict_sentence(study.ratios[0], comparison, vanilla)
+
+
+def verdict_sentence(found: ConfirmedRatio, comparison: Comparison, vanilla: str = "vanilla") -> str:
+    """Return the verdict at one imbalance ratio in a sentence."""
+    study = comparison.confirmation
+    assert study is not None
+    metric = metric_name(study.metric)
+    where, whose = evaluated_on(study.metric), subject(comparison)
     judged, at = found.verdict, at_ratio(found.ratio)
     if judged.verdict == "better":
         by = f"by {judged.interval.text(signed=True)}"

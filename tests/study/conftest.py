@@ -72,6 +72,7 @@ def write_study(
             "seed": 0,
             "trials": trials,
         },
+        "confirmation": {"looks": [10], "region": 0.01},
         "mlflow": {"tracking_uri": tracking_uri, "experiment": name},
         "versions": {"python": "3.11.9", "torch": "2.13.0"},
     }

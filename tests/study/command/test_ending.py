@@ -123,7 +123,7 @@ def conducted(tmp_path, monkeypatch):
         facts = load_study(tmp_path, "adme")[0]
         monkeypatch.setattr(owner, name, full)
         config = small_config(name="adme", reference_space={"stage2_learning_rate": (3e-5, 1e-4)})
-        study = CheckedStudy(config, folder, facts, None, None, None, 1)
+        study = CheckedStudy(config, folder, facts, None, None, None, None, 1)
         console = Console(file=io.StringIO())
         with pytest.raises(StudyStopped) as stopped:
             conduct(study, console)

@@ -64,7 +64,8 @@ def study(tmp_path, make_study, uri, prepared, encoder):
             logits = (4 * truth + 3 * rng.standard_normal(truth.shape)).astype(np.float32)
             nothing = np.empty(0, np.int64)
             RunScores(
-                logits, prepared.validation_labels, logits[:0], nothing, nothing, nothing, np.zeros(5), np.ones(5, int)
+                logits, prepared.validation_labels, logits[:0], nothing, nothing, nothing, np.zeros(5),
+                np.ones(5, int), np.arange(5),
             ).save(scores_path(folder.scores, trial_id, index))  # fmt: skip
     Tracker(uri, launch(artifacts=tmp_path / "artifacts"), ledger).close()
     confirmed = {
@@ -122,5 +123,5 @@ def test_a_recipe_that_gives_no_model_is_told_and_the_other_one_is_left(study, p
 
 def test_a_prior_of_other_classes_is_refused(study, prepared):
     folder, facts, run, confirmed = study
-    with pytest.raises(ConfigurationError, match="deployment prior"):
+    with pytest.raises(ConfigurationError, match="deployment_prior"):
         leave_models(folder, facts, prepared, run, confirmed, print, {"absorption": 1.0})

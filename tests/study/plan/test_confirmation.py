@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import pytest
 
 from study.record.gains import leading_prefinetuning, mean_of
+from study.record.ledger import Ledger
 from tests.study.simulation import SimulatedStudy, die_and_go_on, run_to_the_end, small_config
 
 CONFIG = small_config(
@@ -110,6 +112,27 @@ def replicates_of(study):
     for trial in study.ledger.of_phase("confirmation"):
         found[trial.imbalance_ratio].add(len(trial.replicates))
     return found
+
+
+@pytest.mark.parametrize("die_after", [None, 5, 40, 120, 160])
+def test_a_look_is_taken_when_all_its_replicates_are_there_and_not_before(tmp_path, die_after):
+    config = dataclasses.replace(CONFIG, until_decided=9)
+
+    def decided(replicates):
+        ledger = Ledger(tmp_path / "ledger.jsonl")
+        for ratio, n in replicates.items():
+            found = [t for t in ledger.of_phase("confirmation") if t.imbalance_ratio == ratio]
+            assert {trial.arm for trial in found} == ARMS
+            assert all(len(trial.replicates) >= n and trial.state == "complete" for trial in found)
+        return frozenset()
+
+    die_and_go_on(tmp_path, config, die_after or 10_000, decided=decided)
+    events = [json.loads(line) for line in (tmp_path / "ledger.jsonl").read_text().splitlines()]
+    kinds = [event["event"] for event in events]
+    assert [event["replicates"] for event in events if event["event"] == "look"] == [4, 9]
+    confirmed = [e["event"] == "replicate" and e["trial_id"].startswith("confirmation") for e in events]
+    first_look = kinds.index("look")
+    assert sum(confirmed[:first_look]) == 4 * len(ARMS) * 2 and "look" not in kinds[first_look + 1 : -1]
 
 
 def one_is_decided_at_nine(replicates):

@@ -63,7 +63,7 @@ def prepared(encoder):
 @pytest.fixture(scope="module")
 def run(encoder, tmp_path_factory):
     return RunSettings(
-        study_seed=3, encoder=encoder, profile="step", n_max=20, max_train_rows=30,
+        study_seed=3, encoder=encoder, profile="step", n_max=20, max_train_rows=None,
         cache_dir=str(tmp_path_factory.mktemp("cache")),
     )  # fmt: skip
 
@@ -141,6 +141,13 @@ def test_a_damaged_folder_is_made_anew(prepared, run, tmp_path):
 def test_a_folder_without_a_model_says_what_makes_one(tmp_path):
     with pytest.raises(ConfigurationError, match="launch command, which makes it"):
         SavedModel.load(tmp_path)
+
+
+def test_a_bound_on_the_rows_of_the_study_bounds_those_of_its_model(prepared, run):
+    bounded = rows_to_train_on(prepared, dataclasses.replace(run, max_train_rows=30, n_max=10), "natural")
+    assert np.bincount(bounded.labels).tolist() == [18, 5, 7]
+    drawn = rows_to_train_on(prepared, dataclasses.replace(run, n_max=10), 0.5)
+    assert sorted(np.bincount(drawn.labels).tolist()) == [5, 10, 10]
 
 
 def test_natural_takes_every_row_and_a_ratio_draws_from_all_of_them(prepared, run):
