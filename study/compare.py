@@ -30,6 +30,7 @@ from study.verdict.confirmed import ConfirmedRatio
 from study.verdict.gain_chart import gain_chart
 from study.verdict.statistics import metric_mean
 from study.verdict.words import arm_name, duration, evaluated_on, metric_name, ratio_phrase, setting_text
+from trainables.method.arms import POSTHOC_ARM
 
 # Stands for a folder beside the report.
 _IN_STUDY = Path()
@@ -175,7 +176,9 @@ def _confirmed_table(comparison: Comparison, confirmed: ConfirmedRatio) -> Fitte
             arm.judgement.verdict if arm.judgement else "",
             "" if arm.lead is None else arm.lead.text(signed=True),
             str(len(values)),
-            duration(arm.record.seconds / max(1, len(values))) + " a replicate",
+            "none beside vanilla"
+            if arm.record.arm == POSTHOC_ARM
+            else duration(arm.record.seconds / max(1, len(values))) + " a replicate",
             style="bold" if arm is confirmed.winner else "",
         )
     return table

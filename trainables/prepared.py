@@ -14,23 +14,20 @@ import numpy.typing as npt
 
 from trainables.corpora.corpus import Corpus
 from trainables.corpora.imbalance import Profile, draw
-from trainables.corpora.leakage import group_numbers, kept_together, split_corpus, split_remarks
+from trainables.corpora.leakage import split_remarks
 from trainables.corpora.split import PARTS
 from trainables.corpora.split_settings import SplitSettings
 from trainables.corpora.wording import class_in_words, listed
 from trainables.errors import ConfigurationError
-from trainables.model.encoder import load_tokenizer
-from trainables.model.tokenizer import token_kinds
+from trainables.read_corpus import ReadCorpus, read_corpus
 from trainables.reuse.cache import DEFAULT_MAX_BYTES
 from trainables.reuse.checkpoint import EVERY_S
 from trainables.reuse.lengths import NO_LENGTHS, StageLengths
-from trainables.seeds import derive_seed, generator
+from trainables.seeds import generator
 from trainables.settings import NATURAL, EncoderSettings
-from trainables.texts.alike import first_alike
-from trainables.texts.coverage import Coverage, coverage
-from trainables.texts.tokens import TokenisedTexts, tokenise
-from trainables.texts.words import with_words
-from trainables.truncation import TOKENS, truncation_remarks
+from trainables.texts.coverage import Coverage
+from trainables.texts.tokens import TokenisedTexts
+from trainables.truncation import TOKENS
 
 
 @dataclass(frozen=True)
@@ -169,6 +166,7 @@ def prepare(
     split_settings: SplitSettings | None = None,
     max_test_rows: int | None = None,
     judged_on: str = TOKENS,
+    read: ReadCorpus | None = None,
 ) -> PreparedCorpus:
     """Split a corpus by group, as its source says, or as the settings say, and tokenise it.
 
@@ -189,24 +187,19 @@ def prepare(
     judged_on
         What decides which rows leak: ``"tokens"``, where texts that are equal in what the encoder reads of them do, or
         ``"texts"``, where only whole texts are compared, as in studies of earlier versions.
+    read
+        The corpus as read with the same values, where that is there already.
 
     Raises
     ------
     ConfigurationError
         A class has too few rows for the split.
     """
-    corpus = corpus.in_canonical_order()
-    split_settings = split_settings or SplitSettings()
-    tokenizer = load_tokenizer(encoder)
-    tokens = with_words(tokenise(corpus.texts, tokenizer, encoder.max_length), corpus.texts)
-    clusters, alike = kept_together(corpus, split_settings), first_alike(tokens, token_kinds(tokenizer))
-    split = split_corpus(
-        corpus,
-        seed=derive_seed(study_seed, "split"),
-        settings=split_settings,
-        clusters=clusters,
-        alike=alike if judged_on == TOKENS else None,
+    settings = split_settings or SplitSettings()
+    read = read or read_corpus(
+        corpus, encoder, study_seed=study_seed, split_settings=settings, judged_on=judged_on
     )
+    corpus, tokens, split = read.corpus, read.tokens, read.split
     if validation_per_class is not None:
         few = np.bincount(corpus.labels[split.validation], minlength=len(corpus.classes))
         check_validation_per_class(few[None], corpus.classes, validation_per_class)
@@ -228,18 +221,14 @@ def prepare(
         validation_labels=corpus.labels[validation],
         test_tokens=tokens.select(test),
         test_labels=corpus.labels[test],
-        test_groups=group_numbers(corpus, clusters)[test],
+        test_groups=read.groups()[test],
         classes=corpus.classes,
         digest=corpus.digest,
         remarks=(
-            *split_remarks(corpus, split, split_settings),
-            *truncation_remarks(
-                corpus, split, split_settings, clusters, alike, judged_on, encoder.max_length
-            ),
+            *split_remarks(corpus, split, settings),
+            *read.truncation_remarks(split),
         ),
-        coverage=coverage(
-            tokens.select(seen), corpus.labels[seen], token_kinds(tokenizer), encoder.max_length
-        ),
+        coverage=read.coverage(seen),
         validation_texts=[corpus.texts[i] for i in validation],
         judged_on=judged_on,
     )

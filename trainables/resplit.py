@@ -13,20 +13,17 @@ import numpy as np
 import numpy.typing as npt
 
 from trainables.corpora.corpus import Corpus
-from trainables.corpora.leakage import group_numbers, kept_together, split_corpus, split_remarks
+from trainables.corpora.leakage import split_remarks
 from trainables.corpora.resplit import resplit
 from trainables.corpora.split import PARTS
 from trainables.corpora.split_settings import SplitSettings
-from trainables.model.encoder import load_tokenizer
-from trainables.model.tokenizer import token_kinds
 from trainables.prepared import PreparedCorpus, check_validation_per_class, scored_rows, test_rows
-from trainables.seeds import derive_seed, generator
+from trainables.read_corpus import ReadCorpus, read_corpus
+from trainables.seeds import generator
 from trainables.settings import EncoderSettings
-from trainables.texts.alike import first_alike
-from trainables.texts.coverage import Coverage, coverage
-from trainables.texts.tokens import TokenisedTexts, tokenise
-from trainables.texts.words import with_words
-from trainables.truncation import TOKENS, truncation_remarks
+from trainables.texts.coverage import Coverage
+from trainables.texts.tokens import TokenisedTexts
+from trainables.truncation import TOKENS
 
 _TRAIN, _VALIDATION, _UNUSED = range(3)
 
@@ -133,12 +130,14 @@ def prepare_resplit(
     split_settings: SplitSettings,
     max_test_rows: int | None = None,
     judged_on: str = TOKENS,
+    read: ReadCorpus | None = None,
 ) -> ResplitCorpus:
     """Split a corpus anew for every replicate, its test part apart, and tokenise it once.
 
     Parameters
     ----------
-    corpus, encoder, study_seed, max_validation_rows, validation_per_class, split_settings, max_test_rows, judged_on
+    corpus, encoder, study_seed, max_validation_rows, validation_per_class, split_settings, max_test_rows, judged_on,
+    read
         As in :func:`trainables.prepared.prepare`. The test part is the one of that function.
     replicates
         Number R of replicates that the study can run.
@@ -148,26 +147,18 @@ def prepare_resplit(
     ConfigurationError
         A class has too few rows for the split, or the source gives the validation part.
     """
-    corpus = corpus.in_canonical_order()
-    tokenizer = load_tokenizer(encoder)
-    tokens = with_words(tokenise(corpus.texts, tokenizer, encoder.max_length), corpus.texts)
-    clusters, alike = kept_together(corpus, split_settings), first_alike(tokens, token_kinds(tokenizer))
-    together = alike if judged_on == TOKENS else None
-    split = split_corpus(
-        corpus,
-        seed=derive_seed(study_seed, "split"),
-        settings=split_settings,
-        clusters=clusters,
-        alike=together,
+    read = read or read_corpus(
+        corpus, encoder, study_seed=study_seed, split_settings=split_settings, judged_on=judged_on
     )
+    corpus, tokens, split = read.corpus, read.tokens, read.split
     splits = resplit(
         corpus,
         split,
         study_seed=study_seed,
         replicates=replicates,
         settings=split_settings,
-        clusters=clusters,
-        alike=together,
+        clusters=read.clusters,
+        alike=read.together,
     )
     if validation_per_class is not None:
         rows = [np.bincount(corpus.labels[s.validation], minlength=len(corpus.classes)) for s in splits]
@@ -192,18 +183,16 @@ def prepare_resplit(
         parts=part_of_row[:, pool],
         test_tokens=tokens.select(test),
         test_labels=corpus.labels[test],
-        test_groups=group_numbers(corpus, clusters)[test],
+        test_groups=read.groups()[test],
         ranked_by=tuple(np.bincount(labels, minlength=len(corpus.classes)).tolist()),
         classes=corpus.classes,
         digest=corpus.digest,
         remarks=(
             *split_remarks(corpus, splits[0], split_settings),
-            *truncation_remarks(
-                corpus, splits[0], split_settings, clusters, alike, judged_on, encoder.max_length
-            ),
+            *read.truncation_remarks(splits[0]),
             f"Every replicate has training and validation texts of its own, cut anew by {split_settings.by} out of "
             f"the {len(pool):,} texts that are not test texts: intervals cover other such splits too.",
         ),
-        coverage=coverage(of_pool, labels, token_kinds(tokenizer), encoder.max_length),
+        coverage=read.coverage(pool),
         judged_on=judged_on,
     )

@@ -32,6 +32,7 @@ from trainables.method.arms import HEAD_ARMS
 from trainables.model.encoder import encoder_faults, has_masked_lm_head
 from trainables.model.pretrained import dropped_head
 from trainables.prepared import CorpusOfReplicates, PreparedCorpus, RunSettings, prepare
+from trainables.read_corpus import read_corpus
 from trainables.resplit import ResplitCorpus, SharedCorpus, prepare_resplit
 from trainables.rules import did_you_mean
 from trainables.settings import NATURAL, EncoderSettings
@@ -86,7 +87,11 @@ def checked(
         encoder = collect(faults, lambda: one_precision(config, connection, known)) or encoder
         judged_on = TOKENS if known is None else known.get(JUDGED_ON, TEXTS)
         how = _split_values(config, judged_on)
-        prepared = collect(faults, partial(_prepared, config, corpus, encoder, further, how))
+        names = ("study_seed", "split_settings", "judged_on")
+        read = collect(faults, partial(read_corpus, corpus, encoder, **{name: how[name] for name in names}))
+        how["read"] = read
+        if read is not None:
+            prepared = collect(faults, partial(_prepared, config, corpus, encoder, further, how))
         if prepared is not None and further and not config.resplit and can_be_resplit(corpus):
             fresh = collect(faults, partial(prepare_resplit, corpus, encoder, replicates=further, **how))
         if resumes:

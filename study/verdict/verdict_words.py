@@ -105,8 +105,8 @@ def _what_would_say_more(judged: Judgement, study: ConfirmedStudy) -> str:
             "More replicates alone would not show it: the number of test texts bounds what can be told apart."
         )
     return (
-        f"About {judged.replicates_needed} replicates would show a gain as large as this one, or as large as "
-        f"±{study.rules.region:g} where it is smaller: --until-decided {judged.replicates_needed}."
+        f"About {judged.replicates_needed} replicates would show a difference as large as this one, or one of "
+        f"{study.rules.region:g} where it is smaller: --until-decided {judged.replicates_needed}."
     )
 
 
