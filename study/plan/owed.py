@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from study.config.arms import CONTROLS, MATCHED, defining_settings
@@ -50,6 +50,16 @@ class Planned:
     def missing(self, trial: TrialRecord) -> list[int]:
         """Return the replicates that its record lacks."""
         return [replicate for replicate in self.indices if replicate not in trial.replicates]
+
+    @property
+    def twin(self) -> Planned | None:
+        """What would be the same training under another name: of vanilla, its search's; of the recipe, the search's."""
+        arms = {PAPER_ARM: "prefinetune", "vanilla_tuned": "vanilla"}
+        phases = {"reference": "reference_tuning", "control": "search", "control_search": "reference"}
+        arm = self.settings.arm
+        if self.phase != "reference" and arm not in arms:
+            return None
+        return Planned(phases.get(self.phase, self.phase), replace(self.settings, arm=arms.get(arm, arm)), 0)
 
 
 class Owed:

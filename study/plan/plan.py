@@ -20,7 +20,6 @@ from study.plan.tracks import Track, first_values, tracks_of, trial_settings
 from study.record.gains import compared_with, gains_of, mean_of
 from study.record.ledger import FINISHED, SEARCH_PHASES, Ledger, TrialRecord
 from trainables.errors import StudyStopped, TrialFailed
-from trainables.method.arms import PAPER_ARM
 from trainables.settings import TrialSettings
 from trainables.trial import ReplicateRecord, TrialJob
 
@@ -226,16 +225,8 @@ class Plan:
 
     def _twin(self, planned: Planned) -> TrialRecord | None:
         """Return the trial that is the same training under another name, if there is one."""
-        if planned.phase == "reference":
-            twin = Planned("reference_tuning", planned.settings, 0)
-        elif planned.settings.arm == PAPER_ARM:
-            phase = "search" if planned.phase == "control" else planned.phase
-            twin = Planned(phase, replace(planned.settings, arm="prefinetune"), 0)
-        elif planned.settings.arm == "vanilla_tuned":
-            twin = Planned("reference", replace(planned.settings, arm="vanilla"), 0)
-        else:
-            return None
-        return self.ledger.trials.get(twin.trial_id)
+        twin = planned.twin
+        return None if twin is None else self.ledger.trials.get(twin.trial_id)
 
     def _search_job(self, *phases: str) -> tuple[TrialJob | None, bool]:
         for trial in self._reopened:
