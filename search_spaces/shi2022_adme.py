@@ -6,13 +6,13 @@ Commands::
     python -m study.launch shi2022_adme --data labels.jsonl.gz --set split_by=group --as shi2022_adme-by_group
     python -m study.ladder shi2022_adme --data labels.jsonl.gz
 
-Published (bert-base-uncased, all rows, five seeds; non-majority micro F1 on the test split, by paragraph): vanilla .8936,
-the paper's recipe .9054; five-fold .8993 and .9070.
+Published (bert-base-uncased, all rows, five seeds; non-majority micro F1 on the test split, by paragraph): vanilla
+.8936, the paper's recipe .9054; five-fold .8993 and .9070.
 
-Ours (preset ``laptop``: the packaged MiniLM, 800 training rows, tenfold rates, five replicates, 600 test rows; one AMD EPYC
-with two cores, float32; means with 95 % intervals). By paragraph: vanilla .864 [.784, .944], the recipe .921 [.910, .932],
-gain +.057 [-.015, +.129], not shown: vanilla at 150 steps depends on the draw above all. TF-IDF with logistic regression
-.915 [.901, .929], vanilla with as many steps .892 [.847, .936]. The page is in ``findings/``.
+Ours (preset ``laptop``: the packaged MiniLM, 800 training rows, tenfold rates, five replicates, 600 test rows; one AMD
+EPYC with two cores, float32; means with 95 % intervals). By paragraph: vanilla .864 [.784, .944], the recipe .921
+[.910, .932], gain +.057 [-.015, +.129], not shown: at 150 steps vanilla depends on the draw above all. TF-IDF with
+logistic regression .915 [.901, .929], vanilla with as many steps .892 [.847, .936]. The page is in ``findings/``.
 
 The five-fold cross-validation runs fold by fold, with ``--as shi2022_adme-fold1 --set test_fraction=null --set folds=5
 --set fold=1``.
