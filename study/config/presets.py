@@ -86,7 +86,7 @@ LAPTOP: dict[str, Any] = {
     "max_length": 64,
     "imbalance_ratios": ("natural", 0.1),
     "max_train_rows": 800,
-    "max_sample_rows": 320,
+    "max_sample_rows": 160,
     "max_validation_rows": 500,
     "trials": 8,
     "replicates": 3,
