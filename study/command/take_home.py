@@ -94,7 +94,8 @@ def leave_models(
             say(f"No model of the {which} could be left: {error}.")
             continue
         if made:
-            say(f"The {which}'s recipe was trained on training and validation texts together: {target}.")
+            whose = "Vanilla" if which == "vanilla" else "The winner"
+            say(f"{whose}'s recipe was trained on training and validation texts together: {target}.")
         say(
             register_model(
                 facts["mlflow"]["tracking_uri"],

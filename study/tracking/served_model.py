@@ -36,8 +36,8 @@ class LabelledTexts(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
             str(folder / "model.onnx"), providers=["CPUExecutionProvider"]
         )
 
-    # MLflow takes type hints for a schema of its own, and warns of those that it cannot read.
-    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    # A data frame is the one type hint of which MLflow neither makes a schema of its own nor warns.
+    def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:
         """Return a column of probabilities for each class, a row for each text.
 
         Parameters
