@@ -68,6 +68,13 @@ def verdict_paragraph(comparison: Comparison) -> str:
         sentences.append(
             f"Nothing is confirmed {', '.join(map(at_ratio, missing))}: vanilla, or what was chosen, failed there."
         )
+    began = min(arm.record.started for found in study.ratios for arm in found.arms)
+    later = sum(trial.record.started > began for trial in (*comparison.trials, *comparison.control_trials))
+    if later:
+        sentences.append(
+            f"{counted(later, 'configuration')} {'was' if later == 1 else 'were'} tried after the confirmation began: "
+            "they could not be chosen."
+        )
     return " ".join([*sentences, _basis(study)])
 
 

@@ -220,3 +220,13 @@ def test_another_metric_has_its_own_verdict(confirmed, tmp_path):
     assert comparison.confirmation.metric == "test/nll" and found.verdict.interval.mean < 0
     assert found.verdict.verdict == "better" and "and every control too" in answer(comparison).headline
     assert "not other test texts" in answer(comparison).paragraph
+
+
+def test_what_was_searched_after_the_confirmation_began_is_told(confirmed, tmp_path):
+    assert "after the confirmation began" not in answer(confirmed()).paragraph
+    facts, ledger = load_study(tmp_path, "adme")
+    for name in ("one", "two"):
+        ledger.start_trial(name, "search", "prefinetune", 0.1, {"strength": 0.3})
+        ledger.finish_trial(name, "complete")
+    paragraph = answer(build_comparison(ledger, facts)).paragraph
+    assert "2 configurations were tried after the confirmation began" in paragraph
