@@ -12,9 +12,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from trainables.augment.cached import cached_stage1_set
 from trainables.augment.stage1_set import DrawnRows
-from trainables.corpora.imbalance import Profile, draw, largest_n_max
+from trainables.corpora.imbalance import Profile, draw
 from trainables.errors import ConfigurationError
 from trainables.export.about import holds_model
 from trainables.export.calibration import Calibration
@@ -25,14 +24,14 @@ from trainables.method.texts import ReplicateTexts
 from trainables.method.two_stage import train_arm
 from trainables.model.encoder import encoder_digest, load_tokenizer, resolve_precision
 from trainables.prepared import PreparedCorpus, RunSettings
-from trainables.replicate import majority_first
+from trainables.replicate import majority_first, possible_n_max, stage1_texts
 from trainables.reuse.cache import ContentCache
 from trainables.reuse.keys import TRAINING_VERSION
 from trainables.reuse.stage_tree import Reuse
 from trainables.seeds import ReplicateSeeds, derive_seed, generator
 from trainables.settings import NATURAL, EncoderSettings, TrialSettings, digest_of
 from trainables.texts.labelled import LabelledTexts
-from trainables.texts.tokens import TokenisedTexts, tokenise
+from trainables.texts.tokens import TokenisedTexts
 from trainables.world import World
 
 _VERSION = 1  # raised when the same arguments no longer give the same folder
@@ -134,8 +133,8 @@ def rows_to_train_on(prepared: PreparedCorpus, run: RunSettings, ratio: float | 
     profile, n_max = Profile.of(run.profile), None
     if ratio != NATURAL:
         profile = dataclasses.replace(profile, order=tuple(majority_first(prepared, run, ratio)))
-        counts = np.bincount(labels, minlength=len(prepared.classes)).tolist()
-        n_max = min(run.n_max, largest_n_max(counts, [ratio], profile))
+        counts = np.bincount(labels, minlength=len(prepared.classes))
+        n_max = possible_n_max(run, counts, ratio, profile)
     drawn = draw(
         labels,
         ratio,
@@ -162,19 +161,8 @@ def _train(
     if recipe is not None:
         if not rows.texts:
             raise ValueError(f"arm {settings.arm} needs the texts of validation rows, which were not kept")
-        made = cached_stage1_set(
-            cache,
-            prepared.digest,
-            DrawnRows(rows.texts, rows.labels, len(prepared.classes)),
-            recipe,
-            settings,
-            run.encoder,
-            seed=seeds.of("augment"),
-            options=run.operator_options.get(settings.operator),
-        )
-        stage1 = LabelledTexts(
-            tokenise(made.texts, load_tokenizer(run.encoder), run.encoder.max_length), made.labels
-        )
+        drawn = DrawnRows(rows.texts, rows.labels, len(prepared.classes))
+        _, stage1 = stage1_texts(prepared, run, settings, drawn, recipe, seeds.of("augment"), cache)
     return train_arm(
         settings,
         run.encoder,

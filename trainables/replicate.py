@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainables.augment.cached import cached_stage1_set
-from trainables.augment.stage1_set import DrawnRows, n_augmented
+from trainables.augment.stage1_set import DrawnRows, Stage1Set, n_augmented
 from trainables.class_offsets import cross_fitted, fit_offsets
 from trainables.corpora.imbalance import Profile, draw, largest_n_max, ranked
 from trainables.diagnostics import run_diagnostics
@@ -47,8 +47,8 @@ def draw_rows(
     """
     n_max = run.n_max
     if prepared.ranked_by and imbalance_ratio != NATURAL:
-        counts = np.bincount(prepared.train_labels, minlength=len(prepared.classes)).tolist()
-        n_max = min(n_max, largest_n_max(counts, [imbalance_ratio], run.profile))
+        counts = np.bincount(prepared.train_labels, minlength=len(prepared.classes))
+        n_max = possible_n_max(run, counts, imbalance_ratio, run.profile)
     return draw(
         prepared.train_labels,
         imbalance_ratio,
@@ -58,6 +58,37 @@ def draw_rows(
         rng=generator(run.study_seed, "draw", replicate),
         bound="max_train_rows",
     )
+
+
+def possible_n_max(
+    run: RunSettings, counts: npt.NDArray[np.int64], imbalance_ratio: float | str, profile: Profile | str
+) -> int:
+    """Return the study's n_max, or where (C,) rows per class cannot give it the largest that they can."""
+    return min(run.n_max, largest_n_max(counts.tolist(), [imbalance_ratio], profile))
+
+
+def stage1_texts(
+    prepared: PreparedCorpus,
+    run: RunSettings,
+    settings: TrialSettings,
+    rows: DrawnRows,
+    recipe: str,
+    seed: int,
+    cache: ContentCache,
+) -> tuple[Stage1Set, LabelledTexts]:
+    """Return what stage 1 trains on: the set made from drawn rows by an arm's recipe, and its texts as tokens."""
+    made = cached_stage1_set(
+        cache,
+        prepared.digest,
+        rows,
+        recipe,
+        settings,
+        run.encoder,
+        seed=seed,
+        options=run.operator_options.get(settings.operator),
+    )
+    tokens = tokenise(made.texts, load_tokenizer(run.encoder), run.encoder.max_length)
+    return made, LabelledTexts(tokens, made.labels)
 
 
 class ScoredSet(NamedTuple):
@@ -145,18 +176,7 @@ def run_replicate(
     recipe = stage1_recipe(settings)
     if recipe is not None:
         rows = DrawnRows([prepared.train_texts[i] for i in drawn], original.labels, len(prepared.classes))
-        stage1_set = cached_stage1_set(
-            cache,
-            prepared.digest,
-            rows,
-            recipe,
-            settings,
-            run.encoder,
-            seed=seeds.of("augment"),
-            options=run.operator_options.get(settings.operator),
-        )
-        tokens = tokenise(stage1_set.texts, load_tokenizer(run.encoder), run.encoder.max_length)
-        stage1 = LabelledTexts(tokens, stage1_set.labels)
+        stage1_set, stage1 = stage1_texts(prepared, run, settings, rows, recipe, seeds.of("augment"), cache)
         diagnostics = {
             "augmentations_made": float(n_augmented(recipe, stage1_set, rows)),
             "augmentations_unchanged": float(stage1_set.unchanged),

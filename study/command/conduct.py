@@ -109,18 +109,20 @@ def conduct(study: CheckedStudy, console: Console) -> StudyEnd:
     ending = Ending(folder, facts, ledger, tracker, say)
     try:
         with unwritable(folder.root):
-            _run(study, ledger, tracker, ending, console)
+            comparison = _run(study, ledger, tracker, ending, console)
     except BaseException as failure:
         ending.after(failure)
         raise
-    comparison, report = ending.finish()
+    report = ending.finish(comparison)
     if comparison.confirmation is not None and comparison.confirmation.ratios:
         _leave_models(study, comparison, say)
     return StudyEnd(comparison, report, None if tracker.behind else tracker.address(ui_server(uri)))
 
 
-def _run(study: CheckedStudy, ledger: Ledger, tracker: Tracker, ending: Ending, console: Console) -> None:
-    """Run what is owed, and audit the augmentations behind what leads."""
+def _run(
+    study: CheckedStudy, ledger: Ledger, tracker: Tracker, ending: Ending, console: Console
+) -> Comparison:
+    """Run what is owed, audit the augmentations behind what leads, and return what was found."""
     config = study.config
     search = GainSearch(config, study.folder.optuna, ending.say)
     search.replay(ledger)
@@ -143,6 +145,7 @@ def _run(study: CheckedStudy, ledger: Ledger, tracker: Tracker, ending: Ending, 
     prepared = study.prepared.of_replicate(0)
     for trial_id in audit_leading(found, study.corpus, prepared, study.execution.run, ending.say):
         _log_audit(tracker, study.folder.root, trial_id)
+    return found
 
 
 def _leave_models(study: CheckedStudy, comparison: Comparison, say: Callable[[str], None]) -> None:

@@ -39,8 +39,13 @@ class Ending:
     tracker: Tracker
     say: Callable[[str], None]
 
-    def finish(self) -> tuple[Comparison, Path]:
+    def finish(self, comparison: Comparison) -> Path:
         """Write the report of a launch that did all that it owed, and close MLflow.
+
+        Parameters
+        ----------
+        comparison
+            What was found.
 
         Raises
         ------
@@ -48,10 +53,10 @@ class Ending:
             The report cannot be written.
         """
         try:
-            found = self._report()
+            report = self._report(comparison)
         finally:
             self.tracker.close("FINISHED")
-        return found
+        return report
 
     def after(self, failure: BaseException) -> None:
         """Close MLflow and write the report of a launch that failed or was interrupted.
@@ -64,7 +69,10 @@ class Ending:
             self.say(f"Interrupted: {GOES_ON}.")
         for what, step in (
             ("MLflow could not be brought up to date", lambda: self._close(interrupted)),
-            ("The report could not be written", self._report),
+            (
+                "The report could not be written",
+                lambda: self._report(build_comparison(self.ledger, self.facts)),
+            ),
         ):
             try:
                 step()
@@ -91,15 +99,14 @@ class Ending:
     def _close(self, interrupted: bool) -> None:
         self.tracker.close("KILLED" if interrupted else "FAILED")
 
-    def _report(self) -> tuple[Comparison, Path]:
-        comparison = build_comparison(self.ledger, self.facts)
+    def _report(self, comparison: Comparison) -> Path:
         with unwritable(self.folder.root):
             report = write_report(comparison)
         for found in comparison.confirmation.ratios if comparison.confirmation else ():
             for arm in found.arms:
                 self.tracker.add_to_run(arm.record.trial_id, verdict_of(arm))
         self.tracker.log_artifacts([report, self.folder.facts])
-        return comparison, report
+        return report
 
 
 def _reason(error: Exception) -> str:

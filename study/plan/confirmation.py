@@ -172,20 +172,22 @@ class Confirmation:
 
         Where the confirmation has begun, each arm's is what is confirmed.
         """
-        begun = [t for t in self._ledger.of_phase("confirmation") if t.imbalance_ratio == ratio]
-        found: dict[str, list[TrialSettings]] = {}
-        for track in self._tracks:
-            if track.imbalance_ratio == ratio:
-                found[track.arm] = _settings(self._leading(track))
         reference = self._ledger.reference(ratio)
         if reference is None:
             return {}
-        found.setdefault("vanilla", _settings([reference]))
-        found["prefinetune"] = [*found.get("prefinetune", ()), self._owed.paper(ratio)]
-        for arm in found:
+        begun = [t for t in self._ledger.of_phase("confirmation") if t.imbalance_ratio == ratio]
+        tracks = {track.arm: track for track in self._tracks if track.imbalance_ratio == ratio}
+        found: dict[str, list[TrialSettings]] = {}
+        for arm in dict.fromkeys(("vanilla", "prefinetune", *tracks)):
             of_arm = (arm, PAPER_ARM) if arm == "prefinetune" else (arm,)
             if known := [trial for trial in begun if trial.arm in of_arm][:1]:
                 found[arm] = _settings(known)
+                continue
+            found[arm] = _settings(self._leading(tracks[arm])) if arm in tracks else []
+            if arm == "vanilla" and arm not in tracks:
+                found[arm] = _settings([reference])
+            if arm == "prefinetune":
+                found[arm].append(self._owed.paper(ratio))
         return found
 
     def _leading(self, track: Track) -> list[TrialRecord]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from study.record.ledger import TrialRecord
 from study.verdict.comparison import Comparison
-from study.verdict.evidence import Scores
+from study.verdict.evidence import scored_rows
 from study.verdict.statistics import metric_mean, paired_gain
 from study.verdict.words import metric_name, part_name
 from trainables.interval import Interval
@@ -184,10 +184,8 @@ def _confirmed_texts(
     if pair is None or comparison.confirmation is None:
         return {}
     vanilla, _ = pair
-    scores = Scores(comparison.report.parent / "scores")
-    run = scores.of(vanilla, next(iter(vanilla.replicates)), vanilla)
-    is_balanced = part_name(comparison.confirmation.metric) == "balanced test"
-    labels = run.test_labels[run.balanced] if is_balanced else run.test_labels
+    run = comparison.confirmation.scores.of(vanilla, next(iter(vanilla.replicates)), vanilla)
+    labels = run.test_labels[scored_rows(run, comparison.confirmation.metric)]
     classes = comparison.study["corpus"]["classes"]
     counts = np.bincount(labels, minlength=len(classes)).tolist()
     return {name: (n, n) for name, n in zip(classes, counts, strict=True)}

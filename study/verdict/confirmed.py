@@ -83,8 +83,8 @@ class ConfirmedRatio:
 
     @property
     def controls(self) -> list[ConfirmedArm]:
-        """The arms that the winner has to be ahead of beside vanilla, and that have a lead."""
-        return [a for a in self.arms if a.role in ("control", "paper") and a.lead is not None]
+        """The arms that the winner has to be ahead of beside vanilla; the paper's recipe is not among them."""
+        return [arm for arm in self.arms if arm.role == "control"]
 
 
 @dataclass(frozen=True)
@@ -99,11 +99,14 @@ class ConfirmedStudy:
         How verdicts are made.
     ratios
         The ratios on which there is a verdict.
+    scores
+        The kept scores that the verdicts rest on.
     """
 
     metric: str
     rules: Rules
     ratios: tuple[ConfirmedRatio, ...]
+    scores: Scores
 
     @property
     def covers_texts(self) -> bool:
@@ -191,7 +194,9 @@ class Judge:
             last |= {ratio: judged[ratio] for ratio in ratios if ratio not in stopped}
             stopped |= {ratio: n for ratio in self.decided(now) if ratio not in stopped}
         found = [self._ratio(ratio, n, last[ratio]) for ratio, n in now.items()]
-        return ConfirmedStudy(self._metric, self.rules, tuple(filter(None, found))) if now else None
+        if not now:
+            return None
+        return ConfirmedStudy(self._metric, self.rules, tuple(filter(None, found)), self._scores)
 
     def _compared(self, ratio: Ratio) -> tuple[TrialRecord | None, list[TrialRecord]]:
         """Return vanilla (None if it was not confirmed), and the finalists: the winner and the paper's recipe."""

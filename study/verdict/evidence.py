@@ -82,7 +82,7 @@ def evidence_of(
         arm.replicates[r].metrics[metric] - other.replicates[r].metrics[metric] for r in replicates
     )
     runs = [[scores.of(one, r, vanilla) for r in replicates] for one in (arm, other)]
-    rows = _rows(runs[0][0], metric)
+    rows = scored_rows(runs[0][0], metric)
     labels = runs[0][0].test_labels[rows]
     in_class = dict(zip(classes, np.bincount(labels, minlength=len(classes)).tolist(), strict=True))
     counts = None
@@ -92,14 +92,15 @@ def evidence_of(
     return Evidence(differences, difference_scale(metric, in_class), lower_is_better(metric), counts)
 
 
-def _rows(run: RunScores, metric: str) -> Ints:
+def scored_rows(run: RunScores, metric: str) -> Ints:
+    """Return the indices of the test rows on which a metric is computed."""
     is_balanced = metric.partition("/")[0].removesuffix(OFFSETS) == "test_balanced"
     return run.balanced if is_balanced else np.arange(len(run.test_labels))
 
 
 def _counts(runs: Sequence[RunScores], metric: str, n_classes: int) -> GroupCounts | None:
     """Return the counts of one arm, (R, G, K); None for a metric that is no mean of F1 or accuracy."""
-    rows = _rows(runs[0], metric)
+    rows = scored_rows(runs[0], metric)
     labels, groups = runs[0].test_labels[rows], runs[0].test_groups[rows]
     if len(np.unique(groups)) < 2:
         return None

@@ -67,7 +67,7 @@ def score_figures(comparison: Comparison) -> list[ScoreFigures]:
     """
     if comparison.confirmation is None:
         return []
-    scores = Scores(comparison.report.parent / "scores")
+    scores = comparison.confirmation.scores
     classes = tuple(comparison.study["corpus"]["classes"])
     return [_of_ratio(found, scores, classes) for found in comparison.confirmation.ratios]
 

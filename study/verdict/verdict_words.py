@@ -149,16 +149,12 @@ def _any(study: ConfirmedStudy, *verdicts: str) -> bool:
 
 def _unbeaten(found: ConfirmedRatio, metric: str) -> list[ConfirmedArm]:
     """Return the controls, the paper's recipe not among them, over which the winner's lead is not shown."""
-    return [
-        arm
-        for arm in found.controls
-        if arm.role == "control" and (arm.lead is None or reading(arm.lead, metric) != "better")
-    ]
+    return [arm for arm in found.controls if arm.lead is None or reading(arm.lead, metric) != "better"]
 
 
 def _best_control(found: ConfirmedRatio, metric: str) -> ConfirmedArm | None:
     sign = -1 if lower_is_better(metric) else 1
-    controls = [arm for arm in found.controls if arm.role == "control" and arm.gain.is_defined]
+    controls = [arm for arm in found.controls if arm.gain.is_defined]
     return max(controls, key=lambda arm: sign * arm.gain.mean, default=None)
 
 

@@ -17,7 +17,7 @@ from study.command.conduct import CheckedStudy, conduct
 from study.command.ending import Ending
 from study.record.folder import StudyFolder
 from study.record.ledger import Ledger
-from study.verdict.comparison import load_study
+from study.verdict.comparison import build_comparison, load_study
 from tests.study.conftest import write_study
 from tests.study.simulation import small_config
 from trainables.errors import StudyStopped
@@ -83,7 +83,7 @@ def test_a_report_that_cannot_be_written_stops_a_launch_that_was_done(make_endin
     ending, _ = make_ending()
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(StudyStopped, match=r"No space left.*same command again"):
-        ending.finish()
+        ending.finish(build_comparison(ending.ledger, ending.facts))
     assert ending.tracker.did == ["FINISHED"]
 
 
