@@ -157,6 +157,7 @@ def start_here(config: StudyConfig) -> Connection:
         with ENDING_SIGNALS.kept():
             ray.init(
                 address="local",
+                num_cpus=cpus_here(),
                 # The dashboard serves the State API that Tune-over-Train needs to clean up a worker group.
                 include_dashboard=config.workers_per_trial > 1,
                 logging_level=logging.ERROR,

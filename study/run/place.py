@@ -26,10 +26,23 @@ def may_have_gpus() -> bool:
 
 
 def cpus_here() -> int:
-    """Return the processors that Ray would find on this machine: all, or as many as a container may use.
+    """Return the processors that a study uses on this machine: those that this process may run on.
 
-    The rule is Ray's own, of ``ray._private.utils.get_num_cpus``.
+    In a container as many as it may use, by Ray's own rule (``ray._private.utils.get_num_cpus``). Ray does not ask to
+    which processors a process is bound (``taskset``, a batch system), so a Ray that is started here is told.
     """
+    return max(1, min(_cpus_of_ray(), _bound_to()))
+
+
+def _bound_to() -> int:
+    """Return how many processors this process may run on, as far as the system tells."""
+    if hasattr(os, "sched_getaffinity"):  # Linux
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _cpus_of_ray() -> int:
+    """Return the processors that Ray would find by itself: all, or as many as a container may use."""
     cpus = os.cpu_count() or 1
     if os.environ.get("RAY_USE_MULTIPROCESSING_CPU_COUNT"):
         return cpus

@@ -37,13 +37,24 @@ def test_processors_are_counted_as_ray_counts_them(tmp_path, monkeypatch, files)
         (tmp_path / name).write_text(content)
     monkeypatch.setattr(place, "_CGROUP", tmp_path)
     monkeypatch.delenv("RAY_USE_MULTIPROCESSING_CPU_COUNT", raising=False)
+    monkeypatch.setattr(place, "_bound_to", lambda: 64)
     limit = utils._get_docker_cpus(*(str(tmp_path / name) for name in (*V1, "cpu.max")))
     assert place.cpus_here() == (os.cpu_count() if limit is None else int(limit))
 
 
-def test_this_machines_processors_are_those_of_ray():
-    assert place.cpus_here() == utils.get_num_cpus(override_docker_cpu_warning=True)
+def test_this_machines_processors_are_those_of_ray_that_the_process_is_bound_to():
+    bound = len(os.sched_getaffinity(0))
+    assert place.cpus_here() == min(bound, utils.get_num_cpus(override_docker_cpu_warning=True))
     assert count_here().total["CPU"] == place.cpus_here()
+
+
+def test_a_process_that_is_bound_to_one_processor_counts_one():
+    before = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(before)})
+        assert place.cpus_here() == 1
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def test_an_address_where_nothing_listens_is_refused_at_once(monkeypatch):
