@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 
 from study.audits.stored import audit_folder, audit_metrics, load_audit
 from study.command.ending import Ending
@@ -20,6 +21,7 @@ from study.plan.plan import Plan
 from study.plan.search import GainSearch
 from study.record.folder import StudyFolder, unwritable, write_atomically
 from study.record.ledger import Ledger, TrialRecord
+from study.record.lines import damage_in_words
 from study.run.audit_leading import audit_leading
 from study.run.tuning import Execution, run_plan
 from study.tracking.addition import Addition
@@ -28,7 +30,6 @@ from study.tracking.tracker import Tracker
 from study.tracking.uri import artifact_folder, ui_server
 from study.verdict.comparison import Comparison, build_comparison, judge_of
 from study.verdict.verdict_words import verdict_sentence
-from study.verdict.words import counted
 from trainables.corpora.corpus import Corpus
 from trainables.prepared import CorpusOfReplicates
 from trainables.resplit import SharedCorpus
@@ -203,10 +204,6 @@ def _announce_resumed(ledger: Ledger, console: Console) -> None:
     if ledger.trials:
         done = sum(trial.state != "running" for trial in ledger.trials.values())
         console.print(f"Resuming: {done} of {len(ledger.trials)} started trials are done.", highlight=False)
-    if ledger.unreadable:
-        console.print(
-            f"{counted(ledger.unreadable, 'line')} of {ledger.path} cannot be read: a launch was killed, or its "
-            "machine went down, while it wrote. What is missing is computed again.",
-            highlight=False,
-            soft_wrap=True,
-        )
+    if ledger.damaged:
+        console.print(Text(damage_in_words(ledger.path, ledger.damaged)), soft_wrap=True)
+        ledger.note_told()

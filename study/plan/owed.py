@@ -193,25 +193,32 @@ def _matched_config(arm: str, best: TrialRecord, vanilla: Mapping[str, Any]) -> 
 def reopen_searched(config: StudyConfig, ledger: Ledger) -> None:
     """Restart the failed search trials of an earlier launch, where the cause of the failure can pass.
 
-    A diverged trial is an answer, and stays, but not the first one of vanilla's search, without which there are no
-    others. Once the reference is known, its search is left alone: it can no longer change anything. This has to happen
-    before the search is replayed.
+    So are those of which the ledger has lost a replicate: it is trained again, and the others are kept. A diverged
+    trial is an answer, and stays, but not the first one of vanilla's search, without which there are no others. Once
+    the reference is known, its search is left alone: it can no longer change anything. This has to happen before the
+    search is replayed.
     """
     tracks = {track.key for track in tracks_of(config)}
     for trial in ledger.of_phase(*SEARCH_PHASES):
         is_late = trial.phase == "reference_tuning" and ledger.reference(trial.imbalance_ratio) is not None
-        if (
-            trial.state == "failed"
-            and (trial.can_pass or trial is ledger.anchor(trial.imbalance_ratio))
-            and (trial.arm, trial.imbalance_ratio) in tracks
-            and not is_late
-        ):
+        fails = trial.state == "failed" and (trial.can_pass or trial is ledger.anchor(trial.imbalance_ratio))
+        is_wanted = (trial.arm, trial.imbalance_ratio) in tracks and not is_late
+        if is_wanted and (fails or _lacks_a_replicate(trial, config)):
             ledger.restart_trial(trial)
 
 
+def _lacks_a_replicate(trial: TrialRecord, config: StudyConfig) -> bool:
+    """Return whether the ledger has lost a replicate of an ended search trial: it then has fewer than it ended with."""
+    if trial.state == "complete":
+        return len(trial.replicates) < config.replicates
+    return trial.state == "raced_out" and max(trial.replicates, default=0) >= len(trial.replicates)
+
+
 def reopen_owed(owed: Iterable[Planned], ledger: Ledger) -> None:
-    """Restart the failed trials among those that no search proposes, of an earlier launch."""
+    """Restart those trials of an earlier launch that no search proposes and that failed or lack a replicate."""
     for planned in owed:
         trial = ledger.trials.get(planned.trial_id)
-        if trial is not None and trial.state == "failed":
+        if trial is not None and (
+            trial.state == "failed" or (trial.state == "complete" and planned.missing(trial))
+        ):
             ledger.restart_trial(trial)

@@ -6,7 +6,6 @@ driver killed at any moment loses at most the line it was writing.
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -14,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from study.record.lines import DamagedLine, UnreadableLine, event_of, line_of
 from trainables.trial import ReplicateRecord
 
 PHASES = ("reference_tuning", "reference", "search", "control_search", "control", "screening", "confirmation")
@@ -23,6 +23,7 @@ SEARCH_PHASES = ("reference_tuning", "search", "control_search")
 FRESH_PHASES = ("screening", "confirmation")
 FINISHED = ("complete", "raced_out", "failed")
 MATCHED_TO = "matched_to"
+_TOLD = "damage_told"
 
 
 @dataclass
@@ -91,29 +92,37 @@ class Ledger:
         Everything known, by trial.
     looks
         Numbers of confirmed replicates at which verdicts were given.
-    unreadable
-        Number of lines that hold no event that can be read; what they recorded is missing.
+    damaged
+        The lines that cannot be read and of which no launch has told; what they recorded is missing.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.trials: dict[str, TrialRecord] = {}
+        self._by_phase: dict[str, list[TrialRecord]] = {}
         self.looks: set[int] = set()
-        self.unreadable = 0
-        for line in self._lines():
+        self.damaged: list[DamagedLine] = []
+        told: set[int] = set()
+        for number, line in enumerate(self._lines(), start=1):
             try:
-                self._fold(json.loads(line))
+                event = event_of(line)
+                self._fold(event)
+                told |= {*event["lines"]} if event["event"] == _TOLD else set()
+            except UnreadableLine as damage:
+                self.damaged.append(DamagedLine(number, str(damage), line))
             except (ValueError, KeyError, TypeError, AttributeError):
-                # Torn by a kill and closed by a later launch, filled with zeros when the machine went down, or about
-                # a trial whose beginning is such a line.
-                self.unreadable += 1
+                self.damaged.append(DamagedLine(number, "it holds no event", line))
+        self.damaged = [line for line in self.damaged if line.number not in told]
 
     def _lines(self) -> Iterator[bytes]:
-        if not self.path.exists():
-            return
-        with self.path.open("rb") as file:
-            # The last line may be one that a killed driver was writing.
-            yield from (line for line in file if line.endswith(b"\n"))
+        if self.path.exists():
+            with self.path.open("rb") as file:
+                yield from file
+
+    def note_told(self) -> None:
+        """Record that the damaged lines were told, so that only this launch tells of them."""
+        self.append(_TOLD, lines=[line.number for line in self.damaged])
+        self.damaged = []
 
     def _fold(self, event: Mapping[str, Any]) -> None:
         kind = event["event"]
@@ -121,7 +130,7 @@ class Ledger:
             known = self.trials.get(event["trial_id"])
             if known is None:
                 config = dict(event["config"])
-                self.trials[event["trial_id"]] = TrialRecord(
+                trial = self.trials[event["trial_id"]] = TrialRecord(
                     trial_id=event["trial_id"],
                     phase=event["phase"],
                     arm=event["arm"],
@@ -130,10 +139,11 @@ class Ledger:
                     config=config,
                     started=event["time"],
                 )
+                self._by_phase.setdefault(trial.phase, []).append(trial)
             else:
                 known.state, known.error, known.finished, known.can_pass = "running", None, None, False
         elif kind == "replicate":
-            self.trials[event["trial_id"]].replicates[event["replicate"]] = ReplicateRecord(
+            self._begun(event["trial_id"]).replicates[event["replicate"]] = ReplicateRecord(
                 event["replicate"],
                 event["metrics"],
                 event["seconds"],
@@ -141,11 +151,16 @@ class Ledger:
                 event["posthoc"],
             )
         elif kind == "trial_finished":
-            trial = self.trials[event["trial_id"]]
+            trial = self._begun(event["trial_id"])
             trial.state, trial.error, trial.finished = event["state"], event.get("error"), event["time"]
             trial.can_pass = event.get("can_pass", False)
         elif kind == "look":
             self.looks.add(int(event["replicates"]))
+
+    def _begun(self, trial_id: str) -> TrialRecord:
+        if trial_id not in self.trials:
+            raise UnreadableLine("no line before it says what that trial is")
+        return self.trials[trial_id]
 
     def append(self, event: str, **values: Any) -> None:
         """Append one event and fold it into memory."""
@@ -156,7 +171,7 @@ class Ledger:
                 file.seek(-1, os.SEEK_END)
                 if file.read(1) != b"\n":
                     file.write(b"\n")
-            file.write(json.dumps(record, allow_nan=True).encode() + b"\n")
+            file.write(line_of(record))
             # What a killed driver wrote is safe anyway; fsync protects against a machine that goes down.
             if event == "trial_finished":
                 file.flush()
@@ -208,6 +223,8 @@ class Ledger:
 
     def of_phase(self, *phases: str) -> list[TrialRecord]:
         """Return the trials of some phases in the order in which they started."""
+        if len(phases) == 1:
+            return list(self._by_phase.get(phases[0], ()))
         return [trial for trial in self.trials.values() if trial.phase in phases]
 
     def anchor(self, imbalance_ratio: float | str) -> TrialRecord | None:

@@ -50,6 +50,35 @@ def test_a_driver_may_die_after_any_event_of_the_ledger(tmp_path_factory):
             assert trial.values("val/macro_f1") == whole.ledger.trials[trial_id].values("val/macro_f1")
 
 
+def test_any_line_of_the_ledger_may_be_damaged(tmp_path_factory):
+    """What it recorded is computed again; a trial of the search that is forgotten is followed by another proposal."""
+    config = small_config(
+        trials=2, replicates=2, imbalance_ratios=(0.1,), confirmation_replicates=2, finalists=1
+    )
+    whole = run_to_the_end(tmp_path_factory.mktemp("whole"), config)
+    # These have found the reference and what is confirmed, and change nothing any more.
+    still_count = {
+        t for t, r in whole.ledger.trials.items() if r.phase not in ("reference_tuning", "screening")
+    }
+    lines = whole.ledger.path.read_bytes().splitlines(keepends=True)
+    wrong = []
+    for damaged, line in enumerate(lines):
+        folder = tmp_path_factory.mktemp("damaged")
+        kept = [*lines[:damaged], line.replace(b"e", b"?"), *lines[damaged + 1 :]]
+        (folder / "ledger.jsonl").write_bytes(b"".join(kept))
+        study = run_to_the_end(folder, config)
+        ends = study.plan.complete and study.plan.finished and study.plan.stopped is None
+        begins = b'"trial_started"' in line
+        same = begins or all(
+            study.ledger.trials[trial_id].values(metric) == whole.ledger.trials[trial_id].values(metric)
+            for trial_id in still_count
+            for metric in ("val/macro_f1", "test/macro_f1")
+        )
+        if not ends or not same or len(study.computed) > (8 if begins else 1):
+            wrong.append((line[:150], ends, same, len(study.computed)))
+    assert wrong == []
+
+
 def test_failed_tuning_is_tried_again_by_the_next_launch(tmp_path):
     config = small_config(imbalance_ratios=(0.1,))
     study = SimulatedStudy(tmp_path, config, fails=lambda job: job.phase == "reference_tuning")

@@ -47,9 +47,9 @@ def test_evidence_comes_before_luck(ledger):
     assert leading_prefinetuning(ledger, 0.5, METRIC) is None
 
 
-def test_of_an_error_the_smallest_leads(ledger):
-    add(ledger, "reference of nll", (1.0, 1.0), phase="reference", arm="vanilla", metric="val/nll")
-    del ledger.trials["vanilla"]
+def test_of_an_error_the_smallest_leads(tmp_path):
+    ledger = Ledger(tmp_path / "ledger.jsonl")
+    add(ledger, "vanilla", (1.0, 1.0), phase="reference", arm="vanilla", metric="val/nll")
     for trial_id, value in (("a", 0.9), ("b", 0.8), ("c", 1.1)):
         add(ledger, trial_id, (value, value), metric="val/nll")
     assert leading_trial(ledger, ledger.of_phase("search"), "val/nll").trial_id == "b"

@@ -8,6 +8,7 @@ import pytest
 
 from study.plan.owed import Planned
 from study.record.ledger import Ledger
+from study.record.lines import damage_in_words
 from trainables.settings import TrialSettings
 from trainables.trial import ReplicateRecord
 
@@ -41,6 +42,7 @@ def test_lines_are_written_as_the_older_version_wrote_them(tmp_path):
     older = [json.loads(line) for line in OLDER.splitlines() if "note" not in line]
     for event in (*written, *older):
         del event["time"]
+    assert all(len(event.pop("crc32")) == 8 for event in written), "which the older version reads past"
     assert [list(event.items()) for event in written] == [list(event.items()) for event in older]
     ledger.restart_trial(ledger.trials["control-1"])
     assert Ledger(ledger.path).trials["control-1"].matched_to == "search-7"
@@ -72,6 +74,60 @@ def test_a_damaged_line_costs_what_it_held_and_nothing_else(tmp_path, damage):
     path.write_bytes(lines[0] + damage + b"".join(lines[1:]))
     ledger = Ledger(path)
     (trial,) = ledger.trials.values()
-    assert ledger.unreadable == 1 and trial.state == "complete" and set(trial.replicates) == {0}
+    assert [line.number for line in ledger.damaged] == [2]
+    assert trial.state == "complete" and set(trial.replicates) == {0}
     path.write_bytes(damage + b"".join(lines[1:]))
-    assert Ledger(path).trials == {} and Ledger(path).unreadable == 3
+    assert Ledger(path).trials == {} and [line.number for line in Ledger(path).damaged] == [1, 3, 4]
+
+
+@pytest.fixture
+def written(tmp_path):
+    ledger = Ledger(tmp_path / "ledger.jsonl")
+    ledger.start_trial("search-1", "search", "prefinetune", 0.1, {"strength": 0.2})
+    for replicate in range(2):
+        ledger.add_replicate("search-1", ReplicateRecord(replicate, {"val/macro_f1": 0.5}, 2.0))
+    ledger.finish_trial("search-1", "complete")
+    return ledger.path
+
+
+@pytest.mark.parametrize(
+    ("number", "cost"),
+    [
+        (1, "the start of search-1, without which"),
+        (2, "replicate 0 of search-1, which is trained again"),
+        (4, "the end of search-1, which is decided again"),
+    ],
+)
+def test_a_line_that_still_looks_like_one_is_told_by_its_checksum(written, number, cost):
+    lines = written.read_bytes().splitlines(keepends=True)
+    lines[number - 1] = lines[number - 1].replace(b'"time": 1', b'"time": 2')
+    written.write_bytes(b"".join(lines))
+    ledger = Ledger(written)
+    said = damage_in_words(written, ledger.damaged)
+    assert said.startswith(f"Line {number} of {written} cannot be read (its checksum does not match): ")
+    assert cost in said
+
+
+def test_a_last_line_that_was_being_written_is_told_once(written):
+    written.write_bytes(written.read_bytes()[:-40])
+    ledger = Ledger(written)
+    assert "Line 4 of" in (said := damage_in_words(written, ledger.damaged))
+    assert "it is cut short" in said and "the end of search-1" in said
+    ledger.note_told()
+    later = Ledger(written)
+    assert later.damaged == [] and later.trials["search-1"].state == "running"
+    assert len(later.trials["search-1"].replicates) == 2
+
+
+def test_a_last_line_that_lacks_its_end_of_line_alone_is_read(written):
+    written.write_bytes(written.read_bytes()[:-1])
+    ledger = Ledger(written)
+    assert ledger.damaged == [] and ledger.trials["search-1"].state == "complete"
+    ledger.append("look", replicates=3)
+    assert Ledger(written).looks == {3} and Ledger(written).damaged == []
+
+
+def test_of_many_damaged_lines_the_number_is_told(written):
+    written.write_bytes(written.read_bytes() + b"?\n" * 20)
+    said = damage_in_words(written, Ledger(written).damaged)
+    assert said.count("cannot be read (") == 5 and "15 further lines" in said
