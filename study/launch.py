@@ -193,7 +193,8 @@ def run(
             PAPER_FACT: paper_operator,
             CONFIRMATION: confirmation_facts(planned_looks(config, Ledger(folder.ledger)), config.region),
         }
-        execution = Execution(resources, folder.ray, run_settings, connection.joined)
+        replicate_s = estimate.seconds * resources.concurrency / max(1, estimate.replicates)
+        execution = Execution(resources, folder.ray, run_settings, connection.joined, replicate_s)
         study = CheckedStudy(
             config, folder, facts, corpus, prepared, of_replicates, execution, estimate.replicates
         )

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,90 +18,19 @@ import ray
 from ray import tune
 from ray.exceptions import RayError
 from ray.tune.error import TuneError
-from ray.tune.search import Searcher
 
 from study.config.study import StudyConfig
 from study.plan.plan import Plan
-from study.record.folder import unwritable
 from study.run.cluster import TrialResources
+from study.run.hanging import Hanging
+from study.run.plan_callback import PlanCallback, PlanSearcher
 from study.run.racing import RatioRacing
 from study.run.ray_watch import RayWatch, needed_processes
 from study.run.signals import ENDING_SIGNALS
 from study.run.waiting import Waiting, may_be_started, nodes_alive
 from trainables.errors import ConfigurationError, StudyStopped, TrialFailed
 from trainables.prepared import CorpusOfReplicates, RunSettings
-from trainables.trial import ReplicateRecord, TrialJob
 from trainables.worker import report_of_failure, run_in_process, run_in_worker_group
-
-
-@contextmanager
-def kept_from_tune(plan: Plan) -> Iterator[None]:
-    """Keep what goes wrong in the plan from Tune, which would blame the trial, or swallow it and wait for ever.
-
-    A folder that cannot be written stops the study. Anything else is a fault of this code, raised by :func:`run_plan`.
-    """
-    try:
-        with unwritable(plan.ledger.path.parent):
-            yield
-    except StudyStopped as fault:
-        plan.stopped = fault
-    except Exception as fault:
-        plan.fault = fault
-
-
-def end_if_faulty(plan: Plan) -> None:
-    """Leave Tune at once where the plan cannot go on.
-
-    Raises
-    ------
-    KeyboardInterrupt
-        See :meth:`PlanCallback.on_step_end`.
-    """
-    if plan.fault is not None:
-        raise KeyboardInterrupt
-
-
-class PlanSearcher(Searcher):  # type: ignore[misc]
-    """Tune's view of a plan: asks it for jobs and tells it when they end."""
-
-    def __init__(self, plan: Plan) -> None:
-        super().__init__(metric="objective", mode="max")
-        self._plan = plan
-        self.jobs: dict[str, TrialJob] = {}
-        self.failures: dict[str, TrialFailed] = {}
-
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        """Return the next job as a Tune configuration, None to wait, or ``Searcher.FINISHED``."""
-        job = None
-        with kept_from_tune(self._plan):
-            job = self._plan.next_job()
-        end_if_faulty(self._plan)  # Tune may ask for minutes without a step
-        if job is None:
-            return str(Searcher.FINISHED) if self._plan.finished else None
-        self.jobs[trial_id] = job
-        return {"job": job}
-
-    def on_trial_complete(
-        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
-    ) -> None:
-        """Tell the plan that a job ended; Tune's own errors come through :class:`PlanCallback`."""
-        if error:
-            return
-        with kept_from_tune(self._plan):
-            self._plan.on_end(self.jobs.pop(trial_id), self.failures.pop(trial_id, None))
-
-    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Do nothing: Tune leaves out a trial's last result here, while :class:`PlanCallback` gets them all."""
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Return nothing: Tune pickles what it is given, but the ledger is the state."""
-        return {}
-
-    def save(self, checkpoint_path: str) -> None:
-        """Do nothing: the ledger is the state."""
-
-    def restore(self, checkpoint_path: str) -> None:
-        """Do nothing: the ledger is the state."""
 
 
 class WarmRacing(RatioRacing):
@@ -134,63 +62,6 @@ class WarmRacing(RatioRacing):
         super().on_trial_add(tune_controller, trial)
 
 
-class PlanCallback(tune.Callback):  # type: ignore[misc]
-    """Pass every result, and every error of a trial's process, to the plan."""
-
-    def __init__(self, plan: Plan, searcher: PlanSearcher, tick: Callable[[], None]) -> None:
-        self._plan = plan
-        self._searcher = searcher
-        self._tick = tick
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Return nothing, as the searcher does."""
-        return {}
-
-    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        """Let the progress view update itself, or end the run.
-
-        A KeyboardInterrupt leaves Tune no time to end every trial in order, which takes seconds and needs a cluster
-        that answers; a driver that leaves takes its trials along in any case.
-        """
-        end_if_faulty(self._plan)
-        self._tick()
-
-    def on_trial_result(
-        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
-    ) -> None:
-        """Record a finished replicate, or a failure that the trial reported itself."""
-        with kept_from_tune(self._plan):
-            if result["record"] is not None:
-                self._plan.on_replicate(
-                    self._searcher.jobs[trial.trial_id], ReplicateRecord(**result["record"])
-                )
-            if result["failure"] is not None:
-                self._searcher.failures[trial.trial_id] = self._failure(trial, result)
-
-    def _failure(self, trial: Any, result: dict[str, Any]) -> TrialFailed:
-        """Keep the whole traceback, if there is one, beside the ledger, and name the file in the message."""
-        message, can_pass = str(result["failure"]), bool(result["can_pass"])
-        if "traceback" not in result:
-            return TrialFailed(message, can_pass=can_pass)
-        path = (
-            self._plan.ledger.path.parent / "failures" / f"{self._searcher.jobs[trial.trial_id].trial_id}.txt"
-        )
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(result["traceback"], encoding="utf-8")
-        return TrialFailed(f"{message} (traceback: {path})", can_pass=can_pass)
-
-    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Give a job whose process died (a lost node, no memory left) back to the plan."""
-        error = trial.get_error()
-        last_line = str(error).strip().splitlines()[-1] if error is not None else "no message"
-        self._searcher.failures.pop(trial.trial_id, None)
-        job = self._searcher.jobs.pop(trial.trial_id, None)
-        if job is None:
-            return  # its end was told before its process died
-        with kept_from_tune(self._plan):
-            self._plan.on_lost(job, last_line)
-
-
 @dataclass(frozen=True)
 class Execution:
     """How a plan's trials are run.
@@ -205,12 +76,15 @@ class Execution:
         Settings that all trials share.
     joined
         Whether the trials run on a cluster that this launch joined.
+    replicate_s
+        Seconds that a replicate is estimated to take on this machine, on average over the study.
     """
 
     resources: TrialResources
     work_dir: Path
     run: RunSettings
     joined: bool = False
+    replicate_s: float = 0.0
 
 
 class LastWords(Protocol):
@@ -264,7 +138,8 @@ def run_plan(
 
     try:
         with watch:
-            run_trials(plan, trainable, resources, execution.work_dir, after_step)
+            hanging = Hanging(execution.replicate_s, plan.ledger)
+            run_trials(plan, trainable, resources, execution.work_dir, after_step, hanging=hanging)
     except (KeyboardInterrupt, RayError, TuneError) as error:
         # Whatever Ray says after a signal, or while one of its processes is lost, is about that.
         ENDING_SIGNALS.check()
@@ -287,6 +162,7 @@ def run_trials(
     work_dir: Path,
     tick: Callable[[], None] = lambda: None,
     *,
+    hanging: Hanging | None = None,
     reuse_processes: bool = True,
 ) -> None:
     """Hand the plan's jobs to Tune until none is left.
@@ -303,6 +179,8 @@ def run_trials(
         Folder for Ray's own files.
     tick
         Called after each of Tune's steps.
+    hanging
+        Which trials hang; None where none is looked for.
     reuse_processes
         Whether trials with one worker share warm processes; :mod:`benchmarks.study` measures what that saves.
     """
@@ -325,7 +203,7 @@ def run_trials(
             name="tune",
             storage_path=str(work_dir),
             verbose=0,
-            callbacks=[PlanCallback(plan, searcher, tick)],
+            callbacks=[PlanCallback(plan, searcher, tick, hanging)],
         ),
     )
     # What Tune complains of (processes that died, a disk on which it cannot keep its own state) reaches the plan or

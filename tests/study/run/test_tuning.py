@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +15,9 @@ from study.plan.plan import Plan
 from study.plan.search import GainSearch
 from study.record.ledger import Ledger
 from study.run import cluster
-from study.run.tuning import PlanCallback, PlanSearcher, WarmRacing, can_pass, run_trials
+from study.run.hanging import Hanging
+from study.run.plan_callback import PlanCallback, PlanSearcher
+from study.run.tuning import WarmRacing, can_pass, run_trials
 from tests.study.simulation import SimulatedStudy, small_config
 from trainables.errors import ConfigurationError, TrialFailed
 
@@ -109,6 +112,38 @@ def test_a_process_that_dies_after_its_job_was_told_changes_nothing(tmp_path):
     assert study.ledger.path.read_bytes() == before
 
 
+@pytest.mark.parametrize(("hangs", "state"), [(1, "running"), (2, "failed")])
+def test_a_trial_that_hangs_loses_its_process_and_is_tried_once_more(tmp_path, monkeypatch, hangs, state):
+    study, now, killed = SimulatedStudy(tmp_path, small_config()), [0.0], []
+    monkeypatch.setattr(ray, "kill", killed.append)
+    searcher = PlanSearcher(study.plan)
+    hanging = Hanging(1.0, study.ledger, lambda: now[0])
+    callback = PlanCallback(study.plan, searcher, lambda: None, hanging)
+    for time in range(hangs):
+        name = f"tune-{time}"
+        job = searcher.suggest(name)["job"]
+        hung = SimpleNamespace(
+            trial_id=name,
+            config={"job": job},
+            temporary_state=SimpleNamespace(ray_actor=f"process {time}"),
+            get_error=lambda: RuntimeError("the actor died"),
+        )
+        callback.on_trial_start(0, [], hung)
+        for _ in range(21):
+            assert killed == [f"process {earlier}" for earlier in range(time)]
+            now[0] += 30.0
+            callback.on_step_end(0, [])
+        assert killed[-1] == f"process {time}"
+        callback.on_step_end(0, [])
+        assert len(killed) == time + 1
+        callback.on_trial_error(0, [], hung)
+    trial = study.ledger.trials[job.trial_id]
+    assert trial.state == state
+    if state == "failed":
+        assert trial.can_pass and "its process died 2 times" in trial.error
+        assert "no replicate ended within 10 minutes" in trial.error
+
+
 @pytest.fixture(scope="module")
 def two_slots():
     cluster.quieten()
@@ -117,15 +152,15 @@ def two_slots():
     ray.shutdown()
 
 
-def noted_trial(config, *, folder, dies_once=False):
-    """An empty trial that writes down its process; one of the search may kill its process, once."""
+def noted_trial(config, *, folder, once=None):
+    """An empty trial that writes down its process; one of the search may kill or stop its process, once."""
     job = config["job"]
-    died = Path(folder) / "died"
-    if dies_once and config["phase"] == "search" and not died.exists():
-        died.touch()
-        os._exit(1)
+    happened = Path(folder) / "happened"
+    if once is not None and job.phase == "search" and not happened.exists():
+        happened.touch()
+        os.kill(os.getpid(), once)
     with (Path(folder) / "processes").open("a") as file:
-        file.write(f"{config['phase']} {os.getpid()}\n")
+        file.write(f"{job.phase} {os.getpid()}\n")
     report_nothing(job, tune.report)
 
 
@@ -135,7 +170,8 @@ def run_study(folder, **options):
     plan = Plan(config, ledger, GainSearch(config, folder / "optuna.db"))
     resources = cluster.trial_resources(config, cluster.Connection(False, ""))
     assert resources.concurrency == 2
-    run_trials(plan, partial(noted_trial, folder=str(folder), **options), resources, folder / "ray")
+    trainable = partial(noted_trial, folder=str(folder), **options)
+    run_trials(plan, trainable, resources, folder / "ray", hanging=Hanging(0.0, ledger))
     assert plan.complete and plan.stopped is None
     lines = (folder / "processes").read_text().splitlines()
     return ledger, {line.split()[1] for line in lines}, {line.split()[0] for line in lines}
@@ -150,9 +186,13 @@ def test_two_processes_serve_all_phases(two_slots, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_process_that_dies_is_replaced_and_its_trial_runs_again(two_slots, tmp_path, caplog):
-    ledger, processes, _ = run_study(tmp_path, dies_once=True)
-    assert (tmp_path / "died").exists()
+@pytest.mark.parametrize("what", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_process_that_dies_or_hangs_is_replaced_and_its_trial_runs_again(
+    two_slots, tmp_path, caplog, monkeypatch, what
+):
+    monkeypatch.setattr("study.run.hanging._LEAST_S", 8.0)
+    ledger, processes, _ = run_study(tmp_path, once=what)
+    assert (tmp_path / "happened").exists()
     assert "Trials did not complete" not in caplog.text
     assert len(processes) <= 3
     assert {t.state for t in ledger.trials.values()} == {"complete"}

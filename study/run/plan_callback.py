@@ -1,0 +1,179 @@
+"""What Tune calls: a plan as a searcher that Tune asks for jobs, and as a callback that it tells of results."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import ray
+from ray import tune
+from ray.tune.search import Searcher
+
+from study.plan.plan import Plan
+from study.record.folder import unwritable
+from study.run.hanging import HANGS_THAT_ARE_RETRIED, Hanging
+from trainables.errors import StudyStopped, TrialFailed
+from trainables.trial import ReplicateRecord, TrialJob
+
+
+@contextmanager
+def kept_from_tune(plan: Plan) -> Iterator[None]:
+    """Keep what goes wrong in the plan from Tune, which would blame the trial, or swallow it and wait for ever.
+
+    A folder that cannot be written stops the study. Anything else is a fault of this code, raised by :func:`run_plan`.
+    """
+    try:
+        with unwritable(plan.ledger.path.parent):
+            yield
+    except StudyStopped as fault:
+        plan.stopped = fault
+    except Exception as fault:
+        plan.fault = fault
+
+
+def end_if_faulty(plan: Plan) -> None:
+    """Leave Tune at once where the plan cannot go on.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        See :meth:`PlanCallback.on_step_end`.
+    """
+    if plan.fault is not None:
+        raise KeyboardInterrupt
+
+
+class PlanSearcher(Searcher):  # type: ignore[misc]
+    """Tune's view of a plan: asks it for jobs and tells it when they end."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(metric="objective", mode="max")
+        self._plan = plan
+        self.jobs: dict[str, TrialJob] = {}
+        self.failures: dict[str, TrialFailed] = {}
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """Return the next job as a Tune configuration, None to wait, or ``Searcher.FINISHED``."""
+        job = None
+        with kept_from_tune(self._plan):
+            job = self._plan.next_job()
+        end_if_faulty(self._plan)  # Tune may ask for minutes without a step
+        if job is None:
+            return str(Searcher.FINISHED) if self._plan.finished else None
+        self.jobs[trial_id] = job
+        return {"job": job}
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Tell the plan that a job ended; Tune's own errors come through :class:`PlanCallback`."""
+        if error:
+            return
+        with kept_from_tune(self._plan):
+            self._plan.on_end(self.jobs.pop(trial_id), self.failures.pop(trial_id, None))
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Do nothing: Tune leaves out a trial's last result here, while :class:`PlanCallback` gets them all."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return nothing: Tune pickles what it is given, but the ledger is the state."""
+        return {}
+
+    def save(self, checkpoint_path: str) -> None:
+        """Do nothing: the ledger is the state."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Do nothing: the ledger is the state."""
+
+
+class PlanCallback(tune.Callback):  # type: ignore[misc]
+    """Pass every result, and every error of a trial's process, to the plan; replace processes that hang.
+
+    Parameters
+    ----------
+    plan, searcher
+        The plan, and Tune's view of it.
+    tick
+        Called after each of Tune's steps.
+    hanging
+        Which trials hang; None where none is looked for.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        searcher: PlanSearcher,
+        tick: Callable[[], None],
+        hanging: Hanging | None = None,
+    ) -> None:
+        self._plan = plan
+        self._searcher = searcher
+        self._tick = tick
+        self._hanging = hanging or Hanging(math.inf, plan.ledger)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return nothing, as the searcher does."""
+        return {}
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """Let the progress view update itself, or end the run.
+
+        A KeyboardInterrupt leaves Tune no time to end every trial in order, which takes seconds and needs a cluster
+        that answers; a driver that leaves takes its trials along in any case.
+        """
+        end_if_faulty(self._plan)
+        for trial in self._hanging.overdue():
+            process = trial.temporary_state.ray_actor
+            if process is not None:  # Ray tells Tune of its end, and Tune calls on_trial_error
+                ray.kill(process)
+        self._tick()
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Begin to wait for the trial's first replicate: it has a process now."""
+        self._hanging.began(trial)
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Wait for the trial no longer."""
+        self._hanging.ended(trial)
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Record a finished replicate, or a failure that the trial reported itself."""
+        self._hanging.began(trial)  # with the next one
+        with kept_from_tune(self._plan):
+            if result["record"] is not None:
+                self._plan.on_replicate(
+                    self._searcher.jobs[trial.trial_id], ReplicateRecord(**result["record"])
+                )
+            if result["failure"] is not None:
+                self._searcher.failures[trial.trial_id] = self._failure(trial, result)
+
+    def _failure(self, trial: Any, result: dict[str, Any]) -> TrialFailed:
+        """Keep the whole traceback, if there is one, beside the ledger, and name the file in the message."""
+        message, can_pass = str(result["failure"]), bool(result["can_pass"])
+        if "traceback" not in result:
+            return TrialFailed(message, can_pass=can_pass)
+        path = (
+            self._plan.ledger.path.parent / "failures" / f"{self._searcher.jobs[trial.trial_id].trial_id}.txt"
+        )
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(result["traceback"], encoding="utf-8")
+        return TrialFailed(f"{message} (traceback: {path})", can_pass=can_pass)
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Give a job whose process died (a lost node, no memory left, it hung) back to the plan."""
+        hung = self._hanging.ended(trial)
+        error = trial.get_error()
+        last_line = str(error).strip().splitlines()[-1] if error is not None else "no message"
+        self._searcher.failures.pop(trial.trial_id, None)
+        job = self._searcher.jobs.pop(trial.trial_id, None)
+        if job is None:
+            return  # its end was told before its process died
+        with kept_from_tune(self._plan):
+            if hung is None:
+                self._plan.on_lost(job, last_line)
+            else:
+                self._plan.on_lost(job, hung, at_most=HANGS_THAT_ARE_RETRIED)
