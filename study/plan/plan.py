@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from study.config.study import StudyConfig
 from study.plan.confirmation import Confirmation, Decided
+from study.plan.failures import LOSSES_THAT_FAIL, Losses, SameFault
 from study.plan.fruitless import fruitless
 from study.plan.owed import Owed, Planned, reopen_owed
 from study.plan.posthoc import PosthocTrials
@@ -23,8 +24,6 @@ from trainables.errors import StudyStopped, TrialFailed
 from trainables.settings import TrialSettings
 from trainables.trial import ReplicateRecord, TrialJob
 
-# A trial's process may die this many times; at the next death the trial counts as failed.
-LOSSES_THAT_FAIL = 2
 # When this many trials fail before the first one succeeds, pre-finetuning's stop the study, a control's its search.
 FAILURES_THAT_STOP = 3
 # The test sets on which a confirmation is scored: at the corpus's own class shares, and balanced.
@@ -74,7 +73,7 @@ class Plan:
         self._ends = Counter((trial.arm, trial.imbalance_ratio, trial.state) for trial in self._searched())
         self.stopped: StudyStopped | None = None
         self.fault: Exception | None = None  # of this code, for whoever runs the plan
-        self._losses: dict[str, int] = {}
+        self._losses, self._same_fault = Losses(), SameFault()
         for phase in ("reference", "control", "screening", "confirmation"):
             reopen_owed(self._of_phase(phase), ledger)
         self._take_up_what_a_kill_left()
@@ -261,11 +260,11 @@ class Plan:
             and not (track.phase == "reference_tuning" and self.ledger.reference(track.imbalance_ratio))
         )
 
-    def _searched(self) -> list[TrialRecord]:
-        """Return the trials of this study's searches."""
+    def _searched(self, *phases: str) -> list[TrialRecord]:
+        """Return the trials of this study's searches: of all of them, or of those in some phases."""
         return [
             trial
-            for trial in self.ledger.of_phase(*SEARCH_PHASES)
+            for trial in self.ledger.of_phase(*(phases or SEARCH_PHASES))
             if (trial.arm, trial.imbalance_ratio) in self._tracks
         ]
 
@@ -313,13 +312,14 @@ class Plan:
     def _search_is_settled(self, *phases: str) -> bool:
         tracks = [track for track in self._tracks.values() if track.phase in phases]
         return not any(map(self._is_due, tracks)) and all(
-            trial.state != "running" for trial in self._searched() if trial.phase in phases
+            trial.state != "running" for trial in self._searched(*phases)
         )
 
     # ---- what comes back ------------------------------------------------------------------------------------
 
     def on_replicate(self, job: TrialJob, record: ReplicateRecord) -> None:
         """Record a finished replicate."""
+        self._same_fault.is_over()
         self._add_replicate(job.trial_id, record)
 
     def on_end(self, job: TrialJob, failure: TrialFailed | None) -> None:
@@ -338,13 +338,11 @@ class Plan:
             gains = gains_of(self.ledger, trial, self.config.objective)
             self._search.tell(trial, mean_of(gains))
 
-    def on_lost(self, job: TrialJob, message: str) -> None:
+    def on_lost(self, job: TrialJob, message: str, at_most: int = LOSSES_THAT_FAIL) -> None:
         """Record that a job's process died; what it did not finish is handed out again, a limited number of times."""
-        self._losses[job.trial_id] = self._losses.get(job.trial_id, 0) + 1
-        if self._losses[job.trial_id] > LOSSES_THAT_FAIL:
-            times = self._losses[job.trial_id]
-            lost = f"its process died {times} times, most recently with: {message}"
-            self.on_end(job, TrialFailed(lost, can_pass=True))
+        failure = self._losses.failure(job.trial_id, message, at_most)
+        if failure is not None:
+            self.on_end(job, failure)
             return
         self._running -= {(job.trial_id, replicate) for replicate in job.replicates}
         trial = self.ledger.trials[job.trial_id]
@@ -380,7 +378,8 @@ class Plan:
             self._finish(trial, "failed", failure)
             if trial.phase in SEARCH_PHASES:
                 self._search.tell(trial, None)
-        stopped = self._fruitless_search(FAILURES_THAT_STOP) if trial.phase == "search" else None
+        same = self._same_fault.stops(trial, failure)
+        stopped = (self._fruitless_search(FAILURES_THAT_STOP) if trial.phase == "search" else None) or same
         if stopped is not None:
             self.stopped = stopped
         elif PosthocTrials.belong_to(trial) or self._is_anchor(trial):
@@ -392,7 +391,7 @@ class Plan:
     def _fruitless_search(self, at_least: int | None) -> StudyStopped | None:
         """Return that pre-finetuning's trials all failed: so many of them, or all that there will be."""
         rivals = [track for track in self._tracks.values() if track.phase == "search"]
-        trials = [trial for trial in self._searched() if trial.phase == "search"]
+        trials = self._searched("search")
         if not any(map(self._is_due, rivals)) and all(trial.state != "running" for trial in trials):
             at_least = 1
         if at_least is None or not self._all_failed(*rivals, at_least=at_least):

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import pytest
+
+from study.plan.failures import SAME_FAULTS_THAT_STOP, SameFault
+from study.record.ledger import TrialRecord
+from tests.study.simulation import run_to_the_end, small_config
+from trainables.errors import TrialFailed
+
+
+def failures(*messages, phase="search", can_pass=False):
+    same = SameFault()
+    stopped = None
+    for number, message in enumerate(messages):
+        trial = TrialRecord(f"{phase}-{number}", phase, "prefinetune", 0.1, {})
+        assert stopped is None
+        stopped = same.stops(trial, TrialFailed(message, can_pass=can_pass))
+    return stopped
+
+
+@pytest.mark.parametrize(
+    ("can_pass", "again"),
+    [(True, "it retries what failed"), (False, "goes on with the trials that are left")],
+)
+def test_one_cause_is_known_whatever_replicate_step_and_file_it_names(can_pass, again):
+    messages = [f"replicate {n}: no kernel at step {n}e-05 (traceback: /x/{n}.txt)" for n in range(5)]
+    stopped = failures(*messages, can_pass=can_pass)
+    assert "5 trials failed one after another of the same cause" in str(stopped)
+    assert messages[-1] in str(stopped) and again in str(stopped)
+    assert failures(*messages[:-1]) is None
+
+
+def test_different_causes_a_success_and_one_controls_search_stop_nothing():
+    assert failures(*["disk full", "diverged"] * 5) is None
+    assert failures(*["no head"] * 9, phase="control_search") is None
+    same = SameFault()
+    for number in range(20):
+        if number % 4 == 0:
+            same.is_over()
+        trial = TrialRecord(str(number), "search", "prefinetune", 0.1, {})
+        assert same.stops(trial, TrialFailed("no kernel")) is None
+
+
+def test_a_trial_that_fails_at_several_replicates_is_one():
+    same, trial = SameFault(), TrialRecord("a", "confirmation", "prefinetune", 0.1, {})
+    for _ in range(10):
+        assert same.stops(trial, TrialFailed("no kernel")) is None
+
+
+def test_a_fault_that_comes_later_stops_the_study_and_the_same_command_goes_on(tmp_path):
+    config = small_config(trials=12, imbalance_ratios=(0.1,))
+    started = []
+
+    def fails(job):
+        if job.phase != "search":
+            return False
+        started.append(job.trial_id)
+        return len(started) > 2
+
+    study = run_to_the_end(tmp_path, config, fails=fails, failures_can_pass=True)
+    failed = [trial for trial in study.ledger.trials.values() if trial.state == "failed"]
+    assert len(failed) == SAME_FAULTS_THAT_STOP and "made to fail" in str(study.plan.stopped)
+    later = run_to_the_end(tmp_path, config)
+    assert later.plan.complete and later.plan.stopped is None
+    assert {trial.state for trial in later.ledger.trials.values()} <= {"complete", "raced_out"}
