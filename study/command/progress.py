@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,8 @@ PHASE_TITLES = {
     "confirmation": "confirmation",
 }
 _LINE_EVERY_S = 30.0
+_REFRESH_S = 0.5
+_QUICK_S = 0.005
 
 
 class ProgressView:
@@ -67,6 +70,8 @@ class ProgressView:
         self._on_screen = console.is_interactive and console.file.isatty()
         self._tasks: dict[str, TaskID] = {}
         self._live: Live | None = None
+        self._rendered = -math.inf
+        self._summary_said, self._summary_holds_until = "", -math.inf
 
     @contextmanager
     def shown(self) -> Iterator[None]:
@@ -74,14 +79,17 @@ class ProgressView:
         if not self._on_screen:
             yield
             return
-        with Live(self._render(), console=self._console, refresh_per_second=2) as self._live:
-            yield
+        with Live(self._render(), console=self._console, refresh_per_second=1 / _REFRESH_S) as self._live:
+            try:
+                yield
+            finally:
+                self._live.update(self._render())
         self._live = None
 
     def on_change(self, trial: TrialRecord) -> None:
         """Show that a trial changed; without a terminal, print one line when it ends."""
         if self._live is not None:
-            self._live.update(self._render())
+            self._refresh(self._live)
         elif trial.state != "running" and not self._on_screen:
             self._console.print(self._sentence(trial), highlight=False, soft_wrap=True)
             self._last_line = time.monotonic()
@@ -89,10 +97,17 @@ class ProgressView:
     def tick(self) -> None:
         """Show a sign of life when nothing has changed for a while."""
         if self._live is not None:
-            self._live.update(self._render())
+            self._refresh(self._live)
         elif time.monotonic() - self._last_line > _LINE_EVERY_S:
             self._console.print(self._summary(), highlight=False, soft_wrap=True)
             self._last_line = time.monotonic()
+
+    def _refresh(self, live: Live) -> None:
+        """Update the view as often as the screen shows it; Tune makes many more steps than that."""
+        now = time.monotonic()
+        if now - self._rendered >= _REFRESH_S:
+            self._rendered = now
+            live.update(self._render())
 
     def _render(self) -> Group:
         for phase, title in PHASE_TITLES.items():
@@ -133,6 +148,19 @@ class ProgressView:
         return [f"out of memory: {min(at_once):.0f} of {whole} rows at a time, same effective batch"]
 
     def _summary(self) -> str:
+        """Return where the study stands.
+
+        That looks at every trial. In a study of thousands, a sentence holds for a while, so that not more than a
+        twentieth of the time goes into it.
+        """
+        asked = time.monotonic()
+        if asked >= self._summary_holds_until:
+            self._summary_said = self._summed_up()
+            took = time.monotonic() - asked
+            self._summary_holds_until = asked + (20 * took if took > _QUICK_S else 0.0)
+        return self._summary_said
+
+    def _summed_up(self) -> str:
         parts = [duration(time.monotonic() - self._started)]
         for phase, title in PHASE_TITLES.items():
             trials = [
