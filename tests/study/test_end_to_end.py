@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import mlflow
 import optuna
@@ -20,38 +17,15 @@ from study.record.folder import StudyFolder
 from study.record.ledger import Ledger
 from study.record.sqlite import sqlite_uri
 from tests.default_signals import default_signals
+from tests.study.tiny_launch import ROOT, command, environment
 from tests.tiny_encoder import write_tiny_encoder
 from trainables.errors import StudyStopped
 from trainables.method.arms import LINEAR_ARMS
 
-ROOT = Path(__file__).parents[2]
-
-
-def command(encoder, storage, *more):
-    overrides = {
-        "encoder_layers": "null",
-        "max_length": 32,
-        "max_train_rows": 120,
-        "max_validation_rows": 100,
-        "reference_space": '{"stage2_learning_rate": [0.001, 0.003], "stage2_epochs": [2.0]}',
-        "space": '{"strength": [0.05, 0.1], "operator": ["random_delete", "embedding_neighbours"]}',
-        "fixed": '{"stage2_epochs": 1.0, "stage1_learning_rate": 0.001, "stage2_learning_rate": 0.001}',
-    }
-    sets = [f"--set={name}={value}" for name, value in overrides.items()]
-    return [
-        sys.executable, "-m", "study.launch", "adme", "--preset", "smoke", "--encoder", str(encoder),
-        "--storage", str(storage), "--imbalance-ratio", "natural", "0.2", "--trials", "4", *sets, *more,
-    ]  # fmt: skip
-
-
-def environment(tmp):
-    ours = {key: value for key, value in os.environ.items() if not key.startswith(("RAY_", "MLFLOW_"))}
-    return {**ours, "HF_HUB_OFFLINE": "1", "COLUMNS": "200"}
-
 
 def run(argv, tmp, timeout=300):
     return subprocess.run(
-        argv, cwd=ROOT, env=environment(tmp), capture_output=True, text=True, timeout=timeout, check=False
+        argv, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=timeout, check=False
     )
 
 
@@ -234,7 +208,7 @@ def test_a_killed_launch_goes_on_where_it_stopped(launched, encoder, tmp_path, n
     driver = subprocess.Popen(
         command(encoder, tmp_path, one_at_a_time),
         cwd=ROOT,
-        env=environment(tmp_path),
+        env=environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
