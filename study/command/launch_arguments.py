@@ -11,6 +11,7 @@ from typing import Any
 from study.command.corpus_arguments import add_corpus_arguments, corpus_options, exact_counts
 from study.config.arms import ALL_CONTROLS, CONTROLS
 from study.config.files import known_studies
+from study.config.samplers import SAMPLERS
 from study.record.folder import STORAGE_VARIABLE, default_storage
 from trainables.errors import ConfigurationError, collect
 from trainables.settings import PROFILES
@@ -34,6 +35,11 @@ def build_parser() -> argparse.ArgumentParser:
         help="minilm, a local folder, or a Hub name with its commit: NAME@REVISION (default: the preset's)",
     )
     parser.add_argument("--trials", type=int, help="configurations that the search tries")
+    parser.add_argument(
+        "--sampler",
+        metavar="NAME",
+        help=f"what proposes them: {', '.join(SAMPLERS)} (default: tpe); a resumed search may change it",
+    )
     parser.add_argument("--replicates", type=int, help="replicates of a trial that is never raced out")
     parser.add_argument(
         "--confirm",
@@ -146,6 +152,7 @@ def read_overrides(args: argparse.Namespace) -> tuple[dict[str, Any], list[str]]
         "encoder",
         "trials",
         "replicates",
+        "sampler",
         "arm_trials",
         "confirmation_replicates",
         "until_decided",

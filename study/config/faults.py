@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from study.config.arms import ALWAYS, CONTROLS
+from study.config.samplers import sampler_faults
 from study.config.study import StudyConfig
 from study.config.values import length_faults, value_faults
 from trainables.augment.registry import option_faults
@@ -36,6 +37,10 @@ def study_faults(config: StudyConfig) -> list[str]:
         (_worker_faults, ("workers_per_trial", "gpus_per_trial")),
         (_space_faults, ("space", "fixed", "first")),
         (_reference_space_faults, ("reference_space", "fixed")),
+        (
+            _sampler_faults,
+            ("sampler", "trials", "space", "reference_space", "arm_spaces", "arms", "arm_trials"),
+        ),
         (_fixed_faults, ("fixed", "arms")),
         (_paper_faults, ("paper",)),
         (_arm_faults, ("arms",)),
@@ -135,6 +140,15 @@ def _space_faults(config: StudyConfig) -> list[str]:
 
 def _reference_space_faults(config: StudyConfig) -> list[str]:
     return _grid_faults(config, "reference_space", config.reference_space, "vanilla")
+
+
+def _sampler_faults(config: StudyConfig) -> list[str]:
+    spaces = {"space": config.space, "reference_space": config.reference_space}
+    spaces |= {f"arm_spaces[{arm!r}]": config.arm_spaces.get(arm, {}) for arm in config.tuned_arms()}
+    grids = [grid for space in spaces.values() for grid in space.values()]
+    if not config.trials or not all(isinstance(grid, (tuple, list)) for grid in grids):
+        return []
+    return sampler_faults(config.sampler, spaces)
 
 
 def _fixed_faults(config: StudyConfig) -> list[str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from study.config.arms import CONTROLS
+from study.config.samplers import SAMPLERS
 from trainables.corpora.split_settings import GROUP, SPLIT_BY, SplitSettings
 from trainables.method.arms import MASKED_LM_ARMS, TWO_STAGE_ARMS
 from trainables.reuse.lengths import StageLengths
@@ -131,6 +132,8 @@ class StudyConfig:
     prior_spread
         Standard deviation of the gain over replicates that a plan assumes while no replicate tells it. The paper's
         recipe had .045 over five replicates of ADME with some hundred training rows; more rows lower it.
+    sampler
+        What proposes the configurations of every search, see :mod:`study.plan.samplers`.
     startup_trials
         Trials per ratio that are sampled at random before Optuna's model is used.
     reference_space
@@ -199,6 +202,7 @@ class StudyConfig:
     region: float = ruled(0.01, NOT_NEGATIVE, execution=True)
     deployment_prior: Mapping[str, float] = ruled({}, OBJECT, execution=True)
     prior_spread: float = ruled(0.04, POSITIVE, execution=True)
+    sampler: str = ruled("tpe", one_of(*SAMPLERS), execution=True)
     startup_trials: int = ruled(4, whole(1))
     reference_space: Mapping[str, tuple[Any, ...]] = ruled({}, OBJECT)
     operator_options: Mapping[str, Mapping[str, Any]] = ruled({}, OBJECT)

@@ -18,7 +18,7 @@ from study.plan.owed import Owed, Planned, reopen_owed
 from study.plan.posthoc import PosthocTrials
 from study.plan.search import GainSearch
 from study.plan.tracks import Track, first_values, tracks_of, trial_settings
-from study.record.gains import compared_with, gains_of, mean_of
+from study.record.gains import compared_with
 from study.record.ledger import FINISHED, SEARCH_PHASES, Ledger, TrialRecord
 from trainables.errors import StudyStopped, TrialFailed
 from trainables.settings import TrialSettings
@@ -335,8 +335,7 @@ class Plan:
         else:
             raced_out = len(trial.replicates) < self.config.replicates
             self._finish(trial, "raced_out" if raced_out else "complete")
-            gains = gains_of(self.ledger, trial, self.config.objective)
-            self._search.tell(trial, mean_of(gains))
+            self._search.tell(trial, self.ledger)
 
     def on_lost(self, job: TrialJob, message: str, at_most: int = LOSSES_THAT_FAIL) -> None:
         """Record that a job's process died; what it did not finish is handed out again, a limited number of times."""
@@ -362,7 +361,7 @@ class Plan:
                 self._posthoc.finish(trial)
             self._finish(trial, "complete")
             if self._is_anchor(trial):
-                self._search.tell(trial, mean_of(gains_of(self.ledger, trial, self.config.objective)))
+                self._search.tell(trial, self.ledger)
 
     def _finish(self, trial: TrialRecord, state: str, failure: TrialFailed | None = None) -> None:
         if failure is None:
@@ -377,7 +376,7 @@ class Plan:
         if trial.state == "running":
             self._finish(trial, "failed", failure)
             if trial.phase in SEARCH_PHASES:
-                self._search.tell(trial, None)
+                self._search.tell(trial, self.ledger)
         same = self._same_fault.stops(trial, failure)
         stopped = (self._fruitless_search(FAILURES_THAT_STOP) if trial.phase == "search" else None) or same
         if stopped is not None:

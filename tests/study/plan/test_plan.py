@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import optuna
 import pytest
 
-from study.plan import search
+from study.plan import optuna_record, search
 from study.record.gains import gains_of, leading_prefinetuning
 from tests.study.simulation import SimulatedStudy, run_to_the_end, small_config
 
@@ -135,10 +135,14 @@ def test_optuna_holds_the_truth(tmp_path):
         assert told.user_attrs["state"] == trial.state
         if trial.state == "failed":
             assert told.state == optuna.trial.TrialState.FAIL
+            assert told.user_attrs["error"] == "made to fail"
         else:
-            gains = gains_of(study.ledger, trial, "val/macro_f1").values()
-            assert told.state == optuna.trial.TrialState.COMPLETE
-            assert told.value == pytest.approx(sum(gains) / len(gains))
+            gains = gains_of(study.ledger, trial, "val/macro_f1")
+            ended = "COMPLETE" if trial.state == "complete" else "PRUNED"
+            assert told.state == optuna.trial.TrialState[ended]
+            assert told.value == pytest.approx(sum(gains.values()) / len(gains))
+            assert told.intermediate_values == pytest.approx(gains)
+            assert told.datetime_start.timestamp() == pytest.approx(trial.started)
 
 
 def test_the_first_trial_of_a_ratio_is_the_studys_first_choice(tmp_path):
@@ -196,7 +200,7 @@ def locked_for_ever(path):
 
 @pytest.mark.parametrize("begun", [0, 12])
 def test_optunas_locked_storage_costs_no_trial_and_is_written_anew(tmp_path, monkeypatch, begun):
-    monkeypatch.setattr(search, "_LOCKED_S", 0.05)
+    monkeypatch.setattr(optuna_record, "_LOCKED_S", 0.05)
     said = []
     monkeypatch.setattr("tests.study.simulation.GainSearch", partial(search.GainSearch, say=said.append))
     study = SimulatedStudy(tmp_path, small_config(), stores_optuna=True)
@@ -215,7 +219,7 @@ def test_optunas_locked_storage_costs_no_trial_and_is_written_anew(tmp_path, mon
 
 
 def test_optunas_storage_that_stays_unwritable_is_told(tmp_path, monkeypatch):
-    monkeypatch.setattr(search, "_LOCKED_S", 0.05)
+    monkeypatch.setattr(optuna_record, "_LOCKED_S", 0.05)
     said = []
     monkeypatch.setattr("tests.study.simulation.GainSearch", partial(search.GainSearch, say=said.append))
     study = SimulatedStudy(tmp_path, small_config(), stores_optuna=True)

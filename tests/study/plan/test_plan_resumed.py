@@ -149,7 +149,7 @@ def test_a_resumed_search_is_told_results_in_the_order_in_which_they_came(tmp_pa
         trial.finished = moment
     told = []
     search = GainSearch(config)
-    search.tell = lambda trial, gain: told.append(trial.trial_id)
+    search.tell = lambda trial, ledger: told.append(trial.trial_id)
     search.replay(study.ledger)
     told = [trial_id for trial_id in told if trial_id in {trial.trial_id for trial in searched}]
     assert told == [trial.trial_id for trial in sorted(searched, key=lambda trial: trial.finished)]

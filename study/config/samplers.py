@@ -1,0 +1,51 @@
+"""Which samplers may propose a search's configurations, and what each of them needs."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from typing import Any
+
+CMA_ES = "cma-es"
+NSGA_II = "nsga-ii"
+SAMPLERS = ("tpe", "random", "gp", CMA_ES, NSGA_II)
+# What Optuna imports for a sampler, and only when it first proposes.
+_PACKAGES = {"gp": ("torch", "scipy"), CMA_ES: ("cmaes",)}
+
+
+def is_ordered(values: Any) -> bool:
+    """Return whether the values of a grid have an order that a sampler can learn from.
+
+    Examples
+    --------
+    >>> is_ordered((0.05, 0.1)), is_ordered(("aeda", "eda"))
+    (True, False)
+    """
+    return all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values)
+
+
+def sampler_faults(sampler: str, searched: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return what keeps a sampler from proposing configurations.
+
+    Parameters
+    ----------
+    sampler
+        One of :data:`SAMPLERS`.
+    searched
+        The grids of each space, by where it is written. A space of one configuration is a recipe, and not searched.
+    """
+    absent = [name for name in _PACKAGES.get(sampler, ()) if importlib.util.find_spec(name) is None]
+    faults = [
+        f"sampler {sampler!r} needs the package {name}, which is not installed: run `make setup`, or choose another "
+        "sampler."
+        for name in absent
+    ]
+    if sampler == CMA_ES:
+        faults += [
+            f"sampler 'cma-es' learns from settings with an order alone, and {where} ({', '.join(space)}) has none "
+            "with two numbers or more: choose 'tpe' or 'gp', or give it a grid of numbers."
+            for where, space in searched.items()
+            if any(len(grid) > 1 for grid in space.values())
+            and not any(is_ordered(grid) and len(grid) > 1 for grid in space.values())
+        ]
+    return faults
