@@ -48,6 +48,10 @@ def ladder(args: argparse.Namespace) -> int:
         raise ConfigurationError(
             f"--trials {args.trials}: the ladder searches nothing but vanilla's settings (--arm-trials): leave it out."
         )
+    if args.minutes or args.hours:
+        raise ConfigurationError(
+            "--minutes, --hours: the ladder's studies have one size, so leave these out."
+        )
     console = Console(stderr=True)
     found: dict[str, Launched] = {}
     connection = None

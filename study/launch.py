@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -57,6 +58,8 @@ def say_where(launched: Launched, console: Console) -> None:
     if launched.end is None:
         return
     say = partial(console.print, highlight=False, soft_wrap=True)
+    for line in launched.end.time:
+        say(line)
     say(f"Report: {launched.end.report}")
     say(f"MLflow: {ui_command(launched.uri)}")
     if launched.end.page is not None:
@@ -87,6 +90,7 @@ def launch_study(
     StudyStopped
         The study cannot go on.
     """
+    began = time.time()
     overrides, faults = read_overrides(args)
     found = collect(faults, lambda: read_study_file(args.name, args.preset or "laptop", overrides))
     if found is None:
@@ -107,7 +111,7 @@ def launch_study(
         faults += name_faults(args.called)
     config = variant(config)
     corpus = first_checks(config, args.storage, args.tracking_uri, faults)
-    return run(config, corpus, connection, args, console)
+    return run(config, corpus, connection, args, console, began)
 
 
 def run(
@@ -116,6 +120,7 @@ def run(
     connection: cluster.Connection | None,
     args: argparse.Namespace,
     console: Console,
+    began: float,
 ) -> Launched:
     """Make the checks that need a model, show the plan, and run it.
 
@@ -129,19 +134,25 @@ def run(
         The cluster, if it was already joined.
     args, console
         The command line, and where to write.
+    began
+        When the launch began, as :func:`time.time` tells it.
     """
+    loads = time.time()
     # Loading these takes seconds. They are imported here so that faults of the first checks are reported sooner.
     from study.config.masked_lm import without_masked_lm_arms
     from study.config.operators import FACT, announce_left_out, without_unavailable
     from study.config.paper import FACT as PAPER_FACT
     from study.config.paper import with_paper_operator
     from study.record.ledger import Ledger
-    from study.run import preflight
+    from study.run import budget, preflight
     from study.run.checks import checked
     from study.run.detectable import detectable_sentence
+    from study.run.estimate import estimate_cost
     from study.run.numerics import precision_sentence
+    from study.run.speed import measured_speed
     from study.tracking.uri import tracking_faults, tracking_uri
 
+    libraries = time.time() - loads
     cluster.quieten()
     connection = connection or cluster.join_running_cluster()
     folder = StudyFolder(Path(args.storage).resolve(), given.name)
@@ -149,20 +160,39 @@ def run(
     config, left_out = without_unavailable(given, known)
     config, paper_operator, paper_remark = with_paper_operator(config, known)
     config, headless = without_masked_lm_arms(config)
+    asked = read_overrides(args)[0].keys()
+    config = budget.with_recorded_sizes(config, known, asked)
     uri = tracking_uri(folder.storage, args.tracking_uri)
-    prepared, of_replicates, run_settings = checked(
-        config, folder, corpus, connection, resumes=not args.fresh, store_faults=tracking_faults(uri)
+    check = partial(
+        checked,
+        folder=folder,
+        corpus=corpus,
+        connection=connection,
+        resumes=not args.fresh,
+        store_faults=tracking_faults(uri),
     )
+    texts = check(config)
     if connection is None:
         connection = cluster.count_here() if args.dry_run else cluster.start_here(config)
     resources = cluster.trial_resources(config, connection)
     console.print(connection.sentence, highlight=False)
-    if slow := precision_sentence(run_settings.encoder, connection):
+    if slow := precision_sentence(texts.run.encoder, connection):
         console.print(slow, highlight=False, soft_wrap=True)
+    first = texts.prepared.of_replicate(0)
+    speed = measured_speed(config, first, texts.run, resources)
+    beside = budget.StartAndEnd(time.time() - began, libraries)
+    chosen = None
+    if config.minutes is not None and known is None:
+        chosen = budget.sized(config, asked, first, texts.run, resources, speed, beside, corpus.is_sample)
+        config, texts = chosen.config, check(chosen.config, read=texts.read)
+        first = texts.prepared.of_replicate(0)
+    prepared, of_replicates, run_settings, _ = texts
     remarks = (*corpus.remarks, *prepared.remarks, *paper_remark, *headless)
     print_corpus(corpus, remarks, console)
-    first = prepared.of_replicate(0)
-    estimate = preflight.estimate_cost(config, first, run_settings, resources)
+    estimate = estimate_cost(config, first, run_settings, resources, speed)
+    estimate = replace(estimate, beside_seconds=beside.around(speed, estimate))
+    if chosen is not None:
+        console.print(chosen.sentence, highlight=False, soft_wrap=True)
     preflight.print_plan(config, first, run_settings, resources, estimate, console)
     ledger = None if args.fresh else Ledger(folder.ledger)
     if can_show := detectable_sentence(config, ledger, estimate.confirmation_seconds):
@@ -170,13 +200,14 @@ def run(
     announce_left_out(left_out, console)
     if args.dry_run:
         return Launched(connection, uri, None)
-    from study.command.conduct import CheckedStudy, conduct
+    from study.command.conduct import CheckedStudy, Times, conduct
     from study.plan.confirmation import planned_looks
     from study.run.facts import facts_of, part_facts
     from study.run.tokens import TOKENS, token_facts
     from study.run.tuning import Execution
     from study.verdict.confirmed import FACT as CONFIRMATION
     from study.verdict.confirmed import confirmation_facts
+    from study.verdict.study_time import FACT as TIME
 
     say = partial(console.print, highlight=False, soft_wrap=True)
     if args.fresh:
@@ -191,13 +222,13 @@ def run(
             TOKENS: token_facts(first),
             **part_facts(prepared),
             PAPER_FACT: paper_operator,
+            TIME: budget.time_facts(config, known, chosen, estimate.total_seconds),
             CONFIRMATION: confirmation_facts(planned_looks(config, Ledger(folder.ledger)), config.region),
         }
         replicate_s = estimate.seconds * resources.concurrency / max(1, estimate.replicates)
         execution = Execution(resources, folder.ray, run_settings, connection.joined, replicate_s)
-        study = CheckedStudy(
-            config, folder, facts, corpus, prepared, of_replicates, execution, estimate.replicates
-        )
+        times = Times(began, estimate.replicates, estimate.expected, beside.after(estimate))
+        study = CheckedStudy(config, folder, facts, corpus, prepared, of_replicates, execution, times)
         end = conduct(study, console)
     return Launched(connection, uri, end)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from study.audits.stored import audit_folder, audit_metrics, load_audit
 from study.command.ending import Ending
 from study.command.progress import ProgressView
 from study.config.study import StudyConfig
+from study.plan.deadline import Deadline, Expected
 from study.plan.owed import reopen_searched
 from study.plan.plan import Plan
 from study.plan.search import GainSearch
@@ -29,11 +31,35 @@ from study.tracking.experiment_page import Launch
 from study.tracking.tracker import Tracker
 from study.tracking.uri import artifact_folder, ui_server
 from study.verdict.comparison import Comparison, build_comparison, judge_of
+from study.verdict.report import write_report
+from study.verdict.study_time import study_time
 from study.verdict.verdict_words import verdict_sentence
 from trainables.corpora.corpus import Corpus
 from trainables.prepared import CorpusOfReplicates
 from trainables.resplit import SharedCorpus
 from trainables.settings import NATURAL
+
+
+@dataclass(frozen=True)
+class Times:
+    """What a study is expected to take.
+
+    Attributes
+    ----------
+    began
+        When this launch began, as :func:`time.time` tells it.
+    replicates
+        Number of replicates that the study trains.
+    expected
+        Its runs.
+    ending
+        Seconds from its last run to its end.
+    """
+
+    began: float
+    replicates: int
+    expected: Expected
+    ending: float
 
 
 @dataclass(frozen=True)
@@ -50,8 +76,8 @@ class CheckedStudy:
         The texts as every replicate gets them.
     execution
         How its trials are run.
-    replicates
-        Estimated number of replicates that it trains.
+    times
+        What it is expected to take.
     """
 
     config: StudyConfig
@@ -61,7 +87,7 @@ class CheckedStudy:
     prepared: SharedCorpus
     of_replicates: CorpusOfReplicates
     execution: Execution
-    replicates: int
+    times: Times
 
 
 @dataclass(frozen=True)
@@ -74,11 +100,14 @@ class StudyEnd:
         What was found, and the file that presents it.
     page
         Where a browser shows the trials beside vanilla; None if MLflow lacks some of them.
+    time
+        Sentences on how long it took, and on what there was no time for.
     """
 
     comparison: Comparison
     report: Path
     page: str | None
+    time: tuple[str, ...] = ()
 
 
 def conduct(study: CheckedStudy, console: Console) -> StudyEnd:
@@ -104,6 +133,7 @@ def conduct(study: CheckedStudy, console: Console) -> StudyEnd:
         folder.write_facts(facts)
         ledger = Ledger(folder.ledger)
         _announce_resumed(ledger, console)
+        ledger.append("launched", began=study.times.began, budget_s=_budget(config))
         reopen_searched(config, ledger)
     uri = facts["mlflow"]["tracking_uri"]
     tracker = Tracker(uri, _launch_of(study), ledger, partial(console.print, highlight=False))
@@ -117,7 +147,13 @@ def conduct(study: CheckedStudy, console: Console) -> StudyEnd:
     report = ending.finish(comparison)
     if comparison.confirmation is not None and comparison.confirmation.ratios:
         _leave_models(study, comparison, say)
-    return StudyEnd(comparison, report, None if tracker.behind else tracker.address(ui_server(uri)))
+    with unwritable(folder.root):
+        ledger.append("ended")
+        comparison = replace(comparison, time=study_time(ledger, facts))
+        write_report(comparison)  # now with all the time that the study took
+    page = None if tracker.behind else tracker.address(ui_server(uri))
+    said = (comparison.time.in_words(), comparison.time.cut_in_words())
+    return StudyEnd(comparison, report, page, tuple(filter(None, said)))
 
 
 def _run(
@@ -127,14 +163,14 @@ def _run(
     config = study.config
     search = GainSearch(config, study.folder.optuna, ending.say)
     search.replay(ledger)
-    view = ProgressView(config, ledger, console, study.replicates)
+    view = ProgressView(config, ledger, console, study.times.replicates)
 
     def notify(trial: TrialRecord) -> None:
         tracker.update(trial)
         view.on_change(trial)
 
     judge = judge_of(ledger, study.facts, config.objective)
-    plan = Plan(config, ledger, search, notify, judge.decided)
+    plan = Plan(config, ledger, search, notify, judge.decided, _deadline(study, ledger))
     if plan.stopped is not None:
         raise plan.stopped
     if not plan.complete:
@@ -147,6 +183,19 @@ def _run(
     for trial_id in audit_leading(found, study.corpus, prepared, study.execution.run, ending.say):
         _log_audit(tracker, study.folder.root, trial_id)
     return found
+
+
+def _budget(config: StudyConfig) -> float | None:
+    """Return the seconds that a study may take; None: as many as it takes."""
+    return None if config.minutes is None else 60.0 * config.minutes
+
+
+def _deadline(study: CheckedStudy, ledger: Ledger) -> Deadline | None:
+    """Return the end of the study's time, if it has one."""
+    budget, times = _budget(study.config), study.times
+    if budget is None:
+        return None
+    return Deadline(budget, lambda: ledger.seconds_taken(time.time()), times.expected, times.ending)
 
 
 def _leave_models(study: CheckedStudy, comparison: Comparison, say: Callable[[str], None]) -> None:

@@ -40,6 +40,15 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help=f"what proposes them: {', '.join(SAMPLERS)} (default: tpe); a resumed search may change it",
     )
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        metavar="M",
+        help="end in M minutes, confirmation and report included: this machine is measured, and rows, trials, "
+        "replicates and imbalance ratios that are not given are chosen to fit (default: the preset's, unless a size is "
+        "given)",
+    )
+    parser.add_argument("--hours", type=float, metavar="H", help="the same in hours")
     parser.add_argument("--replicates", type=int, help="replicates of a trial that is never raced out")
     parser.add_argument(
         "--confirm",
@@ -150,6 +159,7 @@ def read_overrides(args: argparse.Namespace) -> tuple[dict[str, Any], list[str]]
     direct = (
         "data",
         "encoder",
+        "minutes",
         "trials",
         "replicates",
         "sampler",
@@ -163,6 +173,10 @@ def read_overrides(args: argparse.Namespace) -> tuple[dict[str, Any], list[str]]
         "resplit",
     )
     values = {name: getattr(args, name) for name in direct if getattr(args, name) is not None}
+    if args.hours is not None:
+        if args.minutes is not None:
+            faults.append("--minutes and --hours were both given: one of them was expected.")
+        values["minutes"] = 60.0 * args.hours
     if args.encoder is not None:
         name, at, revision = args.encoder.rpartition("@")
         pinned = bool(at) and not Path(args.encoder).exists()  # a folder's name may hold an @

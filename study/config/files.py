@@ -15,7 +15,7 @@ import search_spaces
 from study.config.places import with_absolute_paths
 from study.config.study import StudyConfig
 from trainables.errors import ConfigurationError
-from trainables.rules import did_you_mean
+from trainables.rules import did_you_mean, marked
 
 
 def known_studies() -> list[str]:
@@ -74,6 +74,9 @@ def read_study_file(name: str, preset: str, overrides: Mapping[str, Any]) -> tup
     if isinstance(space, Mapping) and "first" not in overrides:
         grids = {name: grid for name, grid in space.items() if isinstance(grid, (tuple, list))}
         values["first"] = {n: v for n, v in values.get("first", {}).items() if v in grids.get(n, ())}
+    # A budget of the preset is for its own sizes: who gives a size asks for that, however long it takes.
+    if "minutes" not in overrides and overrides.keys() & {*marked(StudyConfig, "sized")}:
+        values["minutes"] = None
     return StudyConfig(name=name, preset=preset, **with_absolute_paths(values)), faults
 
 

@@ -142,7 +142,8 @@ def under_the_papers_protocol(config: StudyConfig, split_by: str) -> StudyConfig
         }  # every run is scored on the test split
     arms = changes.get("arms", config.arms)
     changes["arms"] = () if split_by == ROW else tuple(dict.fromkeys((*arms, "vanilla_tuned")))
-    return replace(config, name=f"{config.name}-by_{split_by}", split_by=split_by, **changes)
+    # Its studies are compared with each other, so no budget may size each for itself.
+    return replace(config, name=f"{config.name}-by_{split_by}", split_by=split_by, minutes=None, **changes)
 
 
 def smoke(study: dict[str, Any]) -> dict[str, Any]:

@@ -59,6 +59,7 @@ class StudyConfig:
 
     Values marked ``execution`` change neither its trials nor what they measure: a resumed launch may change them.
     Values marked ``later`` came after the first studies, which had what is now their default.
+    Values marked ``sized`` decide how long it takes.
 
     Attributes
     ----------
@@ -102,6 +103,10 @@ class StudyConfig:
         :class:`~trainables.settings.TrialSettings`' defaults.
     first
         Values of the first trial at every ratio; its other values are sampled.
+    minutes
+        Time that the study may take, from the start of its first launch to its last model and report (None: as long as
+        it takes). Sizes that the command line does not give, those marked ``sized``, are then chosen when it begins.
+        A preset's own budget counts where none of them is given.
     trials
         Configurations of pre-finetuning that the search proposes, over all ratios; 0 for a study of arms with fixed
         recipes, in which the recipe of the arm ``paper`` takes the place of the leading trial.
@@ -170,13 +175,13 @@ class StudyConfig:
     profile: str = ruled("step", one_of(*PROFILES))
     class_order: tuple[str, ...] = ruled((), NAMES, later=True)
     keep_short_classes: bool = ruled(False, YES_OR_NO, later=True)
-    max_train_rows: int | None = ruled(None, optional(whole(1)))
-    max_validation_rows: int | None = ruled(None, optional(whole(1)))
-    max_sample_rows: int | None = ruled(None, optional(whole(1)))
-    n_max: int | None = ruled(None, optional(whole(1)))
-    validation_per_class: int | None = ruled(None, optional(whole(1)))
+    max_train_rows: int | None = ruled(None, optional(whole(1)), sized=True)
+    max_validation_rows: int | None = ruled(None, optional(whole(1)), sized=True)
+    max_sample_rows: int | None = ruled(None, optional(whole(1)), sized=True)
+    n_max: int | None = ruled(None, optional(whole(1)), sized=True)
+    validation_per_class: int | None = ruled(None, optional(whole(1)), sized=True)
     test_sets: tuple[str, ...] = ruled((), NAMES, later=True)
-    max_test_rows: int | None = ruled(None, optional(whole(1)), later=True)
+    max_test_rows: int | None = ruled(None, optional(whole(1)), later=True, sized=True)
     separate_near_duplicates: bool = ruled(True, YES_OR_NO)
     split_by: str = ruled(GROUP, one_of(*SPLIT_BY), later=True)
     validation_fraction: float | None = ruled(None, optional(BETWEEN), later=True)
@@ -187,18 +192,21 @@ class StudyConfig:
     space: Mapping[str, tuple[Any, ...]] = ruled({}, OBJECT)
     fixed: Mapping[str, Any] = ruled({}, OBJECT)
     first: Mapping[str, Any] = ruled({}, OBJECT)
-    trials: int = ruled(8, whole(0), execution=True)
+    minutes: float | None = ruled(None, optional(POSITIVE), execution=True)
+    trials: int = ruled(8, whole(0), execution=True, sized=True)
     arms: tuple[str, ...] = ruled((), LIST, execution=True)
-    arm_trials: int | str | Mapping[str, int | str | None] | None = ruled(None, _ARM_TRIALS, execution=True)
+    arm_trials: int | str | Mapping[str, int | str | None] | None = ruled(
+        None, _ARM_TRIALS, execution=True, sized=True
+    )
     paper: Mapping[str, Any] = ruled({}, OBJECT, execution=True)
     arm_spaces: Mapping[str, Mapping[str, tuple[Any, ...]]] = ruled({}, OBJECT)
-    replicates: int = ruled(3, whole(1))
+    replicates: int = ruled(3, whole(1), sized=True)
     grace_replicates: int = ruled(1, whole(1))
     reduction_factor: float = ruled(2.0, number("a number above 1", lambda v: v > 1))
-    finalists: int = ruled(3, whole(1), later=True)
-    screening_replicates: int = ruled(2, whole(0), later=True)
-    confirmation_replicates: int = ruled(0, whole(0), execution=True)
-    until_decided: int | None = ruled(None, optional(whole(1)), execution=True)
+    finalists: int = ruled(3, whole(1), later=True, sized=True)
+    screening_replicates: int = ruled(2, whole(0), later=True, sized=True)
+    confirmation_replicates: int = ruled(0, whole(0), execution=True, sized=True)
+    until_decided: int | None = ruled(None, optional(whole(1)), execution=True, sized=True)
     region: float = ruled(0.01, NOT_NEGATIVE, execution=True)
     deployment_prior: Mapping[str, float] = ruled({}, OBJECT, execution=True)
     prior_spread: float = ruled(0.04, POSITIVE, execution=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from study.config.arms import CONTROLS, MATCHED, defining_settings
 from study.config.study import StudyConfig
-from study.plan.tracks import first_values, over_reference, tracks_of, trial_settings
+from study.plan.tracks import first_values, over_reference, tracks_of, trial_settings, wanted_trials
 from study.record.gains import leading_prefinetuning, leading_trial
 from study.record.ledger import SEARCH_PHASES, Ledger, TrialRecord, stored_config
 from trainables.method.arms import LINEAR_ARMS, PAPER_ARM
@@ -170,7 +170,8 @@ class Owed:
             recipe = {**self._config.fixed, **only, "arm": "vanilla", "imbalance_ratio": ratio}
             return TrialSettings.from_config(recipe)
         rivals = [t for t in self._ledger.of_phase("reference_tuning") if t.imbalance_ratio == ratio]
-        if len(rivals) < tracks[ratio].trials or any(trial.state == "running" for trial in rivals):
+        wanted = wanted_trials(tracks[ratio], self._ledger.trial_limit)
+        if len(rivals) < wanted or any(trial.state == "running" for trial in rivals):
             return None
         leading = leading_trial(self._ledger, rivals, self._config.objective)
         return None if leading is None else TrialSettings.from_config(leading.config)

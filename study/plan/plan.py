@@ -12,12 +12,13 @@ from dataclasses import replace
 
 from study.config.study import StudyConfig
 from study.plan.confirmation import Confirmation, Decided
+from study.plan.deadline import Deadline
 from study.plan.failures import LOSSES_THAT_FAIL, Losses, SameFault
 from study.plan.fruitless import fruitless
 from study.plan.owed import Owed, Planned, reopen_owed
 from study.plan.posthoc import PosthocTrials
 from study.plan.search import GainSearch
-from study.plan.tracks import Track, first_values, tracks_of, trial_settings
+from study.plan.tracks import Track, first_values, tracks_of, trial_settings, wanted_trials
 from study.record.gains import compared_with
 from study.record.ledger import FINISHED, SEARCH_PHASES, Ledger, TrialRecord
 from trainables.errors import StudyStopped, TrialFailed
@@ -45,6 +46,8 @@ class Plan:
         Called with a trial's record after each of its changes.
     decided
         At which ratios the confirmation has nothing left to show, see :data:`study.plan.confirmation.Decided`.
+    deadline
+        The end of the study's time; None: as long as it takes.
     """
 
     def __init__(
@@ -54,8 +57,9 @@ class Plan:
         search: GainSearch,
         notify: Callable[[TrialRecord], None] = lambda trial: None,
         decided: Decided = lambda replicates: frozenset(),
+        deadline: Deadline | None = None,
     ) -> None:
-        self.config = config
+        self.config, self._deadline = config, deadline
         self.ledger = ledger
         self._search = search
         self._notify = notify
@@ -66,9 +70,8 @@ class Plan:
         )
         self._tracks = {track.key: track for track in tracks_of(config)}
         self._running: set[tuple[str, int]] = set()
-        self._reopened = [
-            trial for trial in self._searched() if trial.state == "running" and not self._is_anchor(trial)
-        ]
+        running = [trial for trial in self._searched() if trial.state == "running"]
+        self._reopened = [trial for trial in running if not self._is_anchor(trial)]
         # How the trials of each track ended.
         self._ends = Counter((trial.arm, trial.imbalance_ratio, trial.state) for trial in self._searched())
         self.stopped: StudyStopped | None = None
@@ -232,8 +235,7 @@ class Plan:
             if trial.phase in phases:
                 self._reopened.remove(trial)
                 return self._job_of_search(trial), False
-        planned = self._next_proposal(*phases)
-        if planned is not None:
+        if (planned := self._next_proposal(*phases)) is not None:
             self._start(planned)
             self._adopt(planned)
             return self._job_of_search(self.ledger.trials[planned.trial_id]), False
@@ -245,6 +247,8 @@ class Plan:
         if not due:
             return None
         track = min(due, key=lambda track: self._search.opened_trials(track.key))
+        if self._deadline and self._deadline.gives_up(self.ledger, self._search.opened_trials(track.key)):
+            return None
         reference = {} if track.arm == "vanilla" else self._reference(track.imbalance_ratio).config
         values = self._search.propose(track.key, first_values(self.config, track, reference))
         settings = trial_settings(self.config, track, reference, values)
@@ -254,7 +258,7 @@ class Plan:
         """Return whether a track gets more trials."""
         return (
             not self._search.is_exhausted(track.key)
-            and self._search.opened_trials(track.key) < track.trials
+            and self._search.opened_trials(track.key) < wanted_trials(track, self.ledger.trial_limit)
             and not (track.phase == "control_search" and self._all_failed(track))
             # What a later launch would add could not replace the reference any more.
             and not (track.phase == "reference_tuning" and self.ledger.reference(track.imbalance_ratio))
@@ -274,8 +278,7 @@ class Plan:
         return ends["failed"] == sum(ends.values()) >= at_least
 
     def _reference(self, ratio: float | str) -> TrialRecord:
-        reference = self.ledger.reference(ratio)
-        if reference is None:
+        if (reference := self.ledger.reference(ratio)) is None:
             raise StudyStopped(f"There is no reference vanilla at ratio {ratio}.")
         return reference
 

@@ -53,6 +53,11 @@ class Track:
         return min(self.trials, _size(self.space))
 
 
+def wanted_trials(track: Track, limit: int | None) -> int:
+    """Return how many trials a track gets: as many as planned, or fewer where time ran short."""
+    return track.trials if limit is None else min(track.trials, limit)
+
+
 def tracks_of(config: StudyConfig) -> tuple[Track, ...]:
     """Return the tracks of a study: vanilla at every ratio, then pre-finetuning, then every tuned control.
 

@@ -94,6 +94,8 @@ class Ledger:
         Numbers of confirmed replicates at which verdicts were given.
     damaged
         The lines that cannot be read and of which no launch has told; what they recorded is missing.
+    trial_limit
+        Number of trials that each search may still have at a ratio, where time ran short; None: as many as planned.
     """
 
     def __init__(self, path: Path) -> None:
@@ -101,6 +103,11 @@ class Ledger:
         self.trials: dict[str, TrialRecord] = {}
         self._by_phase: dict[str, list[TrialRecord]] = {}
         self.looks: set[int] = set()
+        self.trial_limit: int | None = None
+        self._earlier_s = 0.0  # what launches before the last one took
+        self._began: float | None = None
+        self._last = 0.0
+        self._budget: float | None = None
         self.damaged: list[DamagedLine] = []
         told: set[int] = set()
         for number, line in enumerate(self._lines(), start=1):
@@ -156,6 +163,23 @@ class Ledger:
             trial.can_pass = event.get("can_pass", False)
         elif kind == "look":
             self.looks.add(int(event["replicates"]))
+        elif kind == "trial_limit":
+            self.trial_limit = event["trials"]
+        elif kind == "launched":
+            self._earlier_s, self._began = self.seconds_taken(), float(event["began"])
+            if event["budget_s"] != self._budget:
+                self.trial_limit = None  # what there was no time for in another budget
+            self._budget = event["budget_s"]
+        self._last = event.get("time", self._last)
+
+    def seconds_taken(self, now: float | None = None) -> float:
+        """Return how long the launches took together, the last one until its last event, or until now.
+
+        The time between two launches does not count. Launches of earlier versions did not record when they began.
+        """
+        if self._began is None:
+            return 0.0
+        return self._earlier_s + max(0.0, (self._last if now is None else now) - self._began)
 
     def _begun(self, trial_id: str) -> TrialRecord:
         if trial_id not in self.trials:

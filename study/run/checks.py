@@ -32,7 +32,7 @@ from trainables.method.arms import HEAD_ARMS
 from trainables.model.encoder import encoder_faults, has_masked_lm_head
 from trainables.model.pretrained import dropped_head
 from trainables.prepared import CorpusOfReplicates, PreparedCorpus, RunSettings, prepare
-from trainables.read_corpus import read_corpus
+from trainables.read_corpus import ReadCorpus, read_corpus
 from trainables.resplit import ResplitCorpus, SharedCorpus, prepare_resplit
 from trainables.rules import did_you_mean
 from trainables.settings import NATURAL, EncoderSettings
@@ -42,11 +42,12 @@ from trainables.truncation import TEXTS, TOKENS
 
 
 class CheckedTexts(NamedTuple):
-    """The texts as the search uses them, as every replicate gets them, and what all trials share."""
+    """The texts as the search uses them, as every replicate gets them, and what all trials share; and as read."""
 
     prepared: SharedCorpus
     of_replicates: CorpusOfReplicates
     run: RunSettings
+    read: ReadCorpus
 
 
 def checked(
@@ -57,6 +58,7 @@ def checked(
     *,
     resumes: bool,
     store_faults: list[str],
+    read: ReadCorpus | None = None,
 ) -> CheckedTexts:
     """Prepare the corpus, and make all other checks that need the encoder.
 
@@ -70,13 +72,15 @@ def checked(
         Whether an existing study in the folder is to be resumed.
     store_faults
         What is wrong with MLflow's store; reported with the other faults.
+    read
+        The corpus as read for the same study at another size, where that was checked already.
 
     Raises
     ------
     ConfigurationError
         With all faults that were found.
     """
-    encoder = trial_encoder(config)
+    encoder, again = trial_encoder(config), read is not None
     faults = [*unavailable_faults(config), *store_faults]
     wrong_encoder = encoder_faults(encoder)
     faults += wrong_encoder
@@ -88,7 +92,8 @@ def checked(
         judged_on = TOKENS if known is None else known.get(JUDGED_ON, TEXTS)
         how = _split_values(config, judged_on)
         names = ("study_seed", "split_settings", "judged_on")
-        read = collect(faults, partial(read_corpus, corpus, encoder, **{name: how[name] for name in names}))
+        given = {name: how[name] for name in names}
+        read = read or collect(faults, partial(read_corpus, corpus, encoder, **given))
         how["read"] = read
         if read is not None:
             prepared = collect(faults, partial(_prepared, config, corpus, encoder, further, how))
@@ -109,11 +114,11 @@ def checked(
         imposed = [ratio for ratio in config.imbalance_ratios if isinstance(ratio, float)]
         faults += [] if prepared is None else count_faults(prepared, imposed, profile, config.n_max)
         faults += [] if fresh is None else count_faults(fresh, imposed, profile, config.n_max)
-    if not wrong_encoder:
+    if not wrong_encoder and not again:
         faults += first_step_faults(encoder, len(corpus.classes)) or _masked_lm_faults(config)
     if first is not None:
         faults += token_faults(config, encoder, first)
-    if faults or prepared is None or first is None or profile is None:
+    if faults or read is None or prepared is None or first is None or profile is None:
         raise ConfigurationError(faults)
     prepared = replace(prepared, remarks=(*prepared.remarks, *token_remarks(encoder, first)))
     if head := dropped_head(encoder):
@@ -141,9 +146,9 @@ def checked(
     ]
     prepared = replace(prepared, remarks=(*prepared.remarks, *remarks))
     if not further:
-        return CheckedTexts(prepared, prepared, run)
+        return CheckedTexts(prepared, prepared, run, read)
     staged = StagedCorpus(prepared, fresh, config.replicates, first_confirmed(config))
-    return CheckedTexts(prepared, staged, run)
+    return CheckedTexts(prepared, staged, run, read)
 
 
 def _train_rows(prepared: PreparedCorpus) -> tuple[int, ...]:

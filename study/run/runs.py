@@ -21,17 +21,23 @@ class Runs:
 
     Attributes
     ----------
+    phase
+        The phase under which the ledger records them.
     arm
         The arm; ``prefinetune`` stands for any trial of its search.
     replicates
         Their number, where trials may be raced out the expected one.
     reads_test
         Whether they are scored on the test split too.
+    trials
+        Number of trials that they belong to.
     """
 
+    phase: str
     arm: str
     replicates: float
     reads_test: bool = False
+    trials: int = 1
 
 
 def runs_of(config: StudyConfig, ratio: float | str) -> Iterator[Runs]:
@@ -39,22 +45,27 @@ def runs_of(config: StudyConfig, ratio: float | str) -> Iterator[Runs]:
     all_of_them, tests = float(config.replicates), bool(config.test_sets)
     tracks = [track for track in tracks_of(config) if track.imbalance_ratio == ratio and track.trials]
     if not any(track.arm == "vanilla" for track in tracks):
-        yield Runs("vanilla", all_of_them, tests)
+        yield Runs("reference", "vanilla", all_of_them, tests)
     for track in tracks:
-        yield Runs(track.arm, _searched(config, track), tests)
+        yield Runs(track.phase, track.arm, _searched(config, track), tests, _trials(track))
     tuned = [track.arm for track in tracks if track.phase == "control_search"]
     chosen = [arm for arm in config.arms if arm in CONTROLS]
     controls = (*LINEAR_ARMS, "vanilla_matched", PAPER_ARM, *chosen)
     if not config.confirmation_replicates:
-        yield from (Runs(arm, all_of_them, tests) for arm in controls if arm not in tuned)
+        yield from (Runs("control", arm, all_of_them, tests) for arm in controls if arm not in tuned)
         return
     for track in tracks if config.screening_replicates else ():
         candidates = min(config.finalists + 1, track.configurations) + (track.arm == "prefinetune")
         if candidates > 1:
-            yield Runs(track.arm, float(candidates * config.screening_replicates))
+            replicates = float(candidates * config.screening_replicates)
+            yield Runs("screening", track.arm, replicates, trials=candidates)
     winner = ("prefinetune",) if config.trials else ()
     for arm in ("vanilla", *winner, *controls):
-        yield Runs(arm, float(config.confirmation_replicates), True)
+        yield Runs("confirmation", arm, float(config.confirmation_replicates), True)
+
+
+def _trials(track: Track) -> int:
+    return track.configurations if track.phase == "control_search" else track.trials
 
 
 def _searched(config: StudyConfig, track: Track) -> float:
@@ -62,4 +73,4 @@ def _searched(config: StudyConfig, track: Track) -> float:
     raced = max(1.0, config.replicates * _SHARE_NOT_RACED_OUT)
     if track.arm == "vanilla":
         return config.replicates + (track.trials - 1) * raced
-    return (track.configurations if track.phase == "control_search" else track.trials) * raced
+    return _trials(track) * raced

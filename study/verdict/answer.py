@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from study.config.arms import CONTROLS
 from study.verdict.comparison import Comparison, Result
@@ -61,6 +61,12 @@ class Answer:
 
 def answer(comparison: Comparison) -> Answer:
     """Answer the study's question: by its confirmation, or before there is one as far as validation data can."""
+    found = _answer(comparison)
+    cut = comparison.time.cut_in_words()
+    return replace(found, paragraph=f"{cut} {found.paragraph}") if cut else found
+
+
+def _answer(comparison: Comparison) -> Answer:
     findings = tuple(_finding(comparison, ratio) for ratio in comparison.ratios)
     if verdict := verdict_headline(comparison, vanilla_name(comparison)):
         return Answer(verdict, verdict_paragraph(comparison), findings)

@@ -15,6 +15,7 @@ from study.record.ledger import FRESH_PHASES, SEARCH_PHASES, Ledger, TrialRecord
 from study.verdict.budget import Budget, budget_of
 from study.verdict.confirmed import FACT, ConfirmedStudy, Judge, test_metric
 from study.verdict.statistics import metric_mean, paired_gain
+from study.verdict.study_time import NO_TIME, StudyTime, study_time
 from trainables.corpora.notices import notice_of
 from trainables.errors import ConfigurationError
 from trainables.interval import Interval
@@ -80,6 +81,8 @@ class Comparison:
         Trials of the screening and the confirmation; their gains are over the vanilla of the same phase.
     confirmation
         The verdicts; None before there is one.
+    time
+        How long it took.
     """
 
     study: Mapping[str, Any]
@@ -93,6 +96,7 @@ class Comparison:
     report: Path
     fresh: tuple[Result, ...] = ()
     confirmation: ConfirmedStudy | None = None
+    time: StudyTime = NO_TIME
 
     def trials_at(self, ratio: float | str) -> list[Result]:
         """Return the trials of one imbalance ratio, best gain first."""
@@ -260,6 +264,7 @@ def build_comparison(ledger: Ledger, study: Mapping[str, Any], metric: str | Non
         report=ledger.path.with_name("report.html"),
         fresh=tuple(result(record) for record in ledger.of_phase(*FRESH_PHASES)),
         confirmation=_confirmed(ledger, study, metric, ordered),
+        time=study_time(ledger, study),
     )
 
 

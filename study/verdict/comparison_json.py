@@ -31,6 +31,7 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
         "confirmation": [
             _confirmed_json(comparison, ratio, arm) for ratio, arm in _confirmed_arms(comparison)
         ],
+        "time": comparison.time.to_json(),
         "report": str(comparison.report),
         "mlflow": {key: comparison.study["mlflow"][key] for key in ("tracking_uri", "experiment")},
     }

@@ -10,6 +10,7 @@ from typing import Any
 
 from study.config.study import StudyConfig
 from study.plan.confirmation import Decided
+from study.plan.deadline import Deadline
 from study.plan.owed import reopen_searched
 from study.plan.plan import Plan
 from study.plan.search import GainSearch
@@ -79,6 +80,7 @@ class SimulatedStudy:
         failures_can_pass: bool = False,
         stores_optuna: bool = False,
         decided: Decided = lambda replicates: frozenset(),
+        deadline: Deadline | None = None,
     ) -> None:
         self.config = config
         path = folder / "ledger.jsonl"
@@ -89,7 +91,7 @@ class SimulatedStudy:
         self.search.replay(self.ledger)
         self.racing = RatioRacing(config)
         self.racing.replay(self.ledger, config.objective)
-        self.plan = Plan(config, self.ledger, self.search, decided=decided)
+        self.plan = Plan(config, self.ledger, self.search, decided=decided, deadline=deadline)
         self.computed: list[tuple[str, int]] = []
         self._kill_after = kill_after
         self._fails = fails

@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,9 @@ from rich.console import Console
 
 from study.command import conduct as conducting
 from study.command import ending as endings
-from study.command.conduct import CheckedStudy, conduct
+from study.command.conduct import CheckedStudy, Times, conduct
 from study.command.ending import Ending
+from study.plan.deadline import NOTHING_EXPECTED
 from study.record.folder import StudyFolder
 from study.record.ledger import Ledger
 from study.verdict.comparison import build_comparison, load_study
@@ -123,7 +125,9 @@ def conducted(tmp_path, monkeypatch):
         facts = load_study(tmp_path, "adme")[0]
         monkeypatch.setattr(owner, name, full)
         config = small_config(name="adme", reference_space={"stage2_learning_rate": (3e-5, 1e-4)})
-        study = CheckedStudy(config, folder, facts, None, None, None, None, 1)
+        study = CheckedStudy(
+            config, folder, facts, None, None, None, None, Times(time.time(), 1, NOTHING_EXPECTED, 0.0)
+        )
         console = Console(file=io.StringIO())
         with pytest.raises(StudyStopped) as stopped:
             conduct(study, console)

@@ -115,7 +115,7 @@ def test_a_study_that_began_with_duplicates_judged_on_whole_texts_goes_on_so(tmp
     folder, corpus = StudyFolder(tmp_path, "adme"), generate_sample(600)
 
     def launch(resumes):
-        prepared, _, run = checked(config, folder, corpus, None, resumes=resumes, store_faults=[])
+        prepared, _, run, _ = checked(config, folder, corpus, None, resumes=resumes, store_faults=[])
         facts = {
             "config": config.identity(),
             "corpus": {"digest": corpus.digest, "source": corpus.source},

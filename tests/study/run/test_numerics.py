@@ -135,7 +135,7 @@ def test_a_resumed_launch_follows_and_an_older_study_takes_what_the_machine_does
     )
 
     def launch(resumes):
-        _, _, run = checked(config, folder, corpus, None, resumes=resumes, store_faults=[])
+        _, _, run, _ = checked(config, folder, corpus, None, resumes=resumes, store_faults=[])
         facts = {
             "study_id": "a",
             "config": config.identity(),
@@ -163,7 +163,7 @@ def test_a_worker_computes_in_the_studys_precision_whatever_its_own_machine_like
     )
     folder = StudyFolder(tmp_path, "adme")
     machine(SLOW)
-    prepared, _, run = checked(config, folder, generate_sample(600), None, resumes=False, store_faults=[])
+    prepared, _, run, _ = checked(config, folder, generate_sample(600), None, resumes=False, store_faults=[])
     trial = TrialSettings(arm="vanilla", stage2_steps=2)
 
     def loss(precision):

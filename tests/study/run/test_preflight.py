@@ -7,14 +7,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from study.run import preflight
 from study.run.cluster import TrialResources
+from study.run.estimate import estimate_cost
+from study.run.speed import Speed, measured_speed
 from tests.study.simulation import small_config
 from tests.trainables.augment.tiny_masked_lm import write_masked_lm
 from trainables.model.encoder import load_tokenizer
 from trainables.prepared import RunSettings
 from trainables.settings import EncoderSettings
 from trainables.texts.tokens import tokenise
+from trainables.texts.words import with_words
 
 RESOURCES = TrialResources(workers=1, cpus=1, gpus=0, concurrency=1)
 PER_MASKED_ROW = 7.0
@@ -39,15 +41,11 @@ def run(encoder):
 
 
 @pytest.fixture
-def estimate(monkeypatch):
-    def timed(*args, masked):
-        return 1.0, 0.0, PER_MASKED_ROW if masked else 0.0
-
-    monkeypatch.setattr(preflight, "_timed", timed)
-
+def estimate():
     def estimate(**values):
         config = small_config(imbalance_ratios=(0.1,), **values)
-        return preflight.estimate_cost(config, prepared(), run(EncoderSettings()), RESOURCES)
+        speed = Speed(1.0, 0.0, PER_MASKED_ROW)
+        return estimate_cost(config, prepared(), run(EncoderSettings()), RESOURCES, speed)
 
     return estimate
 
@@ -74,6 +72,11 @@ def test_steps_of_masked_language_training_are_timed(tmp_path):
         name=str(write_masked_lm(tmp_path)), max_length=32, precision="float32", device="cpu"
     )
     tokens = tokenise(["the trees said 12 mg of the tree"] * 200, load_tokenizer(encoder), 32)
-    given = prepared(train_tokens=tokens)
-    assert min(preflight._timed(given, run(encoder), RESOURCES, masked=True)) > 0
-    assert preflight._timed(given, run(encoder), RESOURCES, masked=False)[2] == 0
+    words = with_words(tokens, ["the trees said 12 mg of the tree"] * 200)
+    given = prepared(train_tokens=words, train_texts=["the trees said 12 mg of the tree"] * 200)
+    of_tapt = small_config(arms=("tapt",), paper={"operator": "random_swap"})
+    found = measured_speed(of_tapt, given, run(encoder), RESOURCES)
+    assert min(found.trained_row, found.scored_row, found.masked_row, found.replicate) > 0
+    assert found.augmented_text["random_swap"] > 0 and {*found.fitted_row} == {"tfidf", "frozen"}
+    without = small_config(paper={"operator": "random_swap"})
+    assert measured_speed(without, given, run(encoder), RESOURCES).masked_row == 0

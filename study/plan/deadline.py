@@ -1,0 +1,156 @@
+"""Whether there is time for one more trial: what is left, at the pace so far, against what has to follow the search.
+
+A search that runs late gives up trials, never the confirmation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from study.record.ledger import SEARCH_PHASES, Ledger
+
+# Replicates that have to be done before their pace counts: the first ones load what the later ones find there.
+_TELLING = 3
+
+
+@dataclass(frozen=True)
+class ExpectedRuns:
+    """Runs of an arm in a phase at a ratio, as planned.
+
+    Attributes
+    ----------
+    phase, arm, ratio
+        Which.
+    trials, replicates
+        Number of trials, and of replicates over all of them.
+    each
+        Seconds of one replicate.
+    """
+
+    phase: str
+    arm: str
+    ratio: float | str
+    trials: int
+    replicates: float
+    each: float
+
+
+@dataclass(frozen=True)
+class Expected:
+    """All runs of a study, as planned.
+
+    Attributes
+    ----------
+    runs
+        The runs.
+    concurrency
+        Number of trials at a time.
+    """
+
+    runs: Sequence[ExpectedRuns]
+    concurrency: int
+
+    def seconds(self, *phases: str) -> float:
+        """Return the wall-clock time of some phases, or of all.
+
+        At the end of a phase processes wait for the last job: on average half a job, on all but one of them. A job of a
+        search is a trial, elsewhere a replicate.
+        """
+        runs = [run for run in self.runs if not phases or run.phase in phases]
+        work = sum(run.replicates * run.each for run in runs)
+        waits = 0.0
+        for phase in {run.phase for run in runs}:
+            of_phase = [run for run in runs if run.phase == phase and run.replicates]
+            jobs = [
+                run.each * (run.replicates / max(1, run.trials) if phase in SEARCH_PHASES else 1.0)
+                for run in of_phase
+            ]
+            waits += max(jobs, default=0.0) / 2
+        return (work + (self.concurrency - 1) * waits) / self.concurrency
+
+    def trial_seconds(self, arm: str, ratio: float | str) -> float:
+        """Return the seconds of one trial of a search, of which some are raced out."""
+        for run in self.runs:
+            if run.phase in SEARCH_PHASES and (run.arm, run.ratio) == (arm, ratio):
+                return run.replicates * run.each / max(1, run.trials)
+        return 0.0
+
+
+NOTHING_EXPECTED = Expected((), 1)
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """The end of a study's time.
+
+    Attributes
+    ----------
+    budget
+        Seconds that the study may take, over all launches.
+    spent
+        Returns the seconds that it has taken.
+    expected
+        Its runs, as planned.
+    ending
+        Seconds that the models and the report take after the last run.
+    """
+
+    budget: float
+    spent: Callable[[], float]
+    expected: Expected
+    ending: float
+
+    def gives_up(self, ledger: Ledger, opened: int) -> bool:
+        """Return whether no search gets a further trial; that is recorded, and every later launch keeps to it.
+
+        Parameters
+        ----------
+        ledger
+            The study's ledger.
+        opened
+            Trials of the search that has had the fewest of those that are not done.
+        """
+        in_time = self.trials_in_time(ledger)
+        if opened < in_time:
+            return False
+        ledger.append("trial_limit", trials=opened)
+        return True
+
+    def pace(self, ledger: Ledger) -> float:
+        """Return how many times as long as planned the replicates so far took."""
+        each = {(run.phase, run.arm, run.ratio): run.each for run in self.expected.runs}
+        took = planned = 0.0
+        n = 0
+        for trial in ledger.trials.values():
+            known = each.get((trial.phase, trial.arm, trial.imbalance_ratio))
+            for record in trial.replicates.values():
+                if known and record.seconds > 0:
+                    took, planned, n = took + record.seconds, planned + known, n + 1
+        return took / planned if n >= _TELLING and planned > 0 else 1.0
+
+    def trials_in_time(self, ledger: Ledger) -> int:
+        """Return how many trials each search may have, so that all that follows them ends in time; at least 1."""
+        pace = self.pace(ledger)
+        left = self.budget - self.spent() - self.ending
+        left -= pace * self.expected.seconds("screening", "confirmation", "control", "reference")
+        searched = [run for run in self.expected.runs if run.phase in SEARCH_PHASES]
+        opened: dict[tuple[str, float | str], int] = {}
+        running = 0.0
+        for trial in ledger.of_phase(*SEARCH_PHASES):
+            key = (trial.arm, trial.imbalance_ratio)
+            opened[key] = opened.get(key, 0) + 1
+            if trial.state == "running":
+                whole = self.expected.trial_seconds(*key)
+                running += max(0.0, whole - trial.seconds / pace)
+        for trials in range(max((run.trials for run in searched), default=1), 1, -1):
+            more = sum(
+                max(0, min(trials, run.trials) - opened.get((run.arm, run.ratio), 0))
+                * run.replicates
+                * run.each
+                / max(1, run.trials)
+                for run in searched
+            )
+            if pace * (more + running) / self.expected.concurrency <= left:
+                return trials
+        return 1
