@@ -51,11 +51,20 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Range:
-    """The least sizes that are of use, what the preset asks for, and the most that time may buy."""
+    """Sizes among which a budget chooses.
+
+    Attributes
+    ----------
+    least, usual, most
+        The least that are of use, what the preset asks for, and the most that time may buy.
+    pairs
+        Replicates that a confirmation needs to show anything, at one ratio, at two, and so on: more verdicts need more.
+    """
 
     least: Sizes
     usual: Sizes
     most: Sizes
+    pairs: Sequence[int]
 
 
 @dataclass(frozen=True)
@@ -104,7 +113,15 @@ def choose(between: Range, seconds_of: Callable[[Sizes], float], budget: float) 
 def rungs(between: Range, ratios: int) -> Sequence[Sizes]:
     """Return sizes from the least to the most, each at least as large as the one before in everything."""
     at = [dataclasses.replace(sizes, ratios=ratios) for sizes in (between.least, between.usual, between.most)]
-    found = list(dict.fromkeys((*_steps(at[0], at[1]), *_steps(at[1], at[2]))))
+    steps = (*_steps(at[0], at[1]), *_steps(at[1], at[2]))
+    if at[0].confirmation_replicates < at[2].confirmation_replicates:  # it is left to the budget
+        pairs = between.pairs[ratios - 1]
+        most = [max(sizes.confirmation_replicates, pairs) for sizes in steps]
+        steps = tuple(
+            dataclasses.replace(sizes, confirmation_replicates=n)
+            for sizes, n in zip(steps, most, strict=True)
+        )
+    found = list(dict.fromkeys(steps))
     if ratios == between.least.ratios:
         return found
     enough = min(ROWS_FOR_MORE_RATIOS, at[1].train_rows)

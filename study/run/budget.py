@@ -32,7 +32,7 @@ RESERVE = 0.08
 # At the end, in multiples of what loading the libraries took, which a machine under load takes longer for as well: the
 # audits and the report, and saving and registering the models.
 _REPORT, _MODELS = 1.5, 1.5
-_LEAST_ROWS, _LEAST_VALIDATION, _LEAST_TEST = 48, 150, 200
+_LEAST_ROWS, _LEAST_VALIDATION, _LEAST_TEST = 48, 100, 150
 _LEAST_TRIALS, _LEAST_REPLICATES = 2, 2
 # What time may buy beyond a preset, as multiples of what it asks for.
 _MORE_ROWS, _MORE_TRIALS, _MORE_REPLICATES, _MORE_CONFIRMED = 8, 8, 2, 3
@@ -184,7 +184,8 @@ def size_range(
         screening_replicates=config.screening_replicates,
         confirmation_replicates=config.confirmation_replicates,
     )
-    pairs = fewest_pairs(config)
+    ratios = config.imbalance_ratios
+    pairs = [fewest_pairs(replace(config, imbalance_ratios=ratios[:n])) for n in range(1, n_ratios + 1)]
     least = Sizes(
         ratios=n_ratios if "imbalance_ratios" in given else 1,
         train_rows=min(usual.train_rows, max(_LEAST_ROWS, 8 * n_classes)),
@@ -193,8 +194,8 @@ def size_range(
         trials=min(usual.trials, _LEAST_TRIALS),
         replicates=min(usual.replicates, max(_LEAST_REPLICATES, config.grace_replicates)),
         finalists=1,
-        screening_replicates=min(usual.screening_replicates, 1),
-        confirmation_replicates=pairs if config.confirmation_replicates else 0,
+        screening_replicates=0,  # the leading trial of a search is confirmed
+        confirmation_replicates=pairs[0] if config.confirmation_replicates else 0,
     )
     usual = replace(
         usual, confirmation_replicates=max(usual.confirmation_replicates, least.confirmation_replicates)
@@ -217,10 +218,10 @@ def size_range(
         capped = min(most.confirmation_replicates, config.until_decided)
         most = replace(most, confirmation_replicates=max(usual.confirmation_replicates, capped))
     pinned = {name: getattr(usual, name) for name in _pinned(config, given, is_sample)}
-    pinned_confirmation = {"confirmation_replicates": config.confirmation_replicates}
     if "confirmation_replicates" in pinned:
-        pinned |= pinned_confirmation
-    return Range(*(replace(sizes, **pinned) for sizes in (least, usual, most)))
+        pinned["confirmation_replicates"] = config.confirmation_replicates
+    least, usual, most = (replace(sizes, **pinned) for sizes in (least, usual, most))
+    return Range(least, usual, most, pairs)
 
 
 def fewest_pairs(config: StudyConfig) -> int:

@@ -9,10 +9,10 @@ import pytest
 
 from study.plan.sizes import Range, Sizes, choose, differences, rungs
 
-LEAST = Sizes(1, 48, 150, 200, 2, 2, 1, 1, 8)
+LEAST = Sizes(1, 48, 150, 200, 2, 2, 1, 0, 7)
 USUAL = Sizes(2, 160, 500, 300, 4, 3, 2, 2, 10)
 MOST = Sizes(2, 800, 500, 300, 32, 6, 4, 4, 30)
-BETWEEN = Range(LEAST, USUAL, MOST)
+BETWEEN = Range(LEAST, USUAL, MOST, (7, 8))
 BUDGETS = [60.0 * 1.25**n for n in range(40)]
 SPEEDS = [(row, start) for row in (0.002, 0.02, 0.1) for start in (10.0, 120.0)]
 
@@ -54,7 +54,7 @@ def test_more_time_never_asks_less(row, start):
 @pytest.mark.parametrize("budget", BUDGETS)
 def test_the_confirmation_keeps_the_replicates_that_it_needs(budget):
     chosen = choose(BETWEEN, cost(0.02, 10.0), budget).sizes
-    assert chosen.confirmation_replicates >= LEAST.confirmation_replicates
+    assert chosen.confirmation_replicates >= {1: 7, 2: 8}[chosen.ratios]
     assert chosen.trials >= LEAST.trials and chosen.train_rows >= LEAST.train_rows
 
 

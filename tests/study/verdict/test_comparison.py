@@ -33,7 +33,7 @@ def test_json_keeps_the_contract(tmp_path, make_study):
     values = json.loads(json.dumps(comparison_json(comparison_of(tmp_path)), allow_nan=False))
     assert set(values) == {
         "study", "corpus", "remarks", "tokens", "encoder", "baselines", "trials", "augmentations", "confirmation",
-        "report", "mlflow",
+        "report", "mlflow", "time",
     }  # fmt: skip
     assert {"source", "digest", "rows", "groups", "classes"} <= set(values["corpus"])
     assert values["confirmation"] == []
