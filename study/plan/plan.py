@@ -61,8 +61,7 @@ class Plan:
     ) -> None:
         self.config, self._deadline = config, deadline
         self.ledger = ledger
-        self._search = search
-        self._notify = notify
+        self._search, self._notify = search, notify
         self._owed = Owed(config, ledger)
         self._posthoc = PosthocTrials(ledger, notify)
         self._confirmation = Confirmation(
