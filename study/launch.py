@@ -222,7 +222,7 @@ def run(
             TOKENS: token_facts(first),
             **part_facts(prepared),
             PAPER_FACT: paper_operator,
-            TIME: budget.time_facts(config, known, chosen, estimate.total_seconds),
+            TIME: budget.time_facts(config, known, chosen, estimate.total_seconds, speed, beside),
             CONFIRMATION: confirmation_facts(planned_looks(config, Ledger(folder.ledger)), config.region),
         }
         replicate_s = estimate.seconds * resources.concurrency / max(1, estimate.replicates)

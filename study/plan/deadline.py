@@ -5,12 +5,13 @@ A search that runs late gives up trials, never the confirmation.
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from study.record.ledger import SEARCH_PHASES, Ledger
 
-# Replicates that have to be done before their pace counts: the first ones load what the later ones find there.
+# Replicates that have to be done before their pace counts.
 _TELLING = 3
 
 
@@ -118,16 +119,17 @@ class Deadline:
         return True
 
     def pace(self, ledger: Ledger) -> float:
-        """Return how many times as long as planned the replicates so far took."""
+        """Return how many times as long as planned the replicates so far took.
+
+        The median, because the first replicate of a process also loads what the later ones find there.
+        """
         each = {(run.phase, run.arm, run.ratio): run.each for run in self.expected.runs}
-        took = planned = 0.0
-        n = 0
+        found = []
         for trial in ledger.trials.values():
-            known = each.get((trial.phase, trial.arm, trial.imbalance_ratio))
-            for record in trial.replicates.values():
-                if known and record.seconds > 0:
-                    took, planned, n = took + record.seconds, planned + known, n + 1
-        return took / planned if n >= _TELLING and planned > 0 else 1.0
+            planned = each.get((trial.phase, trial.arm, trial.imbalance_ratio))
+            taken = [record.seconds for record in trial.replicates.values() if record.seconds > 0]
+            found += [seconds / planned for seconds in taken if planned]
+        return statistics.median(found) if len(found) >= _TELLING else 1.0
 
     def trials_in_time(self, ledger: Ledger) -> int:
         """Return how many trials each search may have, so that all that follows them ends in time; at least 1."""

@@ -29,9 +29,10 @@ from trainables.prepared import PreparedCorpus, RunSettings
 
 # Not planned with: other programs take their part, and trials differ from the typical one.
 RESERVE = 0.08
-# At the end, in multiples of what loading the libraries took, which a machine under load takes longer for as well: the
-# audits and the report, and saving and registering the models.
-_REPORT, _MODELS = 1.5, 1.5
+# In multiples of what loading the libraries took, which a machine under load takes longer for as well. At the
+# beginning: MLflow and Optuna are loaded, and then the libraries once more, by all trials' processes at once. At the
+# end: the audits and the report, and saving and registering the models.
+_BEGIN, _REPORT, _MODELS = 2.0, 1.5, 1.5
 _LEAST_ROWS, _LEAST_VALIDATION, _LEAST_TEST = 48, 100, 150
 _LEAST_TRIALS, _LEAST_REPLICATES = 2, 2
 # What time may buy beyond a preset, as multiples of what it asks for.
@@ -57,7 +58,7 @@ class StartAndEnd:
 
     def around(self, speed: Speed, estimate: Estimate) -> float:
         """Return what the launch takes before its first trial and after its last."""
-        return self.before + self.libraries + speed.loading + self.after(estimate)
+        return self.before + _BEGIN * self.libraries + speed.loading + self.after(estimate)
 
     def after(self, estimate: Estimate) -> float:
         """Return what the models and the report take after the last trial."""
@@ -319,10 +320,27 @@ def _too_short(config: StudyConfig, chosen: Chosen, beside: StartAndEnd) -> str:
 
 
 def time_facts(
-    config: StudyConfig, known: Mapping[str, Any] | None, chosen: Budgeted | None, planned: float
+    config: StudyConfig,
+    known: Mapping[str, Any] | None,
+    chosen: Budgeted | None,
+    planned: float,
+    speed: Speed,
+    beside: StartAndEnd,
 ) -> dict[str, Any]:
-    """Return what ``study.json`` keeps of a study's time: what was planned and chosen when it began, and its budget."""
+    """Return what ``study.json`` keeps of a study's time: what was measured, planned and chosen when it began.
+
+    Parameters
+    ----------
+    config, known
+        The study, and what ``study.json`` says of it; None for a new one.
+    chosen, planned
+        What its budget holds, if it was chosen now, and what the whole study is expected to take.
+    speed, beside
+        What was measured.
+    """
     began = dict(known.get(FACT, {})) if known is not None else {PLANNED: planned}
+    if known is None:
+        began["measured"] = dataclasses.asdict(speed) | dataclasses.asdict(beside)
     if chosen is not None:
         began |= {"values": dict(chosen.values), "sentences": [chosen.sentence]}
     budget = None if config.minutes is None else 60.0 * config.minutes

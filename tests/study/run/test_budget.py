@@ -79,13 +79,13 @@ def test_a_budget_that_holds_nothing_useful_is_refused_with_the_smallest_that_wo
 
 def test_a_later_launch_follows_what_was_chosen_wherever_it_runs():
     first = sized(6.0)
-    facts = {"time": budget.time_facts(first.config, None, first, 300.0)}
+    facts = {"time": budget.time_facts(first.config, None, first, 300.0, SPEED, BESIDE)}
     known = json.loads(json.dumps(facts))
     again = budget.with_recorded_sizes(replace(CONFIG, minutes=6.0), known, {"minutes"})
     assert again.identity() == first.config.identity() and again == first.config
     more = budget.with_recorded_sizes(replace(CONFIG, trials=40), known, {"trials"})
     assert more.trials == 40 and more.identity() == first.config.identity()
-    kept = budget.time_facts(again, known, None, 999.0)
+    kept = budget.time_facts(again, known, None, 999.0, SPEED, BESIDE)
     assert kept["planned_s"] == 300.0, "what was planned when it began"
 
 
