@@ -42,7 +42,7 @@ class Launched(NamedTuple):
 def launch(args: argparse.Namespace) -> int:
     """Run the launch command."""
     console = Console(stderr=True)
-    launched = launch_study(args, console)
+    launched = launch_study(args, console, began=place.program_began())
     if launched.end is not None:
         from study.compare import print_table
 
@@ -71,6 +71,7 @@ def launch_study(
     console: Console,
     variant: Callable[[StudyConfig], StudyConfig] = lambda config: config,
     connection: cluster.Connection | None = None,
+    began: float | None = None,
 ) -> Launched:
     """Run the study of a command line.
 
@@ -82,6 +83,8 @@ def launch_study(
         Changes the study before anything is checked.
     connection
         The cluster, if it was already joined.
+    began
+        When the launch began, as :func:`time.time` tells it (None: now).
 
     Raises
     ------
@@ -90,7 +93,7 @@ def launch_study(
     StudyStopped
         The study cannot go on.
     """
-    began = time.time()
+    began = time.time() if began is None else began
     overrides, faults = read_overrides(args)
     found = collect(faults, lambda: read_study_file(args.name, args.preset or "laptop", overrides))
     if found is None:

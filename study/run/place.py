@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 
 # `ray start` (and so `ray up`) writes it; a driver that starts Ray for itself does not.
@@ -23,6 +24,26 @@ def may_have_gpus() -> bool:
     if sys.platform != "linux":
         return True
     return any(next(Path("/dev").glob(pattern), None) for pattern in _GPU_DEVICES)
+
+
+def program_began() -> float:
+    """Return when this process began, as :func:`time.time` tells it, if it is one of the project's commands.
+
+    Loading Python and its libraries is part of the time that a study takes. Where another program calls the command,
+    or the system does not tell, it begins now.
+    """
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    now = time.time()
+    if spec is None or not spec.name.startswith("study."):
+        return now
+    try:
+        # The 22nd field, in ticks since the system started; the second one, in parentheses, may hold spaces.
+        ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+        running = float(Path("/proc/uptime").read_text().split()[0])
+        age = running - ticks / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):  # no such files
+        return now
+    return now - max(0.0, age)
 
 
 def cpus_here() -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 
 import pytest
 from ray._private import utils
@@ -55,6 +57,19 @@ def test_a_process_that_is_bound_to_one_processor_counts_one():
         assert place.cpus_here() == 1
     finally:
         os.sched_setaffinity(0, before)
+
+
+def test_a_command_began_when_its_process_did():
+    ask = (
+        "import sys, time\nfrom types import SimpleNamespace\ntime.sleep(1.5)\nfrom study.run import place\n"
+    )
+    command = "sys.modules['__main__'].__spec__ = SimpleNamespace(name='study.launch')\n"
+    tell = "print(time.time() - place.program_began())"
+    ages = [
+        float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+        for code in (ask + command + tell, ask + tell)
+    ]
+    assert ages[0] >= 1.5 - 0.1 and ages[1] < 0.1, "another program's age is none of the command's"
 
 
 def test_an_address_where_nothing_listens_is_refused_at_once(monkeypatch):

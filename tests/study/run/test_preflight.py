@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from study.plan.deadline import Expected, ExpectedRuns
 from study.run.cluster import TrialResources
 from study.run.estimate import estimate_cost
 from study.run.speed import Speed, measured_speed
@@ -81,3 +82,27 @@ def test_steps_of_masked_language_training_are_timed(tmp_path):
     assert found.augmented_text["random_swap"] > 0 and {*found.fitted_row} == {"tfidf", "frozen"}
     without = small_config(paper={"operator": "random_swap"})
     assert measured_speed(without, given, run(encoder), RESOURCES).masked_row == 0
+
+
+def test_a_first_stage_that_trains_fewer_layers_takes_less_time_for_the_same_rows(estimate):
+    space = {"stage1_epochs": (1.0, 2.0), "stage2_learning_rate": (5e-5, 1e-4)}
+    whole = estimate(space={**space, "stage1_trainable": ("all",)}, first={})
+    top = estimate(space={**space, "stage1_trainable": ("last_block",)}, first={})
+    assert top.rows == whole.rows
+    assert top.seconds < whole.seconds
+
+
+def test_a_first_stage_of_equal_classes_is_as_large_as_the_smallest(estimate):
+    space = {"stage1_epochs": (1.0, 2.0), "stage2_learning_rate": (5e-5, 1e-4)}
+    balanced = estimate(space={**space, "stage1_data": ("augmented_balanced",)}, first={})
+    equal = estimate(space={**space, "stage1_data": ("augmented_equal",)}, first={})
+    mixed = estimate(space={**space, "stage1_data": ("augmented_balanced", "augmented_equal")}, first={})
+    assert equal.rows < mixed.rows < balanced.rows
+
+
+def test_processes_wait_for_each_other_at_the_end_of_a_phase():
+    runs = [ExpectedRuns("search", "prefinetune", 0.1, 4, 8.0, 10.0)]
+    assert Expected(runs, 1).seconds() == 80.0
+    # Half a trial of two replicates on one of the two.
+    assert Expected(runs, 2).seconds() == (80.0 + 10.0) / 2
+    assert Expected(runs, 2).seconds("confirmation") == 0.0
