@@ -230,7 +230,7 @@ def run(
         }
         replicate_s = estimate.seconds * resources.concurrency / max(1, estimate.replicates)
         execution = Execution(resources, folder.ray, run_settings, connection.joined, replicate_s)
-        times = Times(began, estimate.replicates, estimate.expected, beside.after(estimate))
+        times = Times(began, estimate.expected, beside.after(estimate))
         study = CheckedStudy(config, folder, facts, corpus, prepared, of_replicates, execution, times)
         end = conduct(study, console)
     return Launched(connection, uri, end)

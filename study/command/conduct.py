@@ -48,16 +48,13 @@ class Times:
     ----------
     began
         When this launch began, as :func:`time.time` tells it.
-    replicates
-        Number of replicates that the study trains.
     expected
-        Its runs.
+        The study's runs.
     ending
         Seconds from its last run to its end.
     """
 
     began: float
-    replicates: int
     expected: Expected
     ending: float
 
@@ -163,7 +160,7 @@ def _run(
     config = study.config
     search = GainSearch(config, study.folder.optuna, ending.say)
     search.replay(ledger)
-    view = ProgressView(config, ledger, console, study.times.replicates)
+    view = ProgressView(config, ledger, console, study.times.expected)
 
     def notify(trial: TrialRecord) -> None:
         tracker.update(trial)

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.text import Text
 
 from study.config.study import StudyConfig
+from study.plan.deadline import Expected
 from study.plan.tracks import tracks_of
 from study.record.gains import gains_of, leading_prefinetuning
 from study.record.ledger import Ledger, TrialRecord
@@ -44,19 +45,18 @@ class ProgressView:
         Its ledger.
     console
         Where to show it.
-    replicates_owed
-        Estimated number of replicates that the whole study trains.
+    expected
+        The study's runs, as planned.
     """
 
-    def __init__(self, config: StudyConfig, ledger: Ledger, console: Console, replicates_owed: int) -> None:
+    def __init__(self, config: StudyConfig, ledger: Ledger, console: Console, expected: Expected) -> None:
         self._config = config
         self._ledger = ledger
         self._console = console
-        self._owed = replicates_owed
+        self._expected = expected
         self._searched: dict[str, int] = {}
         for track in tracks_of(config):
             self._searched[track.phase] = self._searched.get(track.phase, 0) + track.trials
-        self._done_before = self._replicates_done()
         self._started = time.monotonic()
         self._last_line = self._started
         self._progress = Progress(
@@ -175,18 +175,6 @@ class ProgressView:
                 metric = self._config.objective
                 gain = mean_gain(gains_of(self._ledger, best, metric).values(), metric)
                 parts.append(f"best gain at {ratio}: {gain.text(signed=True)}")
-        left = self._seconds_left()
-        if left is not None:
+        if left := self._expected.seconds_left(self._ledger):
             parts.append(f"about {duration(left)} left")
         return "; ".join(parts)
-
-    def _replicates_done(self) -> int:
-        trials = self._ledger.of_phase(*PHASE_TITLES)
-        return sum(1 for trial in trials for record in trial.replicates.values() if record.seconds > 0)
-
-    def _seconds_left(self) -> float | None:
-        done = self._replicates_done() - self._done_before
-        if done < 1:
-            return None
-        each = (time.monotonic() - self._started) / done
-        return max(0.0, each * (self._owed - self._replicates_done()))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from study.record.ledger import SEARCH_PHASES, Ledger
+from trainables.method.arms import PAPER_ARM
 
 # Replicates that have to be done before their pace counts.
 _TELLING = 3
@@ -77,6 +78,44 @@ class Expected:
                 return run.replicates * run.each / max(1, run.trials)
         return 0.0
 
+    def pace(self, ledger: Ledger) -> float:
+        """Return how many times as long as planned the replicates so far took.
+
+        The median, because the first replicate of a process also loads what the later ones find there.
+        """
+        each = {(run.phase, run.arm, run.ratio): run.each for run in self.runs}
+        found = []
+        for trial in ledger.trials.values():
+            planned = each.get((trial.phase, trial.arm, trial.imbalance_ratio))
+            taken = [record.seconds for record in trial.replicates.values() if record.seconds > 0]
+            found += [seconds / planned for seconds in taken if planned]
+        return statistics.median(found) if len(found) >= _TELLING else 1.0
+
+    def seconds_left(self, ledger: Ledger) -> float:
+        """Return what the runs that are not done yet take, at the pace so far."""
+        done: dict[tuple[str, str, float | str], int] = {}
+        ended: dict[tuple[str, str, float | str], int] = {}
+        for trial in ledger.trials.values():
+            arm = trial.arm
+            if trial.phase == "screening" and arm == PAPER_ARM:
+                arm = "prefinetune"  # beside whose candidates it is planned
+            key = (trial.phase, arm, trial.imbalance_ratio)
+            done[key] = done.get(key, 0) + sum(r.seconds > 0 for r in trial.replicates.values())
+            ended[key] = ended.get(key, 0) + (trial.state != "running")
+        left = 0.0
+        for run in self.runs:
+            key = (run.phase, run.arm, run.ratio)
+            replicates = run.replicates - done.get(key, 0)
+            if run.phase in SEARCH_PHASES:
+                limit = ledger.trial_limit
+                wanted = run.trials if limit is None else min(run.trials, limit)
+                # Those that were raced out owe nothing more.
+                replicates = (wanted - ended.get(key, 0)) * run.replicates / max(1, run.trials)
+            elif ended.get(key, 0) >= run.trials:
+                replicates = 0.0
+            left += max(0.0, replicates) * run.each
+        return self.pace(ledger) * left / self.concurrency
+
 
 NOTHING_EXPECTED = Expected((), 1)
 
@@ -118,22 +157,9 @@ class Deadline:
         ledger.append("trial_limit", trials=opened)
         return True
 
-    def pace(self, ledger: Ledger) -> float:
-        """Return how many times as long as planned the replicates so far took.
-
-        The median, because the first replicate of a process also loads what the later ones find there.
-        """
-        each = {(run.phase, run.arm, run.ratio): run.each for run in self.expected.runs}
-        found = []
-        for trial in ledger.trials.values():
-            planned = each.get((trial.phase, trial.arm, trial.imbalance_ratio))
-            taken = [record.seconds for record in trial.replicates.values() if record.seconds > 0]
-            found += [seconds / planned for seconds in taken if planned]
-        return statistics.median(found) if len(found) >= _TELLING else 1.0
-
     def trials_in_time(self, ledger: Ledger) -> int:
         """Return how many trials each search may have, so that all that follows them ends in time; at least 1."""
-        pace = self.pace(ledger)
+        pace = self.expected.pace(ledger)
         left = self.budget - self.spent() - self.ending
         left -= pace * self.expected.seconds("screening", "confirmation", "control", "reference")
         searched = [run for run in self.expected.runs if run.phase in SEARCH_PHASES]

@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from study.command.progress import ProgressView
+from study.plan.deadline import NOTHING_EXPECTED
 from tests.study.simulation import run_to_the_end, small_config
 
 
@@ -32,7 +33,7 @@ def test_only_a_screen_gets_a_live_view_all_else_gets_lines(tmp_path, monkeypatc
         monkeypatch.setenv(name, value)
     study = run_to_the_end(tmp_path, small_config(trials=1))
     written = file()
-    view = ProgressView(study.config, study.ledger, Console(file=written, width=200), 9)
+    view = ProgressView(study.config, study.ledger, Console(file=written, width=200), NOTHING_EXPECTED)
     with view.shown():
         view.on_change(study.ledger.of_phase("search")[0])
     lines = written.getvalue()
@@ -43,7 +44,7 @@ def test_only_a_screen_gets_a_live_view_all_else_gets_lines(tmp_path, monkeypatc
 def test_every_phase_is_told(tmp_path):
     study = run_to_the_end(tmp_path, small_config(confirmation_replicates=2, finalists=1))
     written = io.StringIO()
-    view = ProgressView(study.config, study.ledger, Console(file=written, width=400), 9)
+    view = ProgressView(study.config, study.ledger, Console(file=written, width=400), NOTHING_EXPECTED)
     for trial in study.ledger.trials.values():
         view.on_change(trial)
     lines = written.getvalue()

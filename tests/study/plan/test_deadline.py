@@ -77,6 +77,17 @@ def test_a_slow_machine_costs_trials_of_all_searches_alike_and_nothing_of_the_co
     assert spent <= budget
 
 
+def test_the_time_left_falls_to_nothing_and_follows_the_pace(tmp_path):
+    ledger = Ledger(tmp_path / "empty.jsonl")
+    assert EXPECTED.seconds_left(ledger) == sum(run.replicates * run.each for run in EXPECTED.runs)
+    study, _ = run(tmp_path, None)
+    assert EXPECTED.seconds_left(study.ledger) == 0.0
+    for trial in study.ledger.trials.values():
+        for record in trial.replicates.values():
+            record.seconds *= 3.0
+    assert EXPECTED.pace(study.ledger) == 3.0
+
+
 def test_with_no_time_left_every_search_has_its_first_trial_and_the_confirmation_is_run(tmp_path):
     study, _ = run(tmp_path, 1.0)
     assert study.plan.complete and study.ledger.trial_limit == 1
