@@ -39,6 +39,13 @@ class Launched(NamedTuple):
     end: StudyEnd | None
 
 
+class Start(NamedTuple):
+    """When a launch began, as :func:`time.time` tells it, and the seconds until Python had loaded the command."""
+
+    began: float
+    loading: float
+
+
 def launch(args: argparse.Namespace) -> int:
     """Run the launch command."""
     console = Console(stderr=True)
@@ -93,7 +100,8 @@ def launch_study(
     StudyStopped
         The study cannot go on.
     """
-    began = time.time() if began is None else began
+    entered = time.time()
+    began = entered if began is None else began
     overrides, faults = read_overrides(args)
     found = collect(faults, lambda: read_study_file(args.name, args.preset or "laptop", overrides))
     if found is None:
@@ -114,7 +122,7 @@ def launch_study(
         faults += name_faults(args.called)
     config = variant(config)
     corpus = first_checks(config, args.storage, args.tracking_uri, faults)
-    return run(config, corpus, connection, args, console, began)
+    return run(config, corpus, connection, args, console, Start(began, entered - began))
 
 
 def run(
@@ -123,7 +131,7 @@ def run(
     connection: cluster.Connection | None,
     args: argparse.Namespace,
     console: Console,
-    began: float,
+    start: Start,
 ) -> Launched:
     """Make the checks that need a model, show the plan, and run it.
 
@@ -137,8 +145,8 @@ def run(
         The cluster, if it was already joined.
     args, console
         The command line, and where to write.
-    began
-        When the launch began, as :func:`time.time` tells it.
+    start
+        The start of the launch.
     """
     loads = time.time()
     # Loading these takes seconds. They are imported here so that faults of the first checks are reported sooner.
@@ -155,7 +163,7 @@ def run(
     from study.run.speed import measured_speed
     from study.tracking.uri import tracking_faults, tracking_uri
 
-    libraries = time.time() - loads
+    libraries = start.loading + time.time() - loads
     cluster.quieten()
     connection = connection or cluster.join_running_cluster()
     folder = StudyFolder(Path(args.storage).resolve(), given.name)
@@ -183,7 +191,7 @@ def run(
         console.print(slow, highlight=False, soft_wrap=True)
     first = texts.prepared.of_replicate(0)
     speed = measured_speed(config, first, texts.run, resources)
-    beside = budget.StartAndEnd(time.time() - began, libraries)
+    beside = budget.StartAndEnd(time.time() - start.began, libraries)
     chosen = None
     if config.minutes is not None and known is None:
         chosen = budget.sized(config, asked, first, texts.run, resources, speed, beside, corpus.is_sample)
@@ -230,7 +238,7 @@ def run(
         }
         replicate_s = estimate.seconds * resources.concurrency / max(1, estimate.replicates)
         execution = Execution(resources, folder.ray, run_settings, connection.joined, replicate_s)
-        times = Times(began, estimate.expected, beside.after(estimate))
+        times = Times(start.began, estimate.expected, beside.after(estimate))
         study = CheckedStudy(config, folder, facts, corpus, prepared, of_replicates, execution, times)
         end = conduct(study, console)
     return Launched(connection, uri, end)

@@ -32,7 +32,7 @@ RESERVE = 0.08
 # In multiples of what loading the libraries took, which a machine under load takes longer for as well. At the
 # beginning: MLflow and Optuna are loaded, and then the libraries once more, by all trials' processes at once. At the
 # end: the audits and the report, and saving and registering the models.
-_BEGIN, _REPORT, _MODELS = 2.0, 1.5, 1.5
+_BEGIN, _REPORT, _MODELS = 3.0, 0.7, 0.8
 _LEAST_ROWS, _LEAST_VALIDATION, _LEAST_TEST = 48, 100, 150
 _LEAST_TRIALS, _LEAST_REPLICATES = 2, 2
 # What time may buy beyond a preset, as multiples of what it asks for.
