@@ -1,4 +1,4 @@
-"""How far low-precision gradients lie from float32's, for ours and for the bfloat16 autocast that Trainer uses."""
+"""How far low-precision gradients lie from float32's, for ours and for bfloat16 autocast, which Trainer has."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def gradient_error(encoder: EncoderSettings, rows: Rows) -> dict[str, float]:
     set_dropout(model, 0.0)
     rng = np.random.default_rng(0)
     size = min(_BATCH_SIZE, len(rows.labels))
-    found: dict[str, list[float]] = {"ours": [], "best": []}
+    found: dict[str, list[float]] = {"ours": [], "bfloat16_autocast": []}
     for _ in range(_BATCHES):
         batch = rng.choice(len(rows.labels), size, replace=False)
         exact = _transformers(model, rows, batch, torch.float32)
         for name, gradient in (
             ("ours", _ours(model, rows, batch, resolve_precision(encoder))),
-            ("best", _transformers(model, rows, batch, torch.bfloat16)),
+            ("bfloat16_autocast", _transformers(model, rows, batch, torch.bfloat16)),
         ):
             found[name].append(float((gradient - exact).norm() / exact.norm()))
     return {name: float(np.mean(errors)) for name, errors in found.items()}

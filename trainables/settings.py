@@ -201,7 +201,7 @@ class EncoderSettings:
         Compile the encoder's layers with ``torch.compile``: for long stages on a GPU. Our own forward pass on CPUs
         does not use it.
     kernels
-        Of our own forward pass in bfloat16: ``"compiled"`` (a machine that lacks these kernels fails the trial),
+        Of our own forward pass on CPUs: ``"compiled"`` (a machine that lacks these kernels fails the trial),
         ``"torch"``, or ``"auto"``: the compiled ones where there are any. They round in other places and draw other
         dropout masks.
     """

@@ -56,7 +56,7 @@ def one_precision(
         return replace(encoder, precision=began.get("precision") or _on_gpus(config, connection))
     precision = began.get("precision") or _common(_on_nodes(partial(_fast_precision, encoder), connection))
     encoder = replace(encoder, precision=precision)
-    if precision != BFLOAT16 or not fits_kernels(read_config(encoder)):
+    if not fits_kernels(read_config(encoder)):
         return encoder
     kernels = began.get("kernels")
     if kernels is None:
@@ -64,7 +64,7 @@ def one_precision(
     elif kernels == COMPILED_KERNELS and not all(_on_nodes(_has_kernels, connection)):
         raise ConfigurationError(
             "The study began with compiled kernels, which this machine lacks or STUDY_KERNELS turns off, and PyTorch's "
-            "operations draw other dropout masks: resume it on a machine with AVX-512 and a C compiler (cc), or give "
+            "operations draw other dropout masks: resume it on an x86 machine with AVX2 and a C compiler (cc), or give "
             "--fresh to start over."
         )
     return replace(encoder, kernels=kernels)

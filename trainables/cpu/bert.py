@@ -6,7 +6,7 @@ Same function as transformers' ``BertForSequenceClassification``, and faster bec
 - the last layer computes only the first token of each text: the classifier reads no other;
 - query, key and value are one matrix product;
 - dropout masks come from a fast generator and join the residual sum in one operation;
-- in bfloat16, compiled kernels do what lies between the matrix products (:mod:`trainables.cpu.fused`).
+- compiled kernels do what lies between the matrix products (:mod:`trainables.cpu.fused`), where there are any.
 
 Other architectures, and GPUs, run through transformers.
 """
@@ -120,13 +120,13 @@ def _kernels(model: Any, x: Tensor) -> Kernels | None:
         The model is to be computed with them alone, and this machine has none.
     """
     asked = getattr(model, "kernels", "auto")
-    if x.dtype != torch.bfloat16 or asked == TORCH_KERNELS or not _has_kernel_widths(model.config):
+    if asked == TORCH_KERNELS or not _has_kernel_widths(model.config):
         return None
     kernels = compiled_kernels()
     if kernels is None and asked == COMPILED_KERNELS:
         raise TrialFailed(
-            f"{platform.node()} lacks the compiled kernels with which the study's other trials compute: they need a "
-            "processor with AVX-512 and a C compiler (cc). Take the machine out of the cluster, or install a compiler "
+            f"{platform.node()} lacks the compiled kernels with which the study's other trials compute: they need an "
+            "x86 processor with AVX2 and a C compiler (cc). Take the machine out of the cluster, or install a compiler "
             "there.",
             can_pass=True,
         )

@@ -1,6 +1,6 @@
-"""One encoder layer of BERT in bfloat16 on the compiled kernels: two autograd functions, written out by hand.
+"""One encoder layer of BERT on the compiled kernels: two autograd functions, written out by hand.
 
-The weights of normalisations are float32, all others bfloat16. Between matrix products every tensor is read and
+In bfloat16 the weights of normalisations are float32 all the same. Between matrix products every tensor is read and
 written once, and nothing is kept for the backward pass that it does not read.
 """
 
@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from trainables.cpu.attention import attend, attend_backward
 from trainables.cpu.dropout import NO_DROPOUT, DropoutKey, MaskGenerator
 from trainables.cpu.kernels import Kernels
 from trainables.cpu.packing import PackedTexts
@@ -102,59 +103,39 @@ class _AttentionBlock(Function):
             parameters
         )
         scale = (query.shape[0] // heads) ** -0.5
-        texts = packed.first, packed.lengths
         asking = x.index_select(0, packed.first) if first_only else x
         if first_only:
             joint = torch.cat([key_weight, value])
             rows = F.linear(x, joint, torch.cat([key_bias, value_bias]))
             query = query * scale
-            k, v = kernels.to_slots(rows, *texts, 2, heads, packed.length)
-            q = F.linear(asking, query, query_bias * scale).view(len(k), 1, -1)
+            queries = F.linear(asking, query, query_bias * scale)
         else:
             joint = torch.cat([query * scale, key_weight, value])
             rows = F.linear(x, joint, torch.cat([query_bias * scale, key_bias, value_bias]))
-            q, k, v = kernels.to_slots(rows, *texts, 3, heads, packed.length)
-        share = torch.bmm(q, k.transpose(1, 2))
-        kept = kernels.softmax_(share, packed.lengths, share_key)
-        slots = torch.bmm(kept, v)
-        context = slots.view(len(packed.first), -1)
-        if not first_only:
-            context = kernels.to_rows(slots[None], *texts, heads, packed.n, len(x))
+            queries = None
+        context, saved = attend(kernels, queries, rows, packed, heads, share_key)
         total, y, stats = kernels.residual(
             asking, F.linear(context, out, out_bias), norm, norm_bias, eps, key
         )
-        ctx.save_for_backward(x, asking, query, joint, q, k, v, share, kept, context, total, stats, out, norm)
+        ctx.save_for_backward(x, asking, query, joint, queries, context, total, stats, out, norm, *saved)
         ctx.setting, ctx.scale = setting, scale
         return y
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Gradients:
-        x, asking, query, joint, q, k, v, share, kept, context, total, stats, out, norm = ctx.saved_tensors
+        x, asking, query, joint, queries, context, total, stats, out, norm, *saved = ctx.saved_tensors
         kernels, packed, heads, first_only, (share_key, key), _ = ctx.setting
-        texts = packed.first, packed.lengths
         for_asking, for_inner, sums = kernels.residual_backward(
             gradient.contiguous(), total, stats, norm, key
         )
-        for_context = for_inner @ out
-        if first_only:
-            for_slots = for_context.view(q.shape)
-        else:
-            (for_slots,) = kernels.to_slots(for_context, *texts, 1, heads, packed.length)
-        for_scores = torch.bmm(for_slots, v.transpose(1, 2))
-        kernels.softmax_backward_(for_scores, share, packed.lengths, share_key)
-        for_slots_of = torch.empty(2 if first_only else 3, *k.shape, dtype=k.dtype)
-        torch.bmm(for_scores.transpose(1, 2), q, out=for_slots_of[-2])
-        torch.bmm(kept.transpose(1, 2), for_slots, out=for_slots_of[-1])
-        if first_only:
-            for_query_rows = torch.bmm(for_scores, k).view(asking.shape)
-        else:
-            torch.bmm(for_scores, k, out=for_slots_of[0])
-        for_rows = kernels.to_rows(for_slots_of, *texts, heads, packed.n, len(x))
+        for_query_rows, for_rows = attend_backward(
+            kernels, for_inner @ out, queries, tuple(saved), packed, heads, share_key
+        )
 
         for_x = None
         if ctx.needs_input_grad[0]:
-            if first_only:
+            if for_query_rows is not None:
                 for_x = for_rows @ joint
                 for_x.index_add_(0, packed.first, for_asking.addmm_(for_query_rows, query))
             else:
@@ -162,7 +143,7 @@ class _AttentionBlock(Function):
         for_parameters: Gradients = (None,) * 10
         if any(ctx.needs_input_grad[2:]):
             weights, biases = [weight_gradient(x, for_rows)], [for_rows.sum(0)]
-            if first_only:
+            if for_query_rows is not None:
                 weights.insert(0, weight_gradient(asking, for_query_rows))
                 biases.insert(0, for_query_rows.sum(0))
             query_weight, key_weight, value = (

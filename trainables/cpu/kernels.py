@@ -1,4 +1,4 @@
-"""The fused kernels of ``kernels.c``: compiled once per machine by its C compiler, called on tensors.
+"""The kernels of ``kernels.c`` and ``attention.c``: compiled once per machine by its C compiler, called on tensors.
 
 A step of a small encoder on a CPU is limited by memory traffic, not by arithmetic: these kernels do in one pass over a
 tensor what takes PyTorch three to six. Without a C compiler, PyTorch's own operations compute the same function.
@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import tempfile
 import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -24,12 +25,16 @@ from trainables.user_cache import cache_folder
 OFF = "STUDY_KERNELS"  # environment variable; "off" selects PyTorch's operations
 # What a study computes with: these kernels, or PyTorch's operations.
 COMPILED_KERNELS, TORCH_KERNELS = "compiled", "torch"
-_SOURCE = Path(__file__).with_name("kernels.c")
+_FOLDER = Path(__file__).parent
+# What is compiled for tensors of each data type.
+_SOURCES = {torch.float32: ("-DFLOAT32", "kernels.c", "attention.c"), torch.bfloat16: ("kernels.c",)}
+_FILES = ("vectors.h", "kernels.c", "attention.c")
 _FLAGS = (
     "-std=c11", "-O3", "-march=native", "-mprefer-vector-width=512", "-fno-math-errno", "-fno-trapping-math",
     "-ffp-contract=fast", "-fopenmp", "-shared", "-fPIC",
 )  # fmt: skip
 Tensor = torch.Tensor
+Argument = Tensor | int | float | DropoutKey | ctypes.c_void_p
 
 
 # Widths that the kernels take are multiples of this.
@@ -46,15 +51,16 @@ class _Dropout(ctypes.Structure):
 
 
 class Kernels:
-    """The compiled library. Tensors are contiguous bfloat16 unless stated otherwise."""
+    """The compiled libraries, one a data type. Tensors are contiguous, and all bfloat16 or all float32 unless stated
+    otherwise."""
 
-    def __init__(self, library: ctypes.CDLL) -> None:
-        self._library = library
+    def __init__(self, libraries: Mapping[torch.dtype, ctypes.CDLL]) -> None:
+        self._libraries = libraries
 
     def gelu_backward_(self, gradient: Tensor, x: Tensor) -> Tensor:
         """Overwrite the gradient of gelu(x), (t, n), with that of x; return its column sums, (n,) float32."""
         sums = torch.zeros(x.shape[1])
-        self._call("gelu_backward", gradient, x, sums, *x.shape)
+        self.call("gelu_backward", gradient, x, sums, *x.shape)
         return sums
 
     def residual(
@@ -65,7 +71,7 @@ class Kernels:
         The norm's (h,) weight and bias are used in float32.
         """
         total, y, stats = torch.empty_like(x), torch.empty_like(x), torch.empty(len(x), 2)
-        self._call("residual", x, inner, weight.float(), bias.float(), total, y, stats, *x.shape, eps, key)
+        self.call("residual", x, inner, weight.float(), bias.float(), total, y, stats, *x.shape, eps, key)
         return total, y, stats
 
     def residual_backward(
@@ -77,21 +83,22 @@ class Kernels:
         """
         for_x, for_inner = torch.empty_like(total), torch.empty_like(total)
         sums = torch.zeros(3, total.shape[1])
-        self._call(
+        self.call(
             "residual_backward",
-            *(gradient, total, stats, weight.float(), for_x, for_inner, sums, *total.shape, key),
+            gradient,
+            *(total, stats, weight.float(), for_x, for_inner, sums, *total.shape, key),
         )
         return for_x, for_inner, sums
 
     def softmax_(self, scores: Tensor, lengths: Tensor, key: DropoutKey) -> Tensor:
         """Overwrite (b·heads, q, l) scores with their softmax over each text's own length; return dropout of that."""
         kept = torch.empty_like(scores)
-        self._call("softmax", scores, kept, lengths, *_pairs(scores, lengths), key)
+        self.call("softmax", scores, kept, lengths, *_pairs(scores, lengths), key)
         return kept
 
     def softmax_backward_(self, gradient: Tensor, share: Tensor, lengths: Tensor, key: DropoutKey) -> None:
         """Overwrite the gradient of what :meth:`softmax_` returned with that of the scores."""
-        self._call("softmax_backward", gradient, share, lengths, *_pairs(share, lengths), key)
+        self.call("softmax_backward", gradient, share, lengths, *_pairs(share, lengths), key)
 
     def to_slots(
         self, rows: Tensor, starts: Tensor, lengths: Tensor, parts: int, heads: int, length: int
@@ -99,7 +106,7 @@ class Kernels:
         """Return (t, parts·heads·d) rows as (parts, b·heads, length, d), zero beyond a text's end."""
         size = rows.shape[1] // (parts * heads)
         slots = rows.new_empty(parts, len(starts) * heads, length, size)
-        self._call("to_slots", rows, slots, starts, lengths, parts, len(starts), heads, length, size)
+        self.call("to_slots", rows, slots, starts, lengths, parts, len(starts), heads, length, size)
         return slots
 
     def to_rows(
@@ -109,11 +116,13 @@ class Kernels:
         parts, _, length, size = slots.shape
         rows = slots.new_empty(total, parts * heads * size)
         shape = (parts, len(starts), heads, length, size, used, total)
-        self._call("to_rows", slots, rows, starts, lengths, *shape)
+        self.call("to_rows", slots, rows, starts, lengths, *shape)
         return rows
 
-    def _call(self, name: str, *arguments: Tensor | int | float | DropoutKey) -> None:
-        getattr(self._library, name)(*map(_argument, arguments), ctypes.c_int(torch.get_num_threads()))
+    def call(self, name: str, numbers: Tensor, *arguments: Argument) -> None:
+        """Call a function of the library of ``numbers``' data type on them and further arguments."""
+        kernel = getattr(self._libraries[numbers.dtype], name)
+        kernel(*map(_argument, (numbers, *arguments)), ctypes.c_int(torch.get_num_threads()))
 
 
 def _pairs(scores: Tensor, lengths: Tensor) -> tuple[int, int, int, int]:
@@ -121,7 +130,7 @@ def _pairs(scores: Tensor, lengths: Tensor) -> tuple[int, int, int, int]:
     return len(lengths), pairs // len(lengths), queries, keys
 
 
-def _argument(value: Tensor | int | float | DropoutKey) -> object:
+def _argument(value: Argument) -> object:
     if isinstance(value, Tensor):
         if not value.is_contiguous():
             raise ValueError(f"a kernel needs contiguous tensors; got shape {tuple(value.shape)}")
@@ -129,6 +138,8 @@ def _argument(value: Tensor | int | float | DropoutKey) -> object:
     if isinstance(value, DropoutKey):
         threshold = round(value.p * 2**32)
         return ctypes.byref(_Dropout(value.first, value.second, threshold, 1.0 / (1.0 - value.p)))
+    if isinstance(value, ctypes.c_void_p):
+        return value
     return ctypes.c_int64(value) if isinstance(value, int) else ctypes.c_float(value)
 
 
@@ -136,45 +147,48 @@ def _argument(value: Tensor | int | float | DropoutKey) -> object:
 def compiled_kernels() -> Kernels | None:
     """Return the kernels, compiled unless the user's cache folder holds them; None where PyTorch does the work.
 
-    That is on processors without AVX-512 (which do not multiply bfloat16 either), where the environment variable
-    ``STUDY_KERNELS`` is ``off``, and, with a warning, where the kernels cannot be compiled.
+    That is on processors without AVX2, where the environment variable ``STUDY_KERNELS`` is ``off``, and, with a
+    warning, where the kernels cannot be compiled.
     """
-    if os.environ.get(OFF) == "off" or not torch.cpu.get_capabilities().get("avx512_bw", False):
+    if os.environ.get(OFF) == "off" or not torch.cpu.get_capabilities().get("avx2", False):
         return None
     compiler = shutil.which(os.environ.get("CC", "cc"))
     if compiler is None:
         warnings.warn(_slower("there is no C compiler (cc, or what CC names)"), stacklevel=2)
         return None
     version = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=False).stdout
-    parts = (
-        _SOURCE.read_text(),
-        version,
-        " ".join(_FLAGS),
-        str(sorted(torch.cpu.get_capabilities().items())),
-    )
-    digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
-    path = cache_folder() / "kernels" / f"{digest}.so"
-    try:
-        failure = "" if path.exists() else _compile(compiler, path)
-        if not failure:
-            return Kernels(ctypes.CDLL(str(path)))
-    except OSError as error:  # a folder that cannot be written to, or from which nothing may be loaded
-        failure = str(error)
-    warnings.warn(_slower(f"{compiler} did not compile {_SOURCE.name}: {failure}"), stacklevel=2)
-    return None
+    machine = str(sorted(torch.cpu.get_capabilities().items()))
+    libraries = {}
+    texts = [(_FOLDER / name).read_text() for name in _FILES]
+    for dtype, sources in _SOURCES.items():
+        command = (compiler, *_FLAGS, *sources)
+        parts = (*texts, version, " ".join(command[1:]), machine)
+        digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+        path = cache_folder() / "kernels" / f"{digest}.so"
+        try:
+            failure = "" if path.exists() else _compile(command, path)
+            if not failure:
+                libraries[dtype] = ctypes.CDLL(str(path))
+        except OSError as error:  # a folder that cannot be written to, or from which nothing may be loaded
+            failure = str(error)
+        if failure:
+            warnings.warn(_slower(f"{compiler} did not compile the kernels: {failure}"), stacklevel=2)
+            return None
+    return Kernels(libraries)
 
 
 def _slower(reason: str) -> str:
     return f"{reason}; PyTorch's own operations are used, and training takes longer"
 
 
-def _compile(compiler: str, path: Path) -> str:
+def _compile(command: Sequence[str], path: Path) -> str:
     """Compile to ``path`` atomically, since processes may do so at once; return what failed, or an empty string."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         built = Path(folder) / path.name
-        command = [compiler, *_FLAGS, str(_SOURCE), "-o", str(built), "-lm"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [*command, "-o", str(built), "-lm"], capture_output=True, text=True, check=False, cwd=_FOLDER
+        )
         if done.returncode != 0:
             return done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"exit {done.returncode}"
         built.replace(path)

@@ -68,6 +68,11 @@ class PackedTexts:
         return torch.arange(self.length) < self.lengths[:, None]
 
     @functools.cached_property
+    def widths(self) -> Tensor:
+        """(b,) int64 numbers that the attention kernel keeps for each query of a text."""
+        return -(-self.lengths // LANES) * LANES
+
+    @functools.cached_property
     def row_of_slot(self) -> Tensor:
         """(b·l,) int64; a slot of padding takes the first row that belongs to no text."""
         rows = self.first[:, None] + torch.arange(self.length)

@@ -41,7 +41,7 @@ def resolve_precision(settings: EncoderSettings) -> torch.dtype:
 
 
 def uses_compiled_kernels(settings: EncoderSettings) -> bool:
-    """Return whether our own forward pass in bfloat16 computes with the compiled kernels."""
+    """Return whether our own forward pass on CPUs computes with the compiled kernels."""
     return settings.kernels != TORCH_KERNELS and compiled_kernels() is not None
 
 

@@ -23,7 +23,7 @@ from trainables.texts.labelled import LabelledTexts
 from trainables.training.stage_settings import Stage, StageSettings
 from trainables.world import World
 
-TRAINING_VERSION = 7  # raised when the same arguments no longer give the same weights
+TRAINING_VERSION = 8  # raised when the same arguments no longer give the same weights
 
 
 def model_key(
