@@ -20,8 +20,9 @@ from study.command.corpus_arguments import add_corpus_arguments
 from study.command.launch_arguments import build_parser as build_launch_parser
 from study.command.launch_arguments import overrides_of
 from study.config.encoders import encoder_settings
-from study.config.files import known_studies, load_study_file
+from study.config.files import load_study_file
 from study.config.study import StudyConfig
+from study.config.study_files import known_studies
 from study.record.folder import write_atomically
 from study.terminal.streams import output_console
 from trainables.augment.registry import OPERATORS, make_operator, option_faults, why_unavailable
@@ -42,7 +43,9 @@ def build_parser() -> argparse.ArgumentParser:
         description="Audit augmentation operators on a study's training texts: how much they change, what they keep, "
         "whether labels survive. Validation and test texts are never touched.",
     )
-    parser.add_argument("name", metavar="NAME", help=f"the study: {', '.join(known_studies())}")
+    parser.add_argument(
+        "name", metavar="NAME", help=f"the study: {', '.join(known_studies())}, or a file of your own"
+    )
     parser.add_argument("--data", metavar="PATH", help="where the corpus lies (default: the study's own)")
     parser.add_argument(
         "--operator",

@@ -19,7 +19,8 @@ from rich.text import Text
 
 from study.command.cli import run_command
 from study.command.corpus_arguments import add_corpus_arguments, corpus_options
-from study.config.files import known_studies, load_study_file
+from study.config.files import load_study_file
+from study.config.study_files import is_path, known_studies
 from study.terminal.streams import output_console
 from study.terminal.tables import FittedTable
 from trainables.corpora.corpus import Corpus
@@ -38,7 +39,9 @@ def build_parser() -> argparse.ArgumentParser:
         description="Build a corpus alone and print what it holds: rows, groups, classes, lengths, what was left out.",
     )
     names = sorted({*CORPORA, *known_studies()})
-    parser.add_argument("name", metavar="NAME", help=f"the corpus or the study: {', '.join(names)}")
+    parser.add_argument(
+        "name", metavar="NAME", help=f"the corpus or the study: {', '.join(names)}, or a file of your own"
+    )
     parser.add_argument("--data", metavar="PATH", help="where the data lies (default: the corpus's own)")
     parser.add_argument("--output", metavar="FILE", type=Path, help="write the rows as JSON Lines")
     parser.add_argument("--format", choices=("table", "json"), default="table")
@@ -155,7 +158,7 @@ def print_description(corpus: Corpus, console: Console) -> None:
 def _corpus_of(args: argparse.Namespace) -> Corpus:
     """Read the corpus of the study with that name, or, where there is no such study, the corpus with that name."""
     options = corpus_options(args)
-    if args.name not in known_studies():
+    if args.name not in known_studies() and not is_path(args.name):
         return read_corpus(args.name, args.data, **options)
     config = load_study_file(args.name, "laptop", {"corpus_options": options})
     return read_corpus(config.corpus, args.data or config.data, **config.corpus_options)

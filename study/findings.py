@@ -6,7 +6,6 @@ Run ``python -m study.findings NAME``.
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import shlex
 import sys
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from study.command.cli import run_command
 from study.command.study_arguments import add_study_arguments
-from study.config.files import known_studies
+from study.config.study_files import FACT, known_studies, load, published_in
 from study.record.folder import write_atomically
 from study.verdict.comparison import Comparison, build_comparison, load_study
 
@@ -59,8 +58,9 @@ def page_of(comparison: Comparison) -> StudyPage:
     """Return the page of a study, with what its study file says was published."""
     from study.verdict.study_page import StudyPage, published_for
 
+    own = comparison.study.get(FACT)
     study = study_of(comparison.study.get("command", []))
-    figures = getattr(importlib.import_module(f"search_spaces.{study}"), "PUBLISHED", ()) if study else ()
+    figures = published_in(own) if own else load(study).published if study else ()
     return StudyPage(comparison, published_for(figures, comparison.study))
 
 

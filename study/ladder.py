@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.text import Text
 
 from study.command.launch_arguments import build_parser as build_launch_parser
+from study.config.study_files import study_name
 from study.launch import Launched, launch_study, run_on_cluster
 from study.record.folder import StudyFolder, write_atomically
 from study.terminal.streams import output_console
@@ -32,7 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = build_launch_parser()
     parser.prog = "python -m study.ladder"
     parser.description = (
-        "Compare the paper's recipe with vanilla under the paper's protocol, then with the texts split by group, with "
+        "Compare the paper's recipe with vanilla under the paper's protocol, then with the texts split by group,\nwith "
         "as many steps for vanilla, with vanilla tuned, and with the best control that costs nothing."
     )
     parser.add_argument("--format", choices=("table", "json"), default="table")
@@ -67,7 +68,7 @@ def ladder(args: argparse.Namespace) -> int:
         return 0
     from study.verdict.ladder_figure import ladder_figure
 
-    name = args.called or args.name
+    name = args.called or study_name(args.name)
     ladders = build_ladders(name, by_row.comparison, by_group.comparison)
     folder = StudyFolder(Path(args.storage).resolve(), f"{name}-ladder").root
     folder.mkdir(exist_ok=True)

@@ -15,9 +15,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
-from study.command.cli import STOPPED, run_command
-from study.command.launch_arguments import build_parser, read_overrides
+from study.command.cli import BAD_CONFIGURATION, STOPPED, run_command
+from study.command.launch_arguments import build_parser, listing, read_overrides
 from study.config.files import read_study_file
+from study.config.study_files import FACT as STUDY_FILE
+from study.config.study_files import file_facts, taken_name_faults
 from study.record.folder import StudyFolder, name_faults
 from study.run import cluster, place
 from study.run.first_checks import first_checks
@@ -116,10 +118,13 @@ def launch_study(
         cluster.quieten()
         connection = cluster.join_running_cluster()
         if cluster.has_gpus(connection):
-            config, _ = read_study_file(args.name, "cluster", overrides)
+            larger, absent = read_study_file(args.name, "cluster", overrides)
+            config = config if absent else larger
     if args.called is not None:
         config = replace(config, name=args.called)
         faults += name_faults(args.called)
+    else:
+        faults += [*name_faults(config.name, "study"), *taken_name_faults(args.name)]
     config = variant(config)
     corpus = first_checks(config, args.storage, args.tracking_uri, faults)
     return run(config, corpus, connection, args, console, Start(began, entered - began))
@@ -234,6 +239,7 @@ def run(
             **part_facts(prepared),
             PAPER_FACT: paper_operator,
             TIME: budget.time_facts(config, known, chosen, estimate.total_seconds, speed, beside),
+            STUDY_FILE: file_facts(args.name),
             CONFIRMATION: confirmation_facts(planned_looks(config, Ledger(folder.ledger)), config.region),
         }
         replicate_s = estimate.seconds * resources.concurrency / max(1, estimate.replicates)
@@ -271,6 +277,9 @@ def run_on_cluster(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point."""
+    if not (sys.argv[1:] if argv is None else argv):
+        print(listing(), file=sys.stderr)
+        return BAD_CONFIGURATION
     return run_on_cluster(launch, build_parser(), argv)
 
 

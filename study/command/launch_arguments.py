@@ -10,8 +10,8 @@ from typing import Any
 
 from study.command.corpus_arguments import add_corpus_arguments, corpus_options, exact_counts
 from study.config.arms import ALL_CONTROLS, CONTROLS
-from study.config.files import known_studies
 from study.config.samplers import SAMPLERS
+from study.config.study_files import first_lines
 from study.record.folder import STORAGE_VARIABLE, default_storage
 from trainables.errors import ConfigurationError, collect
 from trainables.settings import PROFILES
@@ -22,10 +22,12 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m study.launch",
         description="Run a study: does pre-finetuning with data augmentation beat vanilla finetuning on this "
-        "corpus? The same command, given again, goes on where it stopped.",
+        "corpus?\nThe same command, given again, goes on where it stopped.",
+        epilog=listing(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "name", metavar="NAME", help=f"the study: {', '.join(known_studies())}, or a file of your own"
+        "name", metavar="NAME", help="one of the studies below, or the path of a file of your own"
     )
     parser.add_argument("--data", metavar="PATH", help="where the corpus lies (default: the study's own)")
     parser.add_argument("--preset", help="smoke, laptop or cluster (default: cluster with GPUs, else laptop)")
@@ -137,6 +139,22 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--fresh", action="store_true", help="set an existing study aside and start over")
     parser.add_argument("--dry-run", action="store_true", help="check everything, show the plan and stop")
     return parser
+
+
+def listing() -> str:
+    """Return the studies that can be launched, each with the first line of its file."""
+    about = first_lines()
+    width = max(map(len, about))
+    lines = (f"  {name:{width}}  {line}" for name, line in about.items())
+    return "\n".join(
+        (
+            "studies:",
+            *lines,
+            f"  {'./my_study.py':{width}}  a file of your own, by its path",
+            "",
+            "`python -m study.settings NAME` shows what a study searches; --help lists all options.",
+        )
+    )
 
 
 def overrides_of(args: argparse.Namespace) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Read the study files of ``search_spaces/``: one file per study.
+"""A study's values: its file's, then a preset's, then those of the command line.
 
 A study file defines ``STUDY``, the values of :class:`study.config.study.StudyConfig`, and ``PRESETS``, which gives for
 each preset the values that differ from ``STUDY``.
@@ -6,30 +6,30 @@ each preset the values that differ from ``STUDY``.
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import search_spaces
 from study.config.places import with_absolute_paths
 from study.config.study import StudyConfig
+from study.config.study_files import load
 from trainables.errors import ConfigurationError
 from trainables.rules import did_you_mean, marked
-
-
-def known_studies() -> list[str]:
-    """Return the names of the study files."""
-    return sorted(module.name for module in pkgutil.iter_modules(search_spaces.__path__))
 
 
 def load_study_file(name: str, preset: str, overrides: Mapping[str, Any]) -> StudyConfig:
     """Return a study's values: its own, then the preset's, then the overrides.
 
+    Parameters
+    ----------
+    name
+        Name of a study of ``search_spaces/``, or the path of a study file.
+    preset, overrides
+        The preset, and values that replace the file's.
+
     Raises
     ------
     ConfigurationError
-        The study, the preset or an overridden name is unknown.
+        The study, the preset or an overridden name is unknown, or the file cannot be used.
     """
     config, faults = read_study_file(name, preset, overrides)
     if faults:
@@ -45,23 +45,18 @@ def read_study_file(name: str, preset: str, overrides: Mapping[str, Any]) -> tup
     Raises
     ------
     ConfigurationError
-        The study is unknown, so there are no values to check further.
+        The study is unknown or its file cannot be used, so there are no values to check further.
     """
-    if name not in known_studies():
-        raise ConfigurationError(
-            f"There is no study {name!r}. The studies are: {', '.join(known_studies())}. "
-            "A study of your own is a file in search_spaces/."
-        )
     faults = []
-    module = importlib.import_module(f"search_spaces.{name}")
-    if preset not in module.PRESETS:
+    file = load(name)
+    if preset not in file.presets:
         faults.append(
-            f"Study {name!r} has no preset {preset!r}. Its presets are: {', '.join(module.PRESETS)}."
+            f"Study {file.name!r} has no preset {preset!r}. Its presets are: {', '.join(file.presets)}."
         )
-        preset = next(iter(module.PRESETS))
+        preset = next(iter(file.presets))
     known = StudyConfig.__dataclass_fields__.keys() - {"name", "preset"}
     faults += [_unknown_value(key, sorted(known)) for key in overrides if key not in known]
-    levels = (module.STUDY, module.PRESETS[preset], {k: v for k, v in overrides.items() if k in known})
+    levels = (file.study, file.presets[preset], {k: v for k, v in overrides.items() if k in known})
     values: dict[str, Any] = {key: value for level in levels for key, value in level.items()}
     # A corpus option given on the command line leaves the study's other corpus options as they are; likewise the
     # space of one arm those of the others, and a value of the paper's recipe its others.
@@ -77,7 +72,7 @@ def read_study_file(name: str, preset: str, overrides: Mapping[str, Any]) -> tup
     # A budget of the preset is for its own sizes: who gives a size asks for that, however long it takes.
     if "minutes" not in overrides and overrides.keys() & {*marked(StudyConfig, "sized")}:
         values["minutes"] = None
-    return StudyConfig(name=name, preset=preset, **with_absolute_paths(values)), faults
+    return StudyConfig(name=file.name, preset=preset, **with_absolute_paths(values)), faults
 
 
 def _unknown_value(name: str, known: Sequence[str]) -> str:

@@ -30,13 +30,21 @@ def default_storage() -> str:
     return os.environ.get(STORAGE_VARIABLE, DEFAULT_STORAGE)
 
 
-def name_faults(name: str) -> list[str]:
-    """Return what is wrong with the name of a study: it has to be that of a folder, and free for one."""
+def name_faults(name: str, where: str = "--as") -> list[str]:
+    """Return what is wrong with the name of a study: it has to be that of a folder, and free for one.
+
+    Parameters
+    ----------
+    name
+        The name.
+    where
+        What gives it, for the message.
+    """
     if _NAME.fullmatch(name) and name not in _OTHERS:
         return []
     return [
-        f"--as {name}: a name of letters, digits, '-', '_' and '.' was expected, which begins with a letter or digit "
-        f"and is none of {', '.join(_OTHERS)}."
+        f"{where} {name}: a name of letters, digits, '-', '_' and '.' was expected, which begins with a letter or "
+        f"digit and is none of {', '.join(_OTHERS)}."
     ]
 
 

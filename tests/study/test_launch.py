@@ -13,6 +13,7 @@ from rich.console import Console
 
 from study.command.launch_arguments import build_parser, overrides_of
 from study.config.arms import ALL_CONTROLS
+from study.config.study_files import first_lines
 from study.launch import main, print_corpus
 from study.record.folder import StudyFolder
 from tests.study.simulation import small_config
@@ -52,6 +53,22 @@ def refused(result, *said):
 
 def test_an_unknown_study_names_the_known_ones(launch):
     refused(launch("admee"), "no study 'admee'", "adme", "search_spaces/")
+
+
+def test_without_a_name_the_studies_are_listed(capsys):
+    assert main([]) == 2
+    said = capsys.readouterr().err
+    assert all(f"  {name} " in said and line in said for name, line in first_lines().items())
+
+
+def test_faults_of_a_study_of_ones_own_come_with_those_of_the_command(launch, tmp_path):
+    file = tmp_path / "adme.py"
+    file.write_text("STUDY = {'corpus': 'adme', 'data': 'sample', 'space': {'strength': (0,)}}")
+    refused(
+        launch(file, "--preset", "smoke", "--trials", "-1"), "strength is 0", "trials is -1", "(--as NAME)"
+    )
+    odd = file.rename(tmp_path / "my study.py")
+    refused(launch(odd, "--preset", "smoke"), "strength is 0", "study my study: a name of letters")
 
 
 def test_an_unknown_preset_names_the_known_ones(launch):

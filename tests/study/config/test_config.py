@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from study.config.arms import ALL_CONTROLS, CONTROLS, defining_settings
 from study.config.faults import study_faults
-from study.config.files import known_studies, load_study_file
+from study.config.files import load_study_file
 from study.config.presets import arm_spaces
 from study.config.study import StudyConfig
+from study.config.study_files import known_studies
 from study.config.values import value_faults
 from study.plan.tracks import over_reference, tracks_of
 from study.run.preflight import _controls_phrase

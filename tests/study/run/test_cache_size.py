@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from study.config.files import known_studies, load_study_file
+from study.config.files import load_study_file
+from study.config.study_files import known_studies
 from study.run import preflight
 from study.run.cache_size import cache_sentence, needed_bytes
 from study.run.cluster import TrialResources
