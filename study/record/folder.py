@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import re
+import socket
 import tempfile
 import time
 import uuid
@@ -157,7 +158,7 @@ class StudyFolder:
                 OSError
             ):  # only says who holds the lock; a full disk is told where it matters
                 file.truncate(0)
-                file.write(str(os.getpid()))
+                file.write(f"{os.getpid()} on {socket.gethostname()}")
                 file.flush()
             yield
 

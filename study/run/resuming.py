@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 
 from study.config.places import with_real_paths
@@ -29,8 +30,16 @@ def resume_faults(
         for name in sorted(before)
         if same[name] != as_now.get(name)
     ]
+    if later := sorted(
+        before.keys() - now.keys() - {field.name for field in dataclasses.fields(StudyConfig)}
+    ):
+        differences = [sentence for sentence in differences if sentence.partition(" was ")[0] not in later]
+        made_by = f" (commit {known['git_commit']})" if known.get("git_commit") else ""
+        differences.append(
+            f"it was made by a later version{made_by}, which has {', '.join(later)}: go on with that version"
+        )
     if unknown := sorted(now.keys() - before.keys()):
-        differences.append(f"it was made by a version that did not know {', '.join(unknown)}")
+        differences.append(f"it was made by an earlier version that did not know {', '.join(unknown)}")
     differences += [
         f"the {name.replace('_', ' ')} was {known['numerics'].get(name, 'an older one')} and is now {value}"
         for name, value in numerics.items()

@@ -204,12 +204,20 @@ def _known_schemas() -> set[str]:
 
 
 def _server_faults(uri: str) -> list[str]:
+    """Return what a server says against the study.
+
+    One that is away is no fault: the study goes on without it, says so, and the tracker writes everything later.
+    """
     from mlflow.exceptions import MlflowException
+    from requests.exceptions import InvalidURL
 
     try:
         open_client(uri).search_experiments(max_results=1)
     except (MlflowException, OSError, ValueError) as error:
-        return [_fault(uri, first_line(error), "Start the server, correct the address")]
+        cause = error if isinstance(error, OSError) else error.__cause__ or error.__context__
+        if isinstance(cause, OSError) and not isinstance(cause, InvalidURL):
+            return []
+        return [_fault(uri, first_line(error), "Start an MLflow server there, correct the address")]
     return []
 
 

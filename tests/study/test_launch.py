@@ -163,7 +163,11 @@ def test_a_study_of_an_earlier_version_is_told_apart(launch, tmp_path):
             "numerics": {},
         }
     )
-    refused(launch("adme", "--preset", "smoke"), "made by a version that did not know arm_spaces", "--fresh")
+    refused(
+        launch("adme", "--preset", "smoke"),
+        "made by an earlier version that did not know arm_spaces",
+        "--fresh",
+    )
 
 
 def test_unknown_arms_are_all_named(launch):

@@ -78,6 +78,15 @@ def test_a_resumed_study_must_be_the_same_one(tmp_path):
         assert said in fault
 
 
+def test_a_study_of_a_later_version_is_named_as_one(tmp_path):
+    folder, config = StudyFolder(tmp_path, "toy"), small_config()
+    made = facts(config)
+    folder.write_facts({**made, "config": {**made["config"], "quantum": True}, "git_commit": "abc123"})
+    (fault,) = resume_faults(folder, config, "d1", NUMERICS)
+    assert "made by a later version (commit abc123), which has quantum: go on with that version" in fault
+    assert "None" not in fault
+
+
 def test_the_grid_of_an_arm_that_came_later_is_no_difference_and_another_grid_of_one_is(tmp_path):
     folder = StudyFolder(tmp_path, "toy")
     focal = {"focal": {"gamma": (1.0, 2.0)}}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.server
 import sqlite3
+import threading
 import time
 from pathlib import Path
 
@@ -48,7 +50,7 @@ def below_a_file(folder: Path) -> str:
 @pytest.mark.parametrize(
     ("make", "expected"),
     [
-        (lambda folder: "http://127.0.0.1:9", "no connection"),
+        (lambda folder: "http://[127.0.0.1:9", "http://[127"),
         (not_a_database, "not a database"),
         (below_a_file, "not a folder"),
         (lambda folder: str(folder / "mlruns"), "sqlite"),
@@ -62,6 +64,29 @@ def test_an_unusable_store_is_named_quickly_with_what_to_do(tmp_path, make, expe
     assert expected in fault
     assert "MLFLOW_TRACKING_URI" in fault
     assert "secret" not in fault
+
+
+def test_a_server_that_is_away_is_no_fault(tmp_path):
+    """The study goes on without it: tests/study/tracking/test_tracking_outage.py."""
+    assert tracking_faults("http://127.0.0.1:9") == []
+
+
+def test_a_server_of_another_kind_is_a_fault():
+    class Other(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.send_error(404)
+
+        def log_message(self, *args):
+            pass
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Other)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        (fault,) = tracking_faults(f"http://127.0.0.1:{server.server_port}")
+        assert "404" in fault and "correct the address" in fault
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 @pytest.mark.parametrize(
