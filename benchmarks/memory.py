@@ -28,6 +28,7 @@ from ray import tune
 from benchmarks.workload import add_sizes, prepare_work, run_search
 from study.command.cli import run_command
 from study.run import cluster
+from study.run.tuning import report_to_tune
 from trainables.errors import StudyStopped
 from trainables.prepared import PreparedCorpus, RunSettings
 from trainables.worker import run_in_process
@@ -56,7 +57,7 @@ def _measured_trial(
     def report(found: dict[str, Any]) -> None:
         if found["record"] is not None:
             found["record"]["diagnostics"].update(resident_mb=resident_mb(), process=float(os.getpid()))
-        tune.report(found)
+        report_to_tune(found)
 
     run_in_process(config["job"], prepared, run, report, storage)
 

@@ -33,7 +33,7 @@ from study.plan.plan import Plan
 from study.plan.search import GainSearch
 from study.record.ledger import Ledger
 from study.run import cluster
-from study.run.tuning import run_trials
+from study.run.tuning import report_to_tune, run_trials
 from study.tracking.tracker import Tracker
 from trainables.trial import TrialJob
 from trainables.worker import Report, run_locally
@@ -56,7 +56,7 @@ def report_nothing(job: TrialJob, report: Report) -> None:
 
 
 def _empty_trial(config: dict[str, Any], *, storage: str) -> None:
-    run_locally(lambda: report_nothing(config["job"], tune.report), storage)
+    run_locally(lambda: report_nothing(config["job"], report_to_tune), storage)
 
 
 def ours(trials: int, at_a_time: int, folder: Path, tracked: bool) -> float:

@@ -51,7 +51,7 @@ from benchmarks.workload import Work, add_sizes, prepare_work, run_search
 from study.command.cli import run_command
 from study.record.ledger import Ledger, TrialRecord
 from study.run import cluster
-from study.run.tuning import trial_in_process
+from study.run.tuning import report_to_tune, trial_in_process
 from trainables.prepared import PreparedCorpus, RunSettings
 from trainables.settings import TrialSettings
 from trainables.texts.tokens import TokenisedTexts, tokenise
@@ -98,7 +98,7 @@ def _trial(
     job = config["job"]
     if without == "shared_vanilla":
         if job.settings.arm == "vanilla":
-            run_locally(lambda: report_nothing(job, tune.report), storage)
+            run_locally(lambda: report_nothing(job, report_to_tune), storage)
             return
         own = replace(job, settings=vanilla[job.settings.imbalance_ratio], reference={}, known={})
         run_in_process(own, prepared, run, lambda report: None, storage)

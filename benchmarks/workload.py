@@ -130,7 +130,7 @@ def launch_of(config: StudyConfig) -> Launch:
         preset=config.preset,
         encoder=config.encoder,
         objective=config.objective,
-        corpus={**corpus, "classes": {}, "is_sample": False},
+        corpus={**corpus, "classes": {}, "is_sample": False, "notice": None},
     )
 
 

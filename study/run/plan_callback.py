@@ -1,9 +1,10 @@
-"""What Tune calls: a plan as a searcher that Tune asks for jobs, and as a callback that it tells of results."""
+"""Between a plan and Tune: a searcher that Tune asks for jobs, a callback that it tells of results, and their form."""
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -43,6 +44,16 @@ def end_if_faulty(plan: Plan) -> None:
     """
     if plan.fault is not None:
         raise KeyboardInterrupt
+
+
+def for_tune(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a trial's report as Tune is given it: with the replicate's record as text.
+
+    For every number of every trial Tune keeps a running mean and queues of the last values, 2 kB each: with a hundred
+    metrics that would be most of a driver's memory, and half of what a report costs.
+    """
+    record = report["record"]
+    return {**report, "record": None if record is None else json.dumps(record)}
 
 
 class PlanSearcher(Searcher):  # type: ignore[misc]
@@ -146,7 +157,7 @@ class PlanCallback(tune.Callback):  # type: ignore[misc]
         with kept_from_tune(self._plan):
             if result["record"] is not None:
                 self._plan.on_replicate(
-                    self._searcher.jobs[trial.trial_id], ReplicateRecord(**result["record"])
+                    self._searcher.jobs[trial.trial_id], ReplicateRecord(**json.loads(result["record"]))
                 )
             if result["failure"] is not None:
                 self._searcher.failures[trial.trial_id] = self._failure(trial, result)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from study.config.study import StudyConfig
 from study.plan.plan import Plan
 from study.run.cluster import TrialResources
 from study.run.hanging import Hanging
-from study.run.plan_callback import PlanCallback, PlanSearcher
+from study.run.plan_callback import PlanCallback, PlanSearcher, for_tune
 from study.run.racing import RatioRacing
 from study.run.ray_watch import RayWatch, needed_processes
 from study.run.signals import ENDING_SIGNALS
@@ -217,19 +217,28 @@ def _name(trial: Any) -> str:
     return f"{trial.config['job'].phase}-{trial.trial_id}"
 
 
+def report_to_tune(report: Mapping[str, Any]) -> None:
+    """Hand a trial's report to Tune."""
+    tune.report(for_tune(report))
+
+
 def trial_in_process(
     config: dict[str, Any], *, prepared: CorpusOfReplicates, run: RunSettings, storage: str
 ) -> None:
     """Run one job in this process: the Tune function of trials with one worker."""
     job = config["job"]
     try:
-        run_in_process(job, prepared, run, tune.report, storage)
+        run_in_process(job, prepared, run, report_to_tune, storage)
     except Exception as error:
         _report_failure(error)
 
 
 def _trial_in_worker_group(config: dict[str, Any], *, prepared_reference: Any, execution: Execution) -> None:
     from ray.tune.integration.ray_train import TuneReportCallback
+
+    class Report(TuneReportCallback):  # type: ignore[misc]
+        def after_report(self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: Any) -> None:
+            super().after_report(run_context, [*map(for_tune, metrics)], checkpoint)
 
     resources = execution.resources
     try:
@@ -242,7 +251,7 @@ def _trial_in_worker_group(config: dict[str, Any], *, prepared_reference: Any, e
             resources.gpus > 0,
             str(execution.work_dir),
             f"train-{tune.get_context().get_trial_id()}",
-            [TuneReportCallback()],
+            [Report()],
         )
     except Exception as error:
         _report_failure(error)
@@ -274,4 +283,4 @@ def _report_failure(error: Exception) -> None:
     message = str(error) if isinstance(error, TrialFailed) else f"{type(error).__name__}: {first_line}"
     failure = TrialFailed(message, can_pass=can_pass(error))
     trace = "".join(traceback.format_exception(error))
-    tune.report({**report_of_failure(failure), "traceback": trace})
+    report_to_tune({**report_of_failure(failure), "traceback": trace})

@@ -8,7 +8,6 @@ from types import SimpleNamespace
 
 import pytest
 import ray
-from ray import tune
 
 from benchmarks.overhead import report_nothing
 from study.plan.plan import Plan
@@ -16,8 +15,8 @@ from study.plan.search import GainSearch
 from study.record.ledger import Ledger
 from study.run import cluster
 from study.run.hanging import Hanging
-from study.run.plan_callback import PlanCallback, PlanSearcher
-from study.run.tuning import WarmRacing, can_pass, run_trials
+from study.run.plan_callback import PlanCallback, PlanSearcher, for_tune
+from study.run.tuning import WarmRacing, can_pass, report_to_tune, run_trials
 from tests.study.simulation import SimulatedStudy, small_config
 from trainables.errors import ConfigurationError, TrialFailed
 
@@ -93,7 +92,7 @@ def test_a_folder_that_cannot_be_written_stops_the_study_with_advice(tmp_path):
         "posthoc": {},
     }
     callback.on_trial_result(
-        0, [], SimpleNamespace(trial_id="a", config=config), {"record": record, "failure": None}
+        0, [], SimpleNamespace(trial_id="a", config=config), for_tune({"record": record, "failure": None})
     )
     assert "No space left" in str(study.plan.stopped) and "same command again" in str(study.plan.stopped)
     assert str(tmp_path) in str(study.plan.stopped)
@@ -161,7 +160,7 @@ def noted_trial(config, *, folder, once=None):
         os.kill(os.getpid(), once)
     with (Path(folder) / "processes").open("a") as file:
         file.write(f"{job.phase} {os.getpid()}\n")
-    report_nothing(job, tune.report)
+    report_nothing(job, report_to_tune)
 
 
 def run_study(folder, **options):
