@@ -12,7 +12,9 @@ import urllib.request
 from pathlib import Path
 from typing import Self
 
-_STARTS_WITHIN_S = 120
+_STARTS_WITHIN_S = 300
+# Without the processes for jobs of language models, which no run needs.
+_LEAN = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 
 
 class LocalServer:
@@ -68,7 +70,7 @@ class LocalServer:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
-            env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
+            env={**os.environ, **_LEAN},
         )
         ends = time.monotonic() + _STARTS_WITHIN_S
         while time.monotonic() < ends and self.process.poll() is None:
