@@ -90,6 +90,8 @@ class TrialSettings:
     stage1_data, stage1_trainable, stage1_schedule, head
         Axes of stage 1, see the tuples at the top of this module. ``prefinetune_duplicated`` takes the duplicated
         counterpart of ``stage1_data``.
+    stage2_schedule
+        How the learning rate of stage 2 goes on after the warmup, as ``stage1_schedule`` for stage 1.
     stage1_rows_per_class
         Rows of each class that ``augmented_equal`` augments; None for as many as the smallest class of the draw has.
     stage1_epochs, stage2_epochs
@@ -106,6 +108,8 @@ class TrialSettings:
         Rows per optimizer step over all workers.
     layer_decay
         Factor by which the learning rate falls from each layer to the one below it; 1 for none.
+    weight_decay, max_grad_norm
+        Weight decay of AdamW, and the norm to which a step's gradient is clipped.
     dropout
         Dropout rate everywhere in the model; None leaves the encoder's own rates.
     tau

@@ -6,17 +6,22 @@ from collections.abc import Sequence
 from typing import Any
 
 from trainables.augment.registry import OPERATORS
-from trainables.rules import one_of, rules_of, unknown
+from trainables.rules import Rule, one_of, rules_of, unknown
 from trainables.settings import SEARCHABLE, TrialSettings
 
 RULES = rules_of(TrialSettings)
+
+
+def rule_of(name: str) -> Rule:
+    """Return what values a setting of trials may take."""
+    return one_of(*OPERATORS) if name == "operator" else RULES[name]  # only the registry knows operators
 
 
 def value_faults(name: str, value: Any) -> list[str]:
     """Return what is wrong with one value of a setting; an empty list if nothing is."""
     if name not in SEARCHABLE:
         return [unknown("a searched or fixed setting", name, SEARCHABLE)]
-    rule = one_of(*OPERATORS) if name == "operator" else RULES[name]  # only the registry knows operators
+    rule = rule_of(name)
     if name == "imbalance_ratio":
         return [] if rule.holds(value) else [f"imbalance ratio {value!r}: {rule.expectation}"]
     fault = rule.fault(name, value)

@@ -36,7 +36,9 @@ def run(module, *arguments):
     return code, loaded, finished.stderr
 
 
-@pytest.mark.parametrize("command", ["launch", "ladder", "compare", "predict", "findings", "data", "augment"])
+@pytest.mark.parametrize(
+    "command", ["launch", "ladder", "compare", "predict", "findings", "data", "augment", "settings"]
+)
 def test_help_loads_nothing_heavy(command):
     assert run(f"study.{command}", "--help")[:2] == (0, [])
 
