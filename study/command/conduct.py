@@ -21,6 +21,7 @@ from study.plan.deadline import Deadline, Expected
 from study.plan.owed import reopen_searched
 from study.plan.plan import Plan
 from study.plan.search import GainSearch
+from study.plan.warm_start import earlier_trials
 from study.record.folder import StudyFolder, unwritable, write_atomically
 from study.record.ledger import Ledger, TrialRecord
 from study.record.lines import damage_in_words
@@ -158,7 +159,8 @@ def _run(
 ) -> Comparison:
     """Run what is owed, audit the augmentations behind what leads, and return what was found."""
     config = study.config
-    search = GainSearch(config, study.folder.optuna, ending.say)
+    earlier = earlier_trials(config, study.corpus.digest, ending.say)
+    search = GainSearch(config, study.folder.optuna, ending.say, earlier)
     search.replay(ledger)
     view = ProgressView(config, ledger, console, study.times.expected)
 

@@ -51,6 +51,13 @@ def build_parser() -> argparse.ArgumentParser:
         "given)",
     )
     parser.add_argument("--hours", type=float, metavar="H", help="the same in hours")
+    parser.add_argument(
+        "--warm-start",
+        type=os.path.expanduser,
+        metavar="DIR",
+        help="folder of an earlier study, e.g. results/adme, whose finished trials the sampler knows from the start; "
+        "they are no results of this one",
+    )
     parser.add_argument("--replicates", type=int, help="replicates of a trial that is never raced out")
     parser.add_argument(
         "--confirm",
@@ -181,6 +188,7 @@ def read_overrides(args: argparse.Namespace) -> tuple[dict[str, Any], list[str]]
         "trials",
         "replicates",
         "sampler",
+        "warm_start",
         "arm_trials",
         "confirmation_replicates",
         "until_decided",

@@ -139,6 +139,8 @@ class StudyConfig:
         recipe had .045 over five replicates of ADME with some hundred training rows; more rows lower it.
     sampler
         What proposes the configurations of every search, see :mod:`study.plan.samplers`.
+    warm_start
+        Folder of an earlier study, whose finished trials the samplers know from the start (None: of none).
     startup_trials
         Trials per ratio that are sampled at random before Optuna's model is used.
     reference_space
@@ -211,6 +213,7 @@ class StudyConfig:
     deployment_prior: Mapping[str, float] = ruled({}, OBJECT, execution=True)
     prior_spread: float = ruled(0.04, POSITIVE, execution=True)
     sampler: str = ruled("tpe", one_of(*SAMPLERS), execution=True)
+    warm_start: str | None = ruled(None, optional(TEXT), execution=True)
     startup_trials: int = ruled(4, whole(1))
     reference_space: Mapping[str, tuple[Any, ...]] = ruled({}, OBJECT)
     operator_options: Mapping[str, Mapping[str, Any]] = ruled({}, OBJECT)

@@ -96,6 +96,15 @@ class TrackSampler:
         self._results[key] = dict(values), gain
         self._view.tell(trial, gain)
 
+    def know(self, values: Values, gain: float) -> None:
+        """Learn what an earlier study found; it counts neither as tried nor as a result."""
+        earlier = self._frozen(values, gain)
+        self._earlier.append(earlier)
+        if self._config.sampler == NSGA_II:
+            self._view.tell(self._enter(values), gain)
+        else:
+            self._view.add_trial(earlier)
+
     @property
     def scored(self) -> int:
         """Number of trials whose gains were learnt."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from study.config.study import StudyConfig
 from study.plan.optuna_record import OptunaRecord, first_line
 from study.plan.sampling import TrackSampler
 from study.plan.tracks import TrackKey, tracks_of
+from study.plan.warm_start import EarlierTrial
 from study.record.gains import gains_of, mean_of
 from study.record.ledger import SEARCH_PHASES, Ledger, TrialRecord
 
@@ -41,6 +42,8 @@ class GainSearch:
         File of Optuna's SQLite storage, which is rebuilt from the ledger. None keeps it in memory.
     say
         Called with what a user should know: that the file cannot be written any more, or that a space is exhausted.
+    earlier
+        Trials of an earlier study, which the samplers know from the start.
     """
 
     def __init__(
@@ -48,12 +51,17 @@ class GainSearch:
         config: StudyConfig,
         storage: Path | None = None,
         say: Callable[[str], None] = lambda sentence: None,
+        earlier: Sequence[EarlierTrial] = (),
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
         self._config = config
         self._ratio_distribution = CategoricalDistribution(tuple(config.imbalance_ratios))
         self._samplers = {track.key: TrackSampler(config, track) for track in tracks_of(config)}
+        self._asked = {track.key: track.trials for track in tracks_of(config)}
+        for trial in earlier:
+            sampler = self._samplers[trial.key]
+            sampler.know(sampler.values_of(trial.config), trial.gain)
         self._storage, self._say = storage, say
         arms = dict.fromkeys(arm for arm, _ in self._samplers)
         names = {arm: config.name if arm == "prefinetune" else f"{config.name}-{arm}" for arm in arms}
@@ -79,7 +87,7 @@ class GainSearch:
             sampler = self._samplers[trial.arm, trial.imbalance_ratio]
             if sampler.needs_its_proposals:
                 sampler.sample(sampler.values_of(trial.config))
-            self.opened(trial)
+            self._open(trial)
 
     def propose(self, key: TrackKey, first: Mapping[str, Any]) -> dict[str, Any]:
         """Return the next values of a track that is not exhausted.
@@ -118,7 +126,17 @@ class GainSearch:
         ]
 
     def opened(self, trial: TrialRecord) -> None:
-        """Record that proposed values now run as a trial."""
+        """Record that proposed values now run as a trial; tell when none is left after them."""
+        self._open(trial)
+        sampler = self._samplers[trial.arm, trial.imbalance_ratio]
+        if sampler.is_exhausted and sampler.size < self._asked[trial.arm, trial.imbalance_ratio]:
+            self._say(
+                f"All {sampler.size} configurations of {trial.arm}'s space at imbalance ratio "
+                f"{trial.imbalance_ratio} are tried now: its search ends with them, instead of "
+                f"{self._asked[trial.arm, trial.imbalance_ratio]} trials."
+            )
+
+    def _open(self, trial: TrialRecord) -> None:
         if trial.trial_id in self._known:
             return
         sampler = self._samplers[trial.arm, trial.imbalance_ratio]

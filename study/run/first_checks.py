@@ -9,6 +9,7 @@ from study.config.encoders import trial_encoder
 from study.config.faults import study_faults
 from study.config.masked_lm import headless_faults
 from study.config.study import StudyConfig
+from study.plan.warm_start import warm_start_faults
 from study.record.folder import storage_faults
 from study.tracking.uri import address_faults, tracking_uri
 from trainables.corpora.corpus import Corpus
@@ -39,6 +40,8 @@ def first_checks(config: StudyConfig, storage: str, tracking: str | None, unknow
         With all faults that were found.
     """
     faults = [*unknown, *version_faults(), *study_faults(config), *storage_faults(storage)]
+    if "warm_start" not in config.wrong_fields():
+        faults += warm_start_faults(config, Path(storage) / config.name)
     faults += address_faults(tracking_uri(Path(storage), tracking))
     wrong = config.wrong_fields()
     if not wrong & {"encoder", "encoder_revision", "encoder_layers", "max_length", "gpus_per_trial"}:
