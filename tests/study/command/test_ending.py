@@ -8,6 +8,7 @@ import json
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -126,7 +127,14 @@ def conducted(tmp_path, monkeypatch):
         monkeypatch.setattr(owner, name, full)
         config = small_config(name="adme", reference_space={"stage2_learning_rate": (3e-5, 1e-4)})
         study = CheckedStudy(
-            config, folder, facts, None, None, None, None, Times(time.time(), NOTHING_EXPECTED, 0.0)
+            config,
+            folder,
+            facts,
+            SimpleNamespace(digest="0"),
+            None,
+            None,
+            None,
+            Times(time.time(), NOTHING_EXPECTED, 0.0),
         )
         console = Console(file=io.StringIO())
         with pytest.raises(StudyStopped) as stopped:

@@ -51,7 +51,6 @@ def test_more_trials_than_the_cache_can_serve_are_warned_of():
 
 def test_the_plan_of_many_classes_shows_each_with_its_rows(monkeypatch, capsys):
     monkeypatch.setattr(preflight, "shape_of", lambda encoder: SimpleNamespace(parameters=10**6))
-    monkeypatch.setattr(preflight, "_stage1_rows", lambda *args: 1)
     labels = np.repeat(np.arange(120), 2)
     classes = tuple(f"class_{number}" for number in range(120))
     prepared = SimpleNamespace(classes=classes, train_labels=labels, validation_labels=labels)

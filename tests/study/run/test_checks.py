@@ -23,7 +23,7 @@ def check(tmp_path, **values):
         None,
     )
     folder = StudyFolder(tmp_path, "adme")
-    return checked(config, folder, generate_sample(600), None, resumes=False, store_faults=[])
+    return checked(config, folder, generate_sample(600), None, resumes=False, store_faults=[])[:3]
 
 
 def test_classes_that_the_corpus_lacks_are_named_with_the_nearest_name(tmp_path):
