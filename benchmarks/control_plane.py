@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 import time
@@ -35,7 +34,7 @@ from ray import tune
 
 from benchmarks.memory import resident_mb
 from benchmarks.mlflow_server import LocalServer
-from benchmarks.workload import launch_of
+from benchmarks.workload import add_empty_trials, launch_of
 from study.command.cli import run_command
 from study.config.study import StudyConfig
 from study.plan.plan import Plan
@@ -210,21 +209,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.control_plane", description=__doc__.splitlines()[0]
     )
-    parser.add_argument(
-        "--trials", type=int, default=2000, help="empty trials of ours (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--reference-trials",
-        type=int,
-        default=20,
-        help="empty trials of the reference (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--at-a-time",
-        type=int,
-        default=os.cpu_count() or 1,
-        help="trials side by side (default: all processors)",
-    )
+    add_empty_trials(parser, 2000, 20)
     return run_command(measure, parser, argv)
 
 

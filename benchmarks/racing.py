@@ -27,7 +27,6 @@ import argparse
 import itertools
 import json
 import multiprocessing
-import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -46,6 +45,7 @@ from study.config.presets import PREFINETUNING
 from study.config.study import StudyConfig
 from study.plan.sampling import TrackSampler
 from study.plan.tracks import tracks_of
+from study.run.place import cpus_here
 from study.run.racing import RatioRacing
 from study.statistics.differences import student_interval
 from trainables.interval import Interval
@@ -274,7 +274,7 @@ def measure(args: argparse.Namespace) -> int:
     """Simulate, and print the table."""
     numbers = range(args.first_world, args.first_world + args.worlds)
     console = Console(stderr=True)
-    with multiprocessing.get_context("fork").Pool(args.processes or len(os.sched_getaffinity(0))) as pool:
+    with multiprocessing.get_context("fork").Pool(args.processes or cpus_here()) as pool:
         worlds = pool.imap(partial(of_world, budget=args.budget), numbers)
         found = list(progress(worlds, "Worlds", total=len(numbers), console=console))
     gains = {name: np.array([world[name] for world in found]) for name in POLICIES}

@@ -6,6 +6,7 @@ import argparse
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import ray
@@ -18,6 +19,7 @@ from study.plan.search import GainSearch
 from study.plan.tracks import tracks_of, trial_settings
 from study.record.ledger import Ledger, TrialRecord
 from study.run import cluster
+from study.run.place import cpus_here
 from study.run.tuning import run_trials
 from study.tracking.experiment_page import Launch
 from study.tracking.tracker import Tracker
@@ -174,6 +176,18 @@ def run_search(
         errors = {trial.error for trial in ledger.trials.values() if trial.error}
         raise RuntimeError(f"the search did not finish: {errors or plan.stopped}")
     return ends[0] - started, ledger
+
+
+def add_empty_trials(parser: argparse.ArgumentParser, trials: int, reference_trials: int) -> None:
+    """Add the options of a benchmark of trials whose work is nothing, with its own default numbers."""
+    add = partial(parser.add_argument, type=int)
+    add("--trials", default=trials, help="empty trials of ours (default: %(default)s)")
+    add(
+        "--reference-trials",
+        default=reference_trials,
+        help="empty trials of the reference (default: %(default)s)",
+    )
+    add("--at-a-time", default=cpus_here(), help="trials side by side (default: all processors)")
 
 
 def add_sizes(parser: argparse.ArgumentParser, **defaults: int | None) -> None:

@@ -52,6 +52,11 @@ class StudyStopped(StudyError):
     """The study cannot go on; the message says how to resume it."""
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or its kind."""
+    return next(iter(str(error).splitlines()), "") or type(error).__name__
+
+
 def collect(faults: list[str], make: Callable[[], T]) -> T | None:
     """Return what ``make`` makes, or None with its faults added to the list, so that all can be told at once."""
     try:

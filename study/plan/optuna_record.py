@@ -22,6 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from study.record.ledger import TrialRecord
 from study.record.sqlite import is_locked, locked_by, sqlite_uri
+from trainables.errors import first_line
 
 _LOCKED_S = 10.0  # how long another program's lock is waited for
 _STATES = {"complete": TrialState.COMPLETE, "raced_out": TrialState.PRUNED, "failed": TrialState.FAIL}
@@ -122,8 +123,3 @@ def _storage(path: Path) -> optuna.storages.RDBStorage:
         return connection
 
     return optuna.storages.RDBStorage(sqlite_uri(path), engine_kwargs={"creator": connect})
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message, or its kind."""
-    return next(iter(str(error).splitlines()), "") or type(error).__name__

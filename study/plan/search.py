@@ -23,12 +23,13 @@ from optuna.exceptions import StorageInternalError
 from sqlalchemy.exc import SQLAlchemyError
 
 from study.config.study import StudyConfig
-from study.plan.optuna_record import OptunaRecord, first_line
+from study.plan.optuna_record import OptunaRecord
 from study.plan.sampling import TrackSampler
 from study.plan.tracks import TrackKey, tracks_of
 from study.plan.warm_start import EarlierTrial
 from study.record.gains import gains_of, mean_of
 from study.record.ledger import SEARCH_PHASES, Ledger, TrialRecord
+from trainables.errors import first_line
 
 
 class GainSearch:

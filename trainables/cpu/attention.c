@@ -106,7 +106,7 @@ void attention(
             transpose(k + starts[text] * kv_step + at, kv_step, keys, length, size, width);
             for (int64_t first = 0; first < queries; first += BLOCK) {
                 const int64_t rows = queries - first < BLOCK ? queries - first : BLOCK, from = place + first * width;
-                const int64_t row = (asking + first);
+                const int64_t row = asking + first;
                 product(q + row * q_step + at, q_step, 1, keys, width, share + from, width, rows, width, size, 1);
                 for (int64_t i = 0; i < rows; i++) {
                     const int64_t of_row = from + i * width;
@@ -153,7 +153,7 @@ void attention_backward(
             transpose(v + head, kv_step, values, length, size, width);
             for (int64_t first = 0; first < queries; first += BLOCK) {
                 const int64_t rows = queries - first < BLOCK ? queries - first : BLOCK, from = place + first * width;
-                const int64_t row = (asking + first);
+                const int64_t row = asking + first;
                 const float *upstream = gradient + row * step + at;
                 product(upstream, step, 1, values, width, scores, width, rows, width, size, 1);
                 for (int64_t i = 0; i < rows; i++) {

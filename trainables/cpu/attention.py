@@ -43,9 +43,9 @@ def attend(
     (b, h) or (t, h), zero on rows that belong to no text; and the saved tensors.
     """
     width = rows.shape[1] // (3 if asking is None else 2)
-    context = rows.new_zeros(len(rows), width) if asking is None else torch.empty_like(asking)
-    if not _fits_own_kernel(context, heads):
+    if not _fits_own_kernel(rows.dtype, width // heads):
         return _attend_padded(kernels, asking, rows, packed, heads, key)
+    context = rows.new_zeros(len(rows), width) if asking is None else torch.empty_like(asking)
     queries = rows if asking is None else asking
     shares = packed.widths * packed.lengths if asking is None else packed.widths
     share = rows.new_empty(heads * int(shares.sum()))
@@ -64,7 +64,7 @@ def attend_backward(
     key: DropoutKey,
 ) -> tuple[Tensor | None, Tensor]:
     """Return the gradients of ``asking`` and of ``rows`` from that of what :func:`attend` returned for them."""
-    if not _fits_own_kernel(gradient, heads):
+    if not _fits_own_kernel(gradient.dtype, gradient.shape[1] // heads):
         return _attend_padded_backward(kernels, gradient, asking, saved, packed, heads, key)
     rows, share = saved
     for_asking = None if asking is None else torch.empty_like(asking)
@@ -78,17 +78,16 @@ def attend_backward(
     return for_asking, for_rows
 
 
-def _fits_own_kernel(context: Tensor, heads: int) -> bool:
-    return context.dtype == torch.float32 and context.shape[1] // heads % LANES == 0
+def _fits_own_kernel(dtype: torch.dtype, head_size: int) -> bool:
+    return dtype == torch.float32 and head_size % LANES == 0
 
 
 def _keys_and_values(rows: Tensor, asking: Tensor | None) -> tuple[ctypes.c_void_p, ctypes.c_void_p]:
     """Return where the keys and the values of the first of contiguous rows begin."""
     parts = 3 if asking is None else 2
     size = rows.shape[1] // parts * rows.element_size()
-    return ctypes.c_void_p(rows.data_ptr() + (parts - 2) * size), ctypes.c_void_p(
-        rows.data_ptr() + (parts - 1) * size
-    )
+    keys = rows.data_ptr() + (parts - 2) * size
+    return ctypes.c_void_p(keys), ctypes.c_void_p(keys + size)
 
 
 def _where(

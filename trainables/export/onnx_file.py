@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from trainables.errors import TrialFailed
+from trainables.errors import TrialFailed, first_line
 
 OPSET = 18
 LARGEST_DIFFERENCE = 1e-4  # of a probability
@@ -74,9 +74,7 @@ def export_onnx(model: Any, tokenizer: Any, texts: Sequence[str], path: Path) ->
             )
         difference = _largest_difference(whole, tokenizer, texts, path)
     except (RuntimeError, ValueError, NotImplementedError) as error:
-        raise TrialFailed(
-            f"{type(model).__name__} cannot be written as ONNX: {_first_line(error)}"
-        ) from error
+        raise TrialFailed(f"{type(model).__name__} cannot be written as ONNX: {first_line(error)}") from error
     if not difference <= LARGEST_DIFFERENCE:
         raise TrialFailed(
             f"{path.name} does not give the probabilities of the {type(model).__name__} that it was written from: they "
@@ -105,7 +103,3 @@ def _largest_difference(whole: _Probabilities, tokenizer: Any, texts: Sequence[s
 def _encoded(tokenizer: Any, texts: Sequence[str]) -> dict[str, npt.NDArray[np.int64]]:
     encoded = tokenizer(list(texts), truncation=True, padding=True, return_tensors="np")
     return {name: np.asarray(ids, np.int64) for name, ids in encoded.items()}
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), "") or type(error).__name__
