@@ -131,7 +131,7 @@ def conduct(study: CheckedStudy, console: Console) -> StudyEnd:
         folder.write_facts(facts)
         ledger = Ledger(folder.ledger)
         _announce_resumed(ledger, console)
-        ledger.append("launched", began=study.times.began, budget_s=_budget(config))
+        ledger.launch(study.times.began, _budget(config))
         reopen_searched(config, ledger)
     uri = facts["mlflow"]["tracking_uri"]
     tracker = Tracker(uri, _launch_of(study), ledger, partial(console.print, highlight=False))
@@ -146,7 +146,7 @@ def conduct(study: CheckedStudy, console: Console) -> StudyEnd:
     if comparison.confirmation is not None and comparison.confirmation.ratios:
         _leave_models(study, comparison, say)
     with unwritable(folder.root):
-        ledger.append("ended")
+        ledger.end_launch()
         comparison = replace(comparison, time=study_time(ledger, facts))
         write_report(comparison)  # now with all the time that the study took
     page = None if tracker.behind else tracker.address(ui_server(uri))

@@ -108,6 +108,7 @@ class Ledger:
         self._began: float | None = None
         self._last = 0.0
         self._budget: float | None = None
+        self._launch: Mapping[str, Any] | None = None  # not written yet
         self.damaged: list[DamagedLine] = []
         told: set[int] = set()
         for number, line in enumerate(self._lines(), start=1):
@@ -186,21 +187,46 @@ class Ledger:
             raise UnreadableLine("no line before it says what that trial is")
         return self.trials[trial_id]
 
+    def launch(self, began: float, budget_s: float | None) -> None:
+        """Record that a launch began.
+
+        That is written with the first thing that the launch does: one that has nothing to do leaves no trace, and takes
+        none of the study's time.
+
+        Parameters
+        ----------
+        began
+            When, as :func:`time.time` tells it.
+        budget_s
+            Seconds that the study may take over all launches; None: as many as it takes.
+        """
+        self._launch = {"event": "launched", "time": began, "began": began, "budget_s": budget_s}
+        self._fold(self._launch)
+
+    def end_launch(self) -> None:
+        """Record that the launch ended, if it did anything."""
+        if self._launch is None:
+            self.append("ended")
+
     def append(self, event: str, **values: Any) -> None:
         """Append one event and fold it into memory."""
         record = {"event": event, "time": time.time(), **values}
+        self._write(*([] if self._launch is None else [self._launch]), record)
+        self._launch = None
+        self._fold(record)
+
+    def _write(self, *records: Mapping[str, Any]) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("ab+") as file:
             if file.tell() > 0:
                 file.seek(-1, os.SEEK_END)
                 if file.read(1) != b"\n":
                     file.write(b"\n")
-            file.write(line_of(record))
+            file.writelines(map(line_of, records))
             # What a killed driver wrote is safe anyway; fsync protects against a machine that goes down.
-            if event == "trial_finished":
+            if records[-1]["event"] == "trial_finished":
                 file.flush()
                 os.fsync(file.fileno())
-        self._fold(record)
 
     def start_trial(
         self,

@@ -131,3 +131,18 @@ def test_the_time_of_a_study_is_that_of_its_launches_without_what_lay_between(tm
     assert found.in_words() == "It took 2.5 min of a budget of 10 min; 2.0 min were planned."
     assert "2 trials a ratio instead of 4" in found.cut_in_words()
     assert study_time(again, {}).cut_in_words() == "", "a study of an earlier version planned with no time"
+
+
+def test_a_launch_that_has_nothing_to_do_leaves_no_trace(tmp_path, monkeypatch):
+    monkeypatch.setattr("time.time", lambda: 1100.0)
+    ledger = Ledger(tmp_path / "ledger.jsonl")
+    ledger.launch(1000.0, 600.0)
+    ledger.append("look", replicates=5)
+    ledger.end_launch()
+    written = ledger.path.read_bytes()
+    idle = Ledger(ledger.path)
+    idle.launch(9000.0, 600.0)
+    idle.end_launch()
+    assert ledger.path.read_bytes() == written
+    assert idle.seconds_taken() == ledger.seconds_taken() == 100.0
+    assert idle.seconds_taken(now=9030.0) == 130.0  # what a deadline goes by while it runs
