@@ -65,12 +65,12 @@ def interval_figure(rows: Sequence[FigureRow], *, title: str, axis: str, metric:
             if gain.ci_low is not None and gain.ci_high is not None:
                 axes.plot([gain.ci_low, gain.ci_high], [place, place], color=colour, linewidth=2.5)
             axes.plot([gain.mean], [place], "o", color=colour, markersize=8)
-            axes.annotate(
-                f"{gain.text(signed=True)}, {reading(gain, metric)}",
-                (gain.mean, place),
-                xytext=(0, 9),
-                textcoords="offset points",
-                ha="center",
+            axes.text(
+                1.02,  # in a column of its own, where it meets no label and no interval
+                place,
+                f"{gain.text(signed=True)}\n{reading(gain, metric)}",
+                transform=axes.get_yaxis_transform(),
+                va="center",
                 fontsize=9,
             )
         axes.set_yticks(range(len(rows)), [row.label for row in rows])
@@ -81,7 +81,7 @@ def interval_figure(rows: Sequence[FigureRow], *, title: str, axis: str, metric:
             if any(r.published is not None for r in rows)
             else ""
         )
-        axes.set_xlabel(axis + published)
+        figure.supxlabel(axis + published, fontsize=11)
         with io.StringIO() as file:
             figure.savefig(file, format="svg", metadata={"Date": None, "Title": title})
             return file.getvalue()
