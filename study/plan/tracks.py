@@ -132,5 +132,5 @@ def first_values(config: StudyConfig, track: Track, reference: Mapping[str, Any]
             name: published[name] if published.get(name) in grid else grid[len(grid) // 2]
             for name, grid in track.space.items()
         }
-    base = trial_settings(config, track, reference, {}).to_config()
+    base = vars(trial_settings(config, track, reference, {}))
     return {name: base[name] for name, grid in track.space.items() if base[name] in grid}
