@@ -43,7 +43,7 @@ STUDY: dict[str, Any] = {
 PRESETS: dict[str, dict[str, Any]] = {
     "smoke": {**smoke(STUDY), "max_train_rows": 200},
     "laptop": {**on_small_draws(STUDY), "max_train_rows": 800, **FEW_SCORED},
-    "cluster": AS_PUBLISHED,
+    "cluster": {**AS_PUBLISHED, "corpus_options": {"labels": "all"}},
 }
 
 _METRIC = "test/micro_f1_minority"

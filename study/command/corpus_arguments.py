@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from trainables.corpora.drug_labels.openfda_queries import OPENFDA
 from trainables.errors import ConfigurationError
 
 _TABULAR = {
@@ -24,6 +25,13 @@ _TABULAR = {
     ),
     "encoding": ("NAME", "e.g. utf-8, cp1252, utf-16 (default: detected, and told where it was guessed)"),
     "header": ("yes|no", "whether the first row names the columns (default: no if all are given by number)"),
+}
+_DRUG_LABELS = {
+    "labels": (
+        "WHICH",
+        "openFDA's labels, where no --data is given: part, the first 1,000 by identity (at most 150 MB), or all, some "
+        "1.5 GB (default: part; the preset cluster takes all)",
+    ),
 }
 _CLASSES = {
     "rare_classes": (
@@ -49,6 +57,9 @@ def add_corpus_arguments(parser: argparse.ArgumentParser) -> None:
         default=None,
         help="make one class of labels that look alike, e.g. that differ in case or in invisible characters",
     )
+    drug_labels = parser.add_argument_group("adme", "paragraphs of drug labels")
+    for name, (metavar, text) in _DRUG_LABELS.items():
+        drug_labels.add_argument(f"--{name}", metavar=metavar, help=text)
     classes = parser.add_argument_group("classes", "for every corpus")
     for name, (metavar, text) in _CLASSES.items():
         classes.add_argument(f"--{name.replace('_', '-')}", metavar=metavar, help=text)
@@ -67,11 +78,11 @@ def corpus_options(args: argparse.Namespace) -> dict[str, Any]:
     Raises
     ------
     ConfigurationError
-        An ``--option`` is not NAME=VALUE.
+        An ``--option`` is not NAME=VALUE, or labels are to be downloaded that ``--data`` gives.
     """
     options: dict[str, Any] = {
         name: getattr(args, name)
-        for name in (*_TABULAR, "merge_alike", *_CLASSES)
+        for name in (*_TABULAR, "merge_alike", *_DRUG_LABELS, *_CLASSES)
         if getattr(args, name) is not None
     }
     faults = []
@@ -80,6 +91,12 @@ def corpus_options(args: argparse.Namespace) -> dict[str, Any]:
         if not equals or not name:
             faults.append(f"--option {assignment}: NAME=VALUE was expected, e.g. --option food_effect=other.")
         options[name] = {"true": True, "false": False}.get(value, value)
+    data = getattr(args, "data", None)
+    if args.labels is not None and data not in (None, OPENFDA):
+        faults.append(
+            f"--labels {args.labels} says which labels are downloaded, but --data {data} takes their place: leave one "
+            "of them out."
+        )
     if faults:
         raise ConfigurationError(faults)
     return options

@@ -10,6 +10,7 @@ from typing import Any
 
 from study.config.arms import CONTROLS
 from study.config.samplers import SAMPLERS
+from trainables.corpora.registry import ORIGINS
 from trainables.corpora.split_settings import GROUP, SPLIT_BY, SplitSettings
 from trainables.method.arms import MASKED_LM_ARMS, TWO_STAGE_ARMS
 from trainables.reuse.lengths import StageLengths
@@ -238,6 +239,9 @@ class StudyConfig:
         unchanged = [k for k in marked(self, "later") if getattr(self, k) == getattr(type(self), k)]
         asked = dataclasses.asdict(self).items()
         values = {k: v for k, v in asked if k not in execution and k not in unchanged}
+        options = self.corpus_options
+        if isinstance(options, Mapping):
+            values["corpus_options"] = {k: v for k, v in options.items() if k not in ORIGINS}
         return dict(json.loads(json.dumps(values)))
 
     def split_settings(self) -> SplitSettings:

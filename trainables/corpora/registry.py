@@ -27,6 +27,8 @@ CORPORA: dict[str, Callable[..., Corpus]] = {
     "tabular": read_tabular,
     "trec": read_trec,
 }
+# Options that say where texts come from, as a path does. Whether they are the same texts, the corpus's digest tells.
+ORIGINS = frozenset({"labels"})
 
 
 def read_corpus(name: str, data: str | None, **options: Any) -> Corpus:

@@ -30,6 +30,23 @@ def test_an_option_without_a_value_is_refused():
         parsed("--option", "keep")
 
 
+def test_labels_are_downloaded_or_given():
+    assert parsed("--labels", "all") == {"labels": "all"}
+    parse = launch_arguments.build_parser().parse_args
+    given = parse(["adme", "--labels", "all", "--data", "openfda"])
+    assert launch_arguments.overrides_of(given)["corpus_options"] == {"labels": "all"}
+    with pytest.raises(ConfigurationError, match=r"--labels all .* --data mine.jsonl takes their place"):
+        launch_arguments.overrides_of(parse(["adme", "--labels", "all", "--data", "mine.jsonl"]))
+
+
+@pytest.mark.parametrize("study", ["adme", "shi2022_adme"])
+def test_only_the_cluster_preset_takes_all_labels_and_which_are_downloaded_is_no_part_of_a_study(study):
+    presets = {preset: load_study_file(study, preset, {}) for preset in ("smoke", "laptop", "cluster")}
+    assert [config.corpus_options for config in presets.values()] == [{}, {}, {"labels": "all"}]
+    assert presets["cluster"].identity()["corpus_options"] == {}
+    assert not study_faults(presets["cluster"])
+
+
 def test_counts_are_ratios_at_one_majority():
     assert exact_counts(["20:1000", "100:1000"], None) == {"imbalance_ratios": (0.02, 0.1), "n_max": 1000}
 

@@ -69,6 +69,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def page(self, fake, query, limit):
         labels = fake.lists["NOT" in query.get("search", "")]
+        if query.get("sort") == "openfda.spl_set_id.exact:asc":
+            labels = sorted(labels, key=lambda label: label["set_id"])
         start = int(query["search_after"].removeprefix("0=")) if "search_after" in query else 0
         part = labels[start : start + limit]
         if not part:

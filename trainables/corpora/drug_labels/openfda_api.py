@@ -2,7 +2,8 @@
 
 What is relied on: at most 1,000 records a request; ``skip`` ends at 25,000, so pages follow the cursor in the
 ``Link`` header (``rel="next"``, absent on the last page); 240 requests a minute, and 1,000 a day without a key
-(open.fda.gov/apis/paging, open.fda.gov/apis/authentication).
+(open.fda.gov/apis/paging, open.fda.gov/apis/authentication). ``sort`` takes dates and ``.exact`` fields; equal ones
+follow the identity of the server's documents, so that the order is a total one (``BuildSort`` in openFDA's sources).
 """
 
 from __future__ import annotations
@@ -48,12 +49,15 @@ class Page:
         When the API's data was last updated; pages of two dates do not belong together.
     total
         Records that match the whole search.
+    received_bytes
+        What came over the network for it, compressed as it came.
     """
 
     records: list[Record]
     next_url: str | None
     last_updated: str
     total: int
+    received_bytes: int = 0
 
 
 class _Passing(Exception):
@@ -95,12 +99,12 @@ class OpenfdaApi:
         if key:
             self._session.auth = (key, "")
 
-    def first_address(self, search: str, limit: int) -> str:
-        """Return the address of a search's first page."""
-        prepared = requests.Request(
-            "GET", self.base_url + ENDPOINT, params={"search": search, "limit": limit}
-        ).prepare()
-        return str(prepared.url)
+    def first_address(self, search: str, limit: int, order: str | None = None) -> str:
+        """Return the address of a search's first page; ``order`` is openFDA's ``sort``."""
+        asked: dict[str, str | int] = {"search": search, "limit": limit}
+        if order is not None:
+            asked["sort"] = order
+        return str(requests.Request("GET", self.base_url + ENDPOINT, params=asked).prepare().url)
 
     def page(self, url: str) -> Page:
         """Return one page.
@@ -164,7 +168,8 @@ class OpenfdaApi:
             raise ConfigurationError(
                 f"openFDA ({self.base_url}): the next page is said to lie at {next_url}, on another server; refused."
             )
-        return Page(records, next_url if records else None, last_updated, total)
+        received = response.raw.tell()  # before decompression
+        return Page(records, next_url if records else None, last_updated, total, received)
 
     def _pace(self) -> None:
         wait = self._last + self._interval - time.monotonic()

@@ -14,23 +14,25 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.filesize import decimal
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from trainables.corpora.drug_labels.openfda_api import BASE_URL, OpenfdaApi, Page
+from trainables.corpora.drug_labels.openfda_queries import ALL, Query
 from trainables.corpora.drug_labels.records import Record
 from trainables.errors import ConfigurationError, StudyStopped
 from trainables.user_cache import cache_folder
 
 URL_VARIABLE = "OPENFDA_URL"
 KEY_VARIABLE = "OPENFDA_API_KEY"
-# Two searches that share no label, the second for labels of the older form.
-SEARCHES = ("_exists_:pharmacokinetics", "_exists_:clinical_pharmacology AND NOT _exists_:pharmacokinetics")
 PAGE_SIZE = 100  # some 5 MB; 1,000 are allowed, and would be lost at once when the connection is cut
 _FIELDS = ("id", "set_id", "effective_time", "version", "pharmacokinetics", "clinical_pharmacology")
 _NAMES = ("substance_name", "generic_name", "brand_name")
@@ -40,11 +42,20 @@ _MAX_RESTARTS = 2
 
 @dataclass(frozen=True)
 class Download:
-    """A complete copy: where it lies, how many labels it has, and the date that openFDA gives its data."""
+    """A complete copy of what a query asks for.
+
+    Attributes
+    ----------
+    path, labels, last_updated
+        Where it lies, how many labels it has, and the date that openFDA gives its data.
+    found
+        How many labels the query's searches find; copies of earlier versions do not say it (None) and have them all.
+    """
 
     path: Path
     labels: int
     last_updated: str
+    found: int | None = None
 
 
 @dataclass
@@ -59,6 +70,12 @@ class _State:
         Labels of that search so far, and in all.
     pages
         File, digest, number of labels and search of each page.
+    order, most
+        See :class:`Query`.
+    received_bytes
+        What came over the network so far.
+    found
+        Labels that the searches before find.
     """
 
     url: str
@@ -70,6 +87,10 @@ class _State:
     received: int = 0
     total: int = 0
     pages: list[dict[str, Any]] = field(default_factory=list)
+    order: str | None = None
+    most: int | None = None
+    received_bytes: int = 0
+    found: int = 0
 
 
 class _Outdated(Exception):
@@ -81,12 +102,13 @@ def server() -> str:
     return os.environ.get(URL_VARIABLE) or BASE_URL
 
 
-def cached_labels(folder: Path | None = None) -> Download | None:
-    """Return the complete copy in the cache folder, or None where there is none or it is damaged."""
-    folder = folder or _folder()
+def cached_labels(folder: Path | None = None, *, query: Query = ALL) -> Download | None:
+    """Return the complete copy of a query in the cache folder, or None where there is none or it is damaged."""
+    folder = folder or _folder(query)
     try:
         manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
-        download = Download(folder / _LABELS, int(manifest["labels"]), str(manifest["last_updated"]))
+        found = manifest.get("found")
+        download = Download(folder / _LABELS, int(manifest["labels"]), str(manifest["last_updated"]), found)
         if _digest(download.path) == manifest["sha256"]:
             return download
     except (OSError, ValueError, KeyError, TypeError):
@@ -97,16 +119,19 @@ def cached_labels(folder: Path | None = None) -> Download | None:
 def download_labels(
     folder: Path | None = None,
     *,
+    query: Query = ALL,
     api: OpenfdaApi | None = None,
     page_size: int = PAGE_SIZE,
     console: Console | None = None,
 ) -> Download:
-    """Download all labels with a pharmacokinetics or clinical-pharmacology section, or go on with a download.
+    """Download the labels that a query asks for, or go on with a download.
 
     Parameters
     ----------
     folder
         Where the copy is kept; by default the user's cache folder.
+    query
+        Which labels; by default all with a pharmacokinetics or clinical-pharmacology section.
     api
         Server, key and pace; by default from the environment (``OPENFDA_URL``, ``OPENFDA_API_KEY``).
     page_size
@@ -121,26 +146,35 @@ def download_labels(
     ConfigurationError
         When the server refuses the request, or the folder cannot be written.
     """
-    folder = folder or _folder()
+    folder = folder or _folder(query)
     api = api or OpenfdaApi(server(), os.environ.get(KEY_VARIABLE))
     console = console or Console(stderr=True)
+    say = partial(console.print, soft_wrap=True, highlight=False)
+    what = "all drug labels" if query.most is None else f"the first {query.most:,} drug labels by identity"
+    began = time.monotonic()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _only_one(folder):
-            console.print(
-                f"openFDA: downloading drug labels from {api.base_url} to {folder}. Stopped, it goes on where it was; "
-                f"--data sample goes without.",
-                soft_wrap=True,
-                highlight=False,
+            say(
+                f"openFDA: downloading {what} from {api.base_url} to {folder}. Stopped, it goes on where it was; "
+                f"--data sample goes without{'.' if query.most is None else ', --labels all takes every label.'}"
             )
             for _ in range(_MAX_RESTARTS + 1):
-                state = _load_state(folder, api.base_url, page_size)
+                state = _load_state(folder, api.base_url, page_size, query)
+                before = state.received_bytes
                 try:
-                    _all_pages(folder, state, api, console)
-                    return _finish(folder, state)
+                    _all_pages(folder, state, query, api, console)
+                    download = _finish(folder, state)
                 except _Outdated:
-                    console.print("openFDA has updated its data: starting over.")
+                    say("openFDA has updated its data: starting over.")
                     _discard_pages(folder)
+                    continue
+                came = decimal(state.received_bytes - before)
+                say(
+                    f"openFDA: {download.labels:,} of {download.found:,} labels of {download.last_updated} are there; "
+                    f"{came} came in {time.monotonic() - began:.0f} s."
+                )
+                return download
             raise StudyStopped("openFDA keeps updating its data while it is downloaded; try again later.")
     except OSError as error:
         raise ConfigurationError(
@@ -159,9 +193,9 @@ def slim(record: Record) -> Record:
     return kept
 
 
-def _folder() -> Path:
-    """Return the folder of this server's copy, so that another server's never counts for it."""
-    name = "openfda"
+def _folder(query: Query) -> Path:
+    """Return the folder of a query's copy from this server, so that no other copy ever counts for it."""
+    name = "openfda" if query.most is None else f"openfda-first-{query.most}"
     if server() != BASE_URL:
         name += "-" + hashlib.sha256(server().encode()).hexdigest()[:8]
     return cache_folder() / name
@@ -180,40 +214,57 @@ def _only_one(folder: Path) -> Iterator[None]:
         yield
 
 
-def _all_pages(folder: Path, state: _State, api: OpenfdaApi, console: Console) -> None:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        while state.search < len(SEARCHES):
+def _all_pages(folder: Path, state: _State, query: Query, api: OpenfdaApi, console: Console) -> None:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[came]}"),
+        TimeRemainingColumn(),
+    )
+    # The time left is that of the labels left, at the pace of all pages so far.
+    with Progress(*columns, console=console, transient=True, speed_estimate_period=3600) as progress:
+        while state.search < len(query.searches):
             task = progress.add_task(
-                f"labels {state.search + 1} of {len(SEARCHES)}", total=state.total or None
+                f"labels, search {state.search + 1} of {len(query.searches)}",
+                total=query.wanted(state.total) or None,
+                completed=state.received,
+                came=decimal(state.received_bytes),
             )
             if state.next_url is None:
-                state.next_url = api.first_address(SEARCHES[state.search], state.page_size)
+                state.next_url = api.first_address(query.searches[state.search], state.page_size, query.order)
             while state.next_url:
-                _take(folder, state, api.page(state.next_url))
+                _take(folder, state, query, api.page(state.next_url))
                 if state.received > state.total + state.page_size:
                     raise StudyStopped(
                         f"openFDA sends more labels than the {state.total} that it has; try again later."
                     )
-                progress.update(task, completed=state.received, total=state.total or None)
-            if state.received < state.total:
+                progress.update(
+                    task,
+                    completed=state.received,
+                    total=query.wanted(state.total) or None,
+                    came=decimal(state.received_bytes),
+                )
+            if state.received < state.total and not query.is_enough(state.received, state.received_bytes):
                 state.pages = [page for page in state.pages if page["search"] != state.search]
                 state.received, state.next_url = 0, None
                 _save_state(folder, state)
                 raise StudyStopped(
                     f"openFDA's list ended before its {state.total} labels were sent; run the same command again."
                 )
+            state.found += state.total
             state.search, state.received, state.total, state.next_url = state.search + 1, 0, 0, None
             _save_state(folder, state)
 
 
-def _take(folder: Path, state: _State, page: Page) -> None:
-    """Write a page, then the state that counts it."""
-    if page.records:
+def _take(folder: Path, state: _State, query: Query, page: Page) -> None:
+    """Write a page as far as it is wanted, then the state that counts it."""
+    records = page.records if query.most is None else page.records[: query.most - state.received]
+    if records:
         if state.last_updated and page.last_updated != state.last_updated:
             raise _Outdated
         state.last_updated = page.last_updated
-        lines = "".join(json.dumps(slim(record), ensure_ascii=False) + "\n" for record in page.records)
+        lines = "".join(json.dumps(slim(record), ensure_ascii=False) + "\n" for record in records)
         content = gzip.compress(lines.encode(errors="replace"), mtime=0)
         name = f"page-{len(state.pages):06}.jsonl.gz"
         _write(folder / name, content)
@@ -221,13 +272,15 @@ def _take(folder: Path, state: _State, page: Page) -> None:
             {
                 "file": name,
                 "sha256": hashlib.sha256(content).hexdigest(),
-                "labels": len(page.records),
+                "labels": len(records),
                 "search": state.search,
             }
         )
-    state.received += len(page.records)
+    state.received += len(records)
+    state.received_bytes += page.received_bytes
     state.total = page.total
-    state.next_url = page.next_url or ""
+    is_enough = query.is_enough(state.received, state.received_bytes)
+    state.next_url = "" if is_enough else page.next_url or ""
     _save_state(folder, state)
 
 
@@ -252,20 +305,26 @@ def _finish(folder: Path, state: _State) -> Download:
         "last_updated": state.last_updated,
         "sha256": digest,
         "server": state.url,
-        "searches": list(SEARCHES),
+        "searches": state.searches,
+        "order": state.order,
+        "most": state.most,
+        "found": state.found,
+        "received_bytes": state.received_bytes,
     }
     _write(folder / _MANIFEST, json.dumps(manifest, indent=2).encode())
     _discard_pages(folder)
-    return Download(folder / _LABELS, labels, state.last_updated)
+    return Download(folder / _LABELS, labels, state.last_updated, state.found)
 
 
-def _load_state(folder: Path, url: str, page_size: int) -> _State:
+def _load_state(folder: Path, url: str, page_size: int, query: Query) -> _State:
     """Return the state of a download to go on with; where anything of it is damaged, a new one."""
-    fresh = _State(url, page_size, list(SEARCHES))
+    fresh = _State(url, page_size, list(query.searches), order=query.order, most=query.most)
     try:
         state = _State(**json.loads((folder / _STATE).read_text(encoding="utf-8")))
-        same = (state.url, state.page_size, state.searches) == (url, page_size, list(SEARCHES))
-        if same and all(_digest(folder / page["file"]) == page["sha256"] for page in state.pages):
+        asked = [(s.url, s.page_size, s.searches, s.order, s.most) for s in (state, fresh)]
+        if asked[0] == asked[1] and all(
+            _digest(folder / page["file"]) == page["sha256"] for page in state.pages
+        ):
             return state
     except (OSError, ValueError, KeyError, TypeError):
         pass

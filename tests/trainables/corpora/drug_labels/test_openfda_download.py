@@ -1,3 +1,4 @@
+import dataclasses
 import io
 import json
 import os
@@ -17,11 +18,11 @@ from trainables.corpora.drug_labels import openfda_api, openfda_download
 from trainables.corpora.drug_labels.openfda_api import OpenfdaApi, is_reachable
 from trainables.corpora.drug_labels.openfda_download import (
     PAGE_SIZE,
-    SEARCHES,
     cached_labels,
     download_labels,
     slim,
 )
+from trainables.corpora.drug_labels.openfda_queries import ALL, PART
 from trainables.corpora.drug_labels.records import read_records
 from trainables.corpora.registry import read_corpus
 from trainables.errors import ConfigurationError, StudyStopped
@@ -61,9 +62,10 @@ def waits():
 
 @pytest.fixture
 def download(tmp_path, url, waits):
-    def start(key=None):
+    def start(key=None, query=ALL, said=None):
         api = OpenfdaApi(url, key, pause=waits.append, requests_per_minute=1e9)
-        return download_labels(tmp_path / "cache", api=api, page_size=4, console=Console(file=io.StringIO()))
+        console = Console(file=said or io.StringIO())
+        return download_labels(tmp_path / "cache", query=query, api=api, page_size=4, console=console)
 
     return start
 
@@ -81,7 +83,7 @@ def test_pages_follow_the_cursor_and_make_one_file(download, fake, tmp_path):
     got = download()
     assert set_ids(got.path) == EVERYTHING
     assert (got.labels, got.last_updated) == (28, "2024-05-01")
-    assert [query["search"] for query in fake.requests] == [SEARCHES[0]] * 6 + [SEARCHES[1]] * 2
+    assert [query["search"] for query in fake.requests] == [ALL.searches[0]] * 6 + [ALL.searches[1]] * 2
     assert not any(int(query.get("skip", 0)) for query in fake.requests)
     assert sorted(path.name for path in got.path.parent.iterdir()) == [
         ".lock",
@@ -89,6 +91,54 @@ def test_pages_follow_the_cursor_and_make_one_file(download, fake, tmp_path):
         "manifest.json",
     ]
     assert cached_labels(tmp_path / "cache") == got
+
+
+FEW = dataclasses.replace(PART, most=10)
+FIRST = sorted(EVERYTHING[:23])[:10]
+
+
+def test_a_part_is_the_first_labels_by_identity_and_asks_for_no_more_pages(download, fake, tmp_path):
+    said = io.StringIO()
+    got = download(query=FEW, said=said)
+    assert set_ids(got.path) == FIRST and (got.labels, got.found) == (10, 23)
+    assert [query["search"] for query in fake.requests] == list(PART.searches) * 3
+    assert {query["sort"] for query in fake.requests} == {PART.order}
+    assert cached_labels(tmp_path / "cache", query=FEW) == got
+    manifest = json.loads((tmp_path / "cache" / "manifest.json").read_text())
+    assert (manifest["order"], manifest["most"], manifest["found"]) == (PART.order, 10, 23)
+    assert manifest["received_bytes"] > 3000
+    assert "the first 10 drug labels by identity" in said.getvalue() and "--labels all" in said.getvalue()
+    assert "10 of 23 labels of 2024-05-01" in said.getvalue() and "kB" in said.getvalue()
+
+
+def test_the_same_part_comes_whatever_order_the_server_keeps_its_labels_in(download, fake, tmp_path):
+    first = download(query=FEW).path.read_bytes()
+    fake.lists[False].reverse()
+    for file in (tmp_path / "cache").iterdir():
+        file.unlink()
+    assert download(query=FEW).path.read_bytes() == first
+
+
+def test_a_part_of_more_labels_than_there_are_is_all_of_them(download):
+    got = download(query=dataclasses.replace(PART, most=1000))
+    assert set_ids(got.path) == sorted(EVERYTHING[:23]) and got.labels == got.found == 23
+
+
+def test_a_part_ends_with_the_page_that_reaches_its_bytes(download, fake):
+    got = download(query=dataclasses.replace(FEW, most_bytes=1))
+    assert set_ids(got.path) == FIRST[:4] and (got.labels, got.found, len(fake.requests)) == (4, 23, 1)
+
+
+def test_a_stopped_part_goes_on_and_its_pages_serve_no_other_query(download, fake):
+    fake.faults.extend([None, None] + ["cut"] * openfda_api.ATTEMPTS)
+    with pytest.raises(StudyStopped, match="same command again"):
+        download(query=FEW)
+    before = len(fake.requests)
+    assert set_ids(download(query=FEW).path) == FIRST and len(fake.requests) - before == 1
+    fake.faults.extend([None, None] + ["cut"] * openfda_api.ATTEMPTS)
+    with pytest.raises(StudyStopped):
+        download(query=FEW)
+    assert set_ids(download().path) == EVERYTHING
 
 
 def test_records_are_slimmed_to_what_the_corpus_needs(download):
@@ -205,7 +255,7 @@ def test_requests_keep_the_pace(url):
     api = OpenfdaApi(url, requests_per_minute=600)
     started = time.monotonic()
     for _ in range(4):
-        api.page(api.first_address(SEARCHES[0], 1))
+        api.page(api.first_address(ALL.searches[0], 1))
     assert time.monotonic() - started >= 0.3
 
 
@@ -247,14 +297,42 @@ class TestAdme:
     def cache(self, tmp_path, monkeypatch):
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
-    def test_the_default_downloads_once_and_then_needs_no_network(self, fake, url, monkeypatch):
+    def test_the_default_downloads_a_part_once_and_then_needs_no_network(self, fake, url, monkeypatch):
         monkeypatch.setenv("OPENFDA_URL", url)
+        fake.lists[False] = many(1100)
         corpus = read_corpus("adme", None)
-        assert corpus.source == "openFDA drug labels of 2024-05-01 (28 labels)" and not corpus.is_sample
-        assert corpus.class_counts()["absorption"] == 28
+        assert corpus.source == (
+            "openFDA drug labels of 2024-05-01 (the first 1000 of 1100 labels by identity)"
+        )
+        assert corpus.class_counts()["absorption"] == 1000 and not corpus.is_sample
         asked = len(fake.requests)
+        assert asked == 11  # one of them asks whether anybody is there
         assert read_corpus("adme", "openfda").digest == read_corpus("adme", None).digest == corpus.digest
+        assert read_corpus("adme", None, labels="part").digest == corpus.digest
         assert len(fake.requests) == asked
+
+    def test_all_labels_are_another_copy_and_leave_a_study_of_a_part_as_it_was(self, fake, url, monkeypatch):
+        monkeypatch.setenv("OPENFDA_URL", url)
+        part = read_corpus("adme", None)
+        everything = read_corpus("adme", None, labels="all")
+        assert everything.source == "openFDA drug labels of 2024-05-01 (28 labels)"
+        assert (part.class_counts()["absorption"], everything.class_counts()["absorption"]) == (23, 28)
+        asked = len(fake.requests)
+        assert read_corpus("adme", None).digest == part.digest
+        assert read_corpus("adme", None, labels="all").digest == everything.digest
+        assert len(fake.requests) == asked
+
+    def test_the_default_takes_all_labels_where_they_are_what_the_cache_has(self, fake, url, monkeypatch):
+        monkeypatch.setenv("OPENFDA_URL", url)
+        everything = read_corpus("adme", None, labels="all")
+        asked = len(fake.requests)
+        assert read_corpus("adme", None).digest == everything.digest and len(fake.requests) == asked
+
+    def test_unknown_labels_are_refused_before_anything_is_asked(self, fake, url, monkeypatch):
+        monkeypatch.setenv("OPENFDA_URL", url)
+        with pytest.raises(ConfigurationError, match="labels is 'al': one of part, all was expected"):
+            read_corpus("adme", None, labels="al")
+        assert not fake.requests
 
     def test_without_a_network_the_default_is_the_sample_and_openfda_an_error(self, capsys):
         assert read_corpus("adme", None).is_sample and read_corpus("adme", "sample").is_sample
