@@ -24,6 +24,7 @@ from study.config.files import load_study_file
 from study.config.study import StudyConfig
 from study.config.study_files import known_studies
 from study.record.folder import write_atomically
+from study.terminal.program import written
 from study.terminal.streams import output_console
 from trainables.augment.registry import OPERATORS, make_operator, option_faults, why_unavailable
 from trainables.corpora.corpus import Corpus
@@ -39,7 +40,7 @@ STRENGTHS = (0.05, 0.1, 0.3, 0.5)
 def build_parser() -> argparse.ArgumentParser:
     """Return the command's options."""
     parser = argparse.ArgumentParser(
-        prog="python -m study.augment",
+        prog=written("augment"),
         description="Audit augmentation operators on a study's training texts: how much they change, what they keep, "
         "whether labels survive. Validation and test texts are never touched.",
     )

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from study.command.cli import run_command
 from study.command.study_arguments import add_study_arguments
+from study.terminal.program import written
 from study.terminal.streams import output_console
 from study.terminal.tables import FittedTable
 from study.verdict.answer import answer, budget_note
@@ -38,7 +39,7 @@ _IN_STUDY = Path()
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of this command."""
-    command = argparse.ArgumentParser(prog="python -m study.compare", description=__doc__)
+    command = argparse.ArgumentParser(prog=written("compare"), description=__doc__)
     add_study_arguments(command)
     command.add_argument("--format", choices=("table", "json"), default="table")
     command.add_argument("--metric", help="metric of the gain, e.g. val/mcc (default: the study's own)")

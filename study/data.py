@@ -21,6 +21,7 @@ from study.command.cli import run_command
 from study.command.corpus_arguments import add_corpus_arguments, corpus_options
 from study.config.files import load_study_file
 from study.config.study_files import is_path, known_studies
+from study.terminal.program import written
 from study.terminal.streams import output_console
 from study.terminal.tables import FittedTable
 from trainables.corpora.corpus import Corpus
@@ -35,7 +36,7 @@ from trainables.errors import ConfigurationError
 def build_parser() -> argparse.ArgumentParser:
     """Return the command's options."""
     parser = argparse.ArgumentParser(
-        prog="python -m study.data",
+        prog=written("data"),
         description="Build a corpus alone and print what it holds: rows, groups, classes, lengths, what was left out.",
     )
     names = sorted({*CORPORA, *known_studies()})

@@ -17,6 +17,7 @@ from study.command.cli import run_command
 from study.command.study_arguments import add_study_arguments
 from study.config.study_files import FACT, known_studies, load, published_in
 from study.record.folder import write_atomically
+from study.terminal.program import written
 from study.verdict.comparison import Comparison, build_comparison, load_study
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the command's options."""
-    command = argparse.ArgumentParser(prog="python -m study.findings", description=__doc__)
+    command = argparse.ArgumentParser(prog=written("findings"), description=__doc__)
     add_study_arguments(command)
     command.add_argument(
         "--output",

@@ -20,6 +20,7 @@ from study.command.launch_arguments import build_parser as build_launch_parser
 from study.config.study_files import study_name
 from study.launch import Launched, launch_study, run_on_cluster
 from study.record.folder import StudyFolder, write_atomically
+from study.terminal.program import written
 from study.terminal.streams import output_console
 from study.terminal.tables import FittedTable
 from study.verdict.ladder import Ladder, build_ladders
@@ -31,7 +32,7 @@ from trainables.errors import ConfigurationError
 def build_parser() -> argparse.ArgumentParser:
     """Return the command's options."""
     parser = build_launch_parser()
-    parser.prog = "python -m study.ladder"
+    parser.prog = written("ladder")
     parser.description = (
         "Compare the paper's recipe with vanilla under the paper's protocol, then with the texts split by group,\nwith "
         "as many steps for vanilla, with vanilla tuned, and with the best control that costs nothing."

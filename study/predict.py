@@ -22,6 +22,7 @@ from study.command.cli import run_command
 from study.command.label_file import LabelFile, Labeller, as_line
 from study.command.study_arguments import add_study_arguments
 from study.record.folder import MODELS, StudyFolder
+from study.terminal.program import written
 from study.verdict.comparison import load_study
 from trainables.corpora.new_texts import FORMATS, NewText, find_format, read_new_texts
 from trainables.corpora.own_tables.tables import Notes
@@ -55,7 +56,7 @@ class Input(NamedTuple):
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of this command."""
-    command = argparse.ArgumentParser(prog="python -m study.predict", description=__doc__)
+    command = argparse.ArgumentParser(prog=written("predict"), description=__doc__)
     add_study_arguments(command)
     command.add_argument(
         "--input",
@@ -171,7 +172,7 @@ def _model_of(arguments: argparse.Namespace) -> tuple[Path, Mapping[str, Any], M
     if about is None:
         raise ConfigurationError(
             f"study {arguments.name!r} has no model in {folder}: launch the study with a confirmation first, which "
-            f"ends in one: python -m study.launch {arguments.name} --storage {arguments.storage}"
+            f"ends in one: {written('launch')} {arguments.name} --storage {arguments.storage}"
         )
     return folder, about, facts["config"]
 

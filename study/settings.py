@@ -13,6 +13,7 @@ from study.config.described import OF_STUDIES, OF_TRIALS, Described, described_s
 from study.config.files import load_study_file
 from study.config.study import StudyConfig
 from study.config.study_files import is_path, known_studies
+from study.terminal.program import written
 from study.terminal.streams import output_console
 from study.terminal.tables import FittedTable
 from trainables.errors import ConfigurationError
@@ -27,7 +28,7 @@ _TITLES = {
 def build_parser() -> argparse.ArgumentParser:
     """Return the command's options."""
     parser = argparse.ArgumentParser(
-        prog="python -m study.settings",
+        prog=written("settings"),
         description="List every setting: its default, what it may be, which arms read it and what it does.",
     )
     parser.add_argument(
@@ -59,7 +60,7 @@ def settings(args: argparse.Namespace) -> int:
         names = [*known, *known_studies()]
         raise ConfigurationError(
             f"{args.name!r} is neither a setting nor a study.{did_you_mean(args.name, names)} "
-            "`python -m study.settings` lists the settings, `python -m study.launch` the studies."
+            f"`{written('settings')}` lists the settings, `{written('launch')}` the studies."
         )
     if args.format == "json":
         print(json.dumps(rows, indent=1))

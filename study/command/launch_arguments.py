@@ -13,6 +13,7 @@ from study.config.arms import ALL_CONTROLS, CONTROLS
 from study.config.samplers import SAMPLERS
 from study.config.study_files import first_lines
 from study.record.folder import STORAGE_VARIABLE, default_storage
+from study.terminal.program import written
 from trainables.errors import ConfigurationError, collect
 from trainables.settings import PROFILES
 
@@ -20,7 +21,7 @@ from trainables.settings import PROFILES
 def build_parser() -> argparse.ArgumentParser:
     """Return the command's options."""
     parser = argparse.ArgumentParser(
-        prog="python -m study.launch",
+        prog=written("launch"),
         description="Run a study: does pre-finetuning with data augmentation beat vanilla finetuning on this "
         "corpus?\nThe same command, given again, goes on where it stopped.",
         epilog=listing(),
@@ -159,7 +160,7 @@ def listing() -> str:
             *lines,
             f"  {'./my_study.py':{width}}  a file of your own, by its path",
             "",
-            "`python -m study.settings NAME` shows what a study searches; --help lists all options.",
+            f"`{written('settings')} NAME` shows what a study searches; --help lists all options.",
         )
     )
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from study.audits.stored import audit_folder, load_audit
 from study.audits.view import examples_page
 from study.record.folder import write_atomically
+from study.terminal.program import written
 from study.verdict.comparison import Comparison
 from trainables.augment.audit.auditor import Auditor
 from trainables.augment.registry import OPERATORS, make_operator, operator_identity
@@ -67,7 +68,7 @@ def audit_leading(
         if OPERATORS[settings.operator].caches:
             say(
                 f"The augmentations of {record.trial_id} are not audited, since every answer is paid for: "
-                f"`python -m study.augment {comparison.study['study']} --operator {settings.operator} "
+                f"`{written('augment')} {comparison.study['study']} --operator {settings.operator} "
                 f"--strength {settings.strength:g}`, with this launch's --data, does it."
             )
             continue

@@ -6,7 +6,6 @@ import contextlib
 import importlib.metadata
 import platform
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from study.record.folder import StudyFolder, study_id
 from study.run.cluster import Connection
 from study.run.numerics import numerics_of
 from study.run.place import cpus_here
+from study.terminal.program import as_given
 from trainables.corpora.corpus import Corpus
 from trainables.resplit import ResplitCorpus, SharedCorpus
 from trainables.settings import EncoderSettings
@@ -26,6 +26,7 @@ PARTS = "parts"
 PART_RANGES = "part_ranges"
 # What decides which rows leak, ``tokens`` or ``texts``; studies that do not say so began with whole texts.
 JUDGED_ON = "duplicates_judged_on"
+_PACKAGE = Path(__file__).resolve().parents[1]
 _VERSIONED = ("ray", "torch", "transformers", "optuna", "mlflow", "nlpaug", "pandas", "numpy")
 
 
@@ -76,7 +77,7 @@ def facts_of(
         },
         "git_commit": git_commit(),
         "machine": machine(),
-        "command": ["python", "-m", program(), *sys.argv[1:]],
+        "command": as_given(),
     }
 
 
@@ -105,22 +106,19 @@ def machine() -> dict[str, Any]:
     }
 
 
-def program() -> str:
-    """Return the command that runs: the module that was given to ``python -m``, else ``study.launch``."""
-    spec = getattr(sys.modules["__main__"], "__spec__", None)
-    return spec.name if spec is not None and spec.name.startswith("study.") else "study.launch"
-
-
 def git_commit() -> str | None:
-    """Return the commit of this code; None outside a checkout."""
+    """Return the commit of this code; None outside a checkout, as where the package is installed in another project."""
     try:
         found = subprocess.run(
-            ["git", "rev-parse", "HEAD"],
-            cwd=Path(__file__).parent,
+            ["git", "rev-parse", "--show-toplevel", "HEAD"],
+            cwd=_PACKAGE,
             capture_output=True,
             text=True,
             check=False,
         )
     except FileNotFoundError:  # git is not installed
         return None
-    return found.stdout.strip() if found.returncode == 0 else None
+    if found.returncode != 0:
+        return None
+    checkout, commit = found.stdout.splitlines()
+    return commit if Path(checkout).resolve() == _PACKAGE.parent else None

@@ -7,6 +7,8 @@ import sys
 import time
 from pathlib import Path
 
+from study.terminal.program import is_own
+
 # `ray start` (and so `ray up`) writes it; a driver that starts Ray for itself does not.
 CLUSTER_FILE = Path("/tmp/ray/ray_current_cluster")
 # What the drivers of NVIDIA (on Linux, inside Windows, on its small boards) and of AMD make.
@@ -32,9 +34,8 @@ def program_began() -> float:
     Loading Python and its libraries is part of the time that a study takes. Where another program calls the command,
     or the system does not tell, it begins now.
     """
-    spec = getattr(sys.modules["__main__"], "__spec__", None)
     now = time.time()
-    if spec is None or not spec.name.startswith("study."):
+    if not is_own():
         return now
     try:
         # The 22nd field, in ticks since the system started; the second one, in parentheses, may hold spaces.

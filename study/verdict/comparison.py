@@ -12,6 +12,7 @@ from typing import Any
 
 from study.record.gains import compared_with, leading_prefinetuning, leading_trial, lower_is_better
 from study.record.ledger import FRESH_PHASES, SEARCH_PHASES, Ledger, TrialRecord
+from study.terminal.program import written
 from study.verdict.budget import Budget, budget_of
 from study.verdict.confirmed import FACT, ConfirmedStudy, Judge, test_metric
 from study.verdict.statistics import metric_mean, paired_gain
@@ -162,7 +163,7 @@ def load_study(storage: Path, name: str) -> tuple[dict[str, Any], Ledger]:
         raise ConfigurationError(
             f"study {name!r}: there is no {path.resolve()}; studies in {storage.resolve()}: "
             f"{', '.join(there) or 'none'}. Name another folder with --storage, or run the study first: "
-            f"python -m study.launch {name} --storage {storage}"
+            f"{written('launch')} {name} --storage {storage}"
         )
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
