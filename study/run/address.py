@@ -1,13 +1,16 @@
-"""Whether a Ray cluster answers at an address and lets this launch in, asked before Ray tries it for minutes.
+"""Who is let into a cluster: the token of a Ray that is started here, and whether a running one lets this launch in.
 
-Where a cluster demands a token, Ray writes a line a second, then says that it could not connect.
+The latter is asked before Ray tries it for minutes: where a cluster demands a token, Ray writes a line a second, then
+says that it could not connect.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import secrets
 import socket
+import sys
 from pathlib import Path
 
 from study.run.place import CLUSTER_FILE
@@ -15,6 +18,7 @@ from trainables.errors import ConfigurationError
 
 _CONNECT_S = 10.0
 _TOKEN_FILE = Path("~/.ray/auth_token")
+_MODE = "RAY_AUTH_MODE"
 _ASKED = "/ray.rpc.NodeInfoGcsService/GetClusterId"  # answers any client that is let in
 
 
@@ -49,6 +53,29 @@ def check_address(address: str | None) -> None:
     _check_token(listens)
 
 
+def demand_a_token() -> None:
+    """Have the Ray that is about to start here demand a token: the user's, or else one that ends with this launch.
+
+    Ray itself would write a new one into the user's home. From then on every head that is started there demands it,
+    while workers that join such a head do not send it.
+    """
+    if os.environ.get(_MODE, "token").lower() != "token":
+        return  # the user turned it off
+    if not _token()[0]:
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+    _send_tokens()
+
+
+def _send_tokens() -> None:
+    """Set Ray's mode of authentication, of which a Ray that was loaded before would take no notice."""
+    os.environ[_MODE] = "token"
+    if "ray" in sys.modules:
+        from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
+
+        Config.initialize("")
+        AuthenticationTokenLoader.instance().reset_cache()
+
+
 def no_cluster(address: str, cause: object) -> ConfigurationError:
     """Return the fault of an address where no cluster answers."""
     return ConfigurationError(
@@ -59,16 +86,16 @@ def no_cluster(address: str, cause: object) -> ConfigurationError:
 
 def _check_token(address: str) -> None:
     token, place = _token()
-    sends = token if os.environ.get("RAY_AUTH_MODE", "").lower() == "token" else ""
+    sends = token if os.environ.get(_MODE, "").lower() == "token" else ""
     if _lets_in(address, sends):
         return
-    if token and "RAY_AUTH_MODE" not in os.environ and _lets_in(address, token):
-        os.environ["RAY_AUTH_MODE"] = "token"  # as Ray does for a cluster that it finds by itself
+    if token and _MODE not in os.environ and _lets_in(address, token):
+        _send_tokens()  # as Ray does for a cluster that it finds by itself
         return
     if not token:
         mine = "none is here"
     elif _lets_in(address, token):
-        mine = f"{place} holds it, but RAY_AUTH_MODE is {os.environ['RAY_AUTH_MODE']!r}"
+        mine = f"{place} holds it, but {_MODE} is {os.environ[_MODE]!r}"
     else:
         mine = f"the one in {place} is not the cluster's"
     raise ConfigurationError(

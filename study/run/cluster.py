@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NoReturn
 from study.config.encoders import gpu_encoder
 from study.config.study import StudyConfig
 from study.run import ray_watch
-from study.run.address import check_address, no_cluster
+from study.run.address import check_address, demand_a_token, no_cluster
 from study.run.place import cluster_is_named, cpus_here, may_have_gpus
 from study.run.signals import ENDING_SIGNALS
 from trainables.errors import ConfigurationError, StudyStopped
@@ -151,6 +151,7 @@ def start_here(config: StudyConfig) -> Connection:
     StudyStopped
         It did not start in time.
     """
+    demand_a_token()
     import ray
 
     try:

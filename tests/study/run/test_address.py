@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
 
 from study.run import address
-from study.run.address import check_address
+from study.run.address import check_address, demand_a_token
 from trainables.errors import ConfigurationError
 
 
@@ -83,3 +86,54 @@ def test_nothing_at_an_address_is_told_and_a_file_that_outlived_its_cluster_is_n
     left.write_text(nowhere)
     monkeypatch.setattr(address, "CLUSTER_FILE", left)
     check_address(None)
+
+
+def test_a_ray_started_here_demands_the_users_token_or_one_of_its_own(monkeypatch, tmp_path):
+    demand_a_token()
+    own = os.environ["RAY_AUTH_TOKEN"]
+    assert os.environ["RAY_AUTH_MODE"] == "token" and len(own) >= 32
+    assert not (tmp_path / "auth_token").exists()
+    monkeypatch.delenv("RAY_AUTH_TOKEN")
+    demand_a_token()
+    assert os.environ["RAY_AUTH_TOKEN"] != own
+    monkeypatch.delenv("RAY_AUTH_TOKEN")
+    (tmp_path / "auth_token").write_text("the user's")
+    demand_a_token()
+    assert "RAY_AUTH_TOKEN" not in os.environ
+
+
+def test_a_user_who_turned_tokens_off_keeps_them_off(monkeypatch):
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    demand_a_token()
+    assert os.environ["RAY_AUTH_MODE"] == "disabled" and "RAY_AUTH_TOKEN" not in os.environ
+
+
+_LAUNCHED = """
+import os
+from study.config.study import StudyConfig
+from study.run import address, cluster
+cluster.quieten()
+cluster.start_here(StudyConfig(name="tokens", preset="smoke", corpus="none"))
+import ray
+assert ray.get(ray.remote(lambda: 1).remote()) == 1
+head, token = ray.get_runtime_context().gcs_address, os.environ["RAY_AUTH_TOKEN"]
+print(address._lets_in(head, token), address._lets_in(head, ""), address._lets_in(head, "another"))
+ray.shutdown()
+"""
+
+
+@pytest.mark.slow
+def test_a_local_launch_is_closed_to_others_and_leaves_no_token_behind(tmp_path):
+    """A token in the user's home would make the next ``ray start --head`` demand it of workers that lack it."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    environment["HOME"] = str(tmp_path)
+    ended = subprocess.run(
+        [sys.executable, "-c", _LAUNCHED],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert ended.stdout.split() == ["True", "False", "False"], ended.stderr
+    assert not [*tmp_path.rglob("auth_token")]
