@@ -12,5 +12,6 @@ floor; a room imports only from those below it:
 - record: what happened
 - config: what a study is
 - statistics: what paired differences show
+- cloud: what a cluster on AWS is made with
 - terminal: what the commands write on
 """

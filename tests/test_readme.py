@@ -8,7 +8,6 @@ import os
 import re
 import shlex
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -16,9 +15,9 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-import yaml
-from ray.autoscaler._private.util import prepare_config, validate_config
+from ray.scripts.scripts import cli
 
+from study.command.launch_arguments import build_parser
 from tests.tiny_encoder import write_tiny_encoder
 from tests.tiny_model import tiny_model
 from tests.trainables.corpora.label_records import sample_labels, write_lines
@@ -88,7 +87,7 @@ def test_no_command_is_left_out():
         r"study\.ladder",
         r"study\.(compare|data|augment|findings|predict)",
         r"mlflow ui",
-        r"^ray ",
+        r"bin/ray ",
     )
     assert COMMANDS and all(sum(bool(re.search(k, c)) for k in kinds) == 1 for c in COMMANDS), COMMANDS
 
@@ -174,52 +173,13 @@ def test_the_mlflow_line_opens_the_store(place, command):
         server.wait()
 
 
-def test_rays_own_schema_accepts_the_cluster_and_the_readmes_commands_fit_it():
-    config = yaml.safe_load((ROOT / "cluster.yaml").read_text(encoding="utf-8"))
-    validate_config(prepare_config(config))
-    text = (ROOT / "cluster.yaml").read_text(encoding="utf-8")
-    for command in of_kind(r"^ray "):
-        argv = shlex.split(command)
-        assert argv[1] in ("up", "exec") and (ROOT / argv[2]).exists()
-        if argv[1] == "exec":
-            program, study, *options = shlex.split(argv[3])
-            assert f"/usr/local/bin/{program}" in text and study == "adme"
-            assert options[options.index("--storage") + 1] in text
-
-
-def test_every_node_of_the_cluster_names_its_image_and_the_head_can_start_workers():
-    """By default Ray takes an image whose Python is too old, and its AWS code needs boto3, which it does not bring."""
-    config = yaml.safe_load((ROOT / "cluster.yaml").read_text(encoding="utf-8"))
-    images = {node["node_config"]["ImageId"] for node in config["available_node_types"].values()}
-    assert len(images) == 1 and images.pop().startswith("ami-")
-    assert any("pip install --quiet boto3" in command for command in config["head_setup_commands"])
-
-
-def test_a_server_that_does_not_answer_is_started(tmp_path):
-    """What runs on the head is tried with a made-up `mlflow`, on a port where nothing listens."""
-    config = yaml.safe_load((ROOT / "cluster.yaml").read_text(encoding="utf-8"))
-    (command,) = [c for c in config["head_start_ray_commands"] if "mlflow server" in c]
-    program = tmp_path / "venv" / "bin" / "mlflow"
-    program.parent.mkdir(parents=True)
-    program.write_text("#!/bin/sh\necho started $1\n")
-    program.chmod(0o755)
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port = unused.getsockname()[1]
-    subprocess.run(
-        ["bash", "-c", command.replace("5000", str(port))],
-        env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]},
-        check=True,
-    )
-    output, deadline = tmp_path / "mlflow-server.out", time.monotonic() + 10
-    while not (output.exists() and output.read_text()) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert output.read_text() == "started server\n"
-
-
-def test_the_cluster_installs_the_pinned_versions():
-    text = (ROOT / "cluster.yaml").read_text(encoding="utf-8")
-    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
-    assert "requirements.lock" in text
-    for pin in ("torch==2.13.0", "ray==2.60.0", "mlflow==", "optuna==", "transformers=="):
-        assert pin in lock
+@pytest.mark.parametrize("command", of_kind(r"bin/ray "))
+def test_ray_knows_the_cluster_commands(command):
+    _, name, *words = shlex.split(command)
+    context = cli.commands[name].make_context(name, words)
+    assert (ROOT / context.params["cluster_config_file"]).exists()
+    program, *rest = shlex.split(context.params.get("cmd") or "sleep")
+    if program == "study":  # see deploy/node.sh
+        assert build_parser().parse_args(rest).name == "adme"
+    else:
+        assert program == "sleep"

@@ -1,0 +1,111 @@
+#!/usr/bin/env bash
+# One machine of a cluster: `node.sh head`, or `node.sh worker` with the head's address in RAY_HEAD_IP. It installs
+# requirements.lock and this project, and gives the machine the shared folder. cluster.yaml calls it on every `ray up`;
+# what is there already is left alone. `node.sh mlflow` and `node.sh watch` run what stays beside Ray.
+set -euo pipefail
+
+project=${STUDY_PROJECT:-$HOME/imbalance-study}
+venv=${STUDY_VENV:-$HOME/venv}
+shared=${STUDY_STORAGE:-/mnt/study}
+source=${STUDY_SHARED_FROM:-} # of a file system of your own, e.g. EFS; else the head exports $shared
+programs=${STUDY_PROGRAMS:-/usr/local/bin}
+kept=${STUDY_MLFLOW:-$HOME/mlflow} # MLflow's SQLite stays on the head's own disk: it must not lie on a network
+port=5000
+pause=${STUDY_PAUSE:-10}
+export DEBIAN_FRONTEND=noninteractive
+
+# At first boot the system's own upgrades hold apt's locks, and a file system may be minutes late.
+retry() {
+  for _ in $(seq 60); do
+    "$@" && return
+    sleep "$pause"
+  done
+  echo "gave up after 60 attempts: $*" >&2
+  return 1
+}
+
+packages() {
+  local missing=()
+  for name in "$@"; do
+    dpkg-query --show --showformat='${db:Status-Status}\n' "$name" 2> /dev/null | grep -qx installed || missing+=("$name")
+  done
+  ((${#missing[@]})) || return 0
+  if command -v cloud-init > /dev/null; then cloud-init status --wait > /dev/null || true; fi # it tells warnings, too
+  retry sudo apt-get -qq update
+  retry sudo -E apt-get -qq -o DPkg::Lock::Timeout=600 install -y "${missing[@]}" > /dev/null
+}
+
+# torch is pinned in requirements.lock; from PyPI it is the CUDA build: a first installation takes some minutes.
+environment() {
+  local lock
+  lock=$(sha256sum < "$project/requirements.lock")
+  if [ "$(cat "$venv/installed" 2> /dev/null)" != "$lock" ]; then
+    test -x "$venv/bin/python" || python3 -m venv "$venv"
+    "$venv/bin/pip" install --quiet --requirement "$project/requirements.lock"
+    echo "$lock" > "$venv/installed"
+  fi
+  "$venv/bin/pip" install --quiet --no-deps --no-build-isolation --editable "$project"
+}
+
+# `ray` and `study` for `ray exec`, in any folder, with the cluster's token, storage and MLflow.
+program() {
+  local variables=(RAY_AUTH_MODE=token RAY_USAGE_STATS_ENABLED=0 STUDY_STORAGE="$shared" HF_HOME="$shared/hub")
+  test "$1" = ray || variables+=(MLFLOW_TRACKING_URI="http://127.0.0.1:$port")
+  printf '#!/bin/sh\nexec env %s %s "$@"\n' "${variables[*]}" "$venv/bin/$1" | sudo tee "$programs/$1" > /dev/null
+  sudo chmod +x "$programs/$1"
+}
+
+# To the private networks; which of their machines get through is up to the cluster's security group.
+export_shared() {
+  packages nfs-kernel-server
+  sudo mkdir -p "$shared"
+  sudo chown "$(id -u):$(id -g)" "$shared"
+  for network in 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16; do
+    echo "$shared $network(rw,sync,no_subtree_check)"
+  done | sudo tee /etc/exports.d/study.exports > /dev/null
+  sudo systemctl enable --quiet --now nfs-kernel-server
+  sudo exportfs -ra
+}
+
+mount_shared() {
+  packages nfs-common
+  sudo mkdir -p "$shared"
+  mountpoint -q "$shared" || retry sudo mount -t nfs4 -o nfsvers="$2",hard "$1" "$shared"
+}
+
+case ${1:-} in
+  head | worker)
+    packages python3-venv gcc libgomp1 tmux rsync curl
+    environment
+    for name in ray study; do program "$name"; done
+    if [ -n "$source" ]; then
+      mount_shared "$source" 4.1
+      sudo chown "$(id -u):$(id -g)" "$shared"
+    elif [ "$1" = head ]; then
+      export_shared
+    else
+      mount_shared "$RAY_HEAD_IP:$shared" 4.2
+    fi
+    ;;
+  mlflow) # the server of all launches; it stays when Ray is started again
+    if curl --silent --fail --output /dev/null "http://127.0.0.1:$port/health"; then exit; fi
+    mkdir -p "$kept"
+    setsid nohup "$venv/bin/mlflow" server --host 127.0.0.1 --port "$port" --workers 1 \
+      --backend-store-uri "sqlite:///$kept/mlflow.db" --artifacts-destination "$kept/artifacts" \
+      > "$kept/server.log" 2>&1 < /dev/null &
+    ;;
+  watch) # a worker whose head is gone would be billed on: without Ray for five minutes it switches itself off
+    exec 9> "$HOME/.study-watch.lock"
+    flock --nonblock 9 || exit 0
+    absent=0
+    while ((absent < 30)); do
+      sleep "$pause"
+      if pgrep -x raylet > /dev/null; then absent=0; else absent=$((absent + 1)); fi
+    done
+    sudo shutdown -h now
+    ;;
+  *)
+    echo "node.sh: head, worker, mlflow or watch was expected, got '${1:-}'" >&2
+    exit 2
+    ;;
+esac
