@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from study.verdict.statistics import reading
 from trainables.interval import Interval
 
-_SHOWN, _NOT_SHOWN, _THEIRS, _INK, _FAINT = "#1f6feb", "#6e7681", "#b35900", "#1c1e21", "#c9ccd1"
+_BETTER, _WORSE, _NOT_SHOWN, _THEIRS = "#1f6feb", "#b42318", "#6e7681", "#b35900"
+_INK, _FAINT = "#1c1e21", "#c9ccd1"
 _STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "intervals",
@@ -38,7 +39,8 @@ class FigureRow(NamedTuple):
 def interval_figure(rows: Sequence[FigureRow], *, title: str, axis: str, metric: str) -> str:
     """Return the figure as the text of an SVG file; the same rows give the same text. The first row is at the bottom.
 
-    A blue mark has an interval that leaves out zero, a grey one has not; a diamond is a published figure.
+    A filled mark has an interval that leaves out zero (a blue circle above it, a red square below), a hollow grey one
+    has not; a diamond is a published figure.
 
     Parameters
     ----------
@@ -61,10 +63,13 @@ def interval_figure(rows: Sequence[FigureRow], *, title: str, axis: str, metric:
             gain = row.gain
             if not gain.is_defined:
                 continue
-            colour = _SHOWN if gain.leaves_out_zero else _NOT_SHOWN
+            colour, mark = _NOT_SHOWN, "o"
+            if gain.leaves_out_zero:
+                colour, mark = (_BETTER, "o") if gain.mean > 0 else (_WORSE, "s")
             if gain.ci_low is not None and gain.ci_high is not None:
                 axes.plot([gain.ci_low, gain.ci_high], [place, place], color=colour, linewidth=2.5)
-            axes.plot([gain.mean], [place], "o", color=colour, markersize=8)
+            inside = colour if gain.leaves_out_zero else "white"
+            axes.plot([gain.mean], [place], mark, color=colour, markerfacecolor=inside, markersize=8)
             axes.text(
                 1.02,  # in a column of its own, where it meets no label and no interval
                 place,
