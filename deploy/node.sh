@@ -1,16 +1,18 @@
 #!/usr/bin/env bash
 # One machine of a cluster: `node.sh head`, or `node.sh worker` with the head's address in RAY_HEAD_IP. It installs
 # requirements.lock and this project, and gives the machine the shared folder. cluster.yaml calls it on every `ray up`;
-# what is there already is left alone. `node.sh mlflow` and `node.sh watch` run what stays beside Ray.
+# what is there already is left alone. `node.sh mlflow`, `node.sh end-mlflow` and `node.sh watch` are for what stays
+# beside Ray.
 set -euo pipefail
 
 project=${STUDY_PROJECT:-$HOME/imbalance-study}
 venv=${STUDY_VENV:-$HOME/venv}
 shared=${STUDY_STORAGE:-/mnt/study}
-source=${STUDY_SHARED_FROM:-} # of a file system of your own, e.g. EFS; else the head exports $shared
+# Where $shared comes from: a file system of your own (e.g. EFS), "present" where it is mounted, else the head's disk.
+source=${STUDY_SHARED_FROM:-}
 programs=${STUDY_PROGRAMS:-/usr/local/bin}
 kept=${STUDY_MLFLOW:-$HOME/mlflow} # MLflow's SQLite stays on the head's own disk: it must not lie on a network
-port=5000
+port=${STUDY_MLFLOW_PORT:-5000}
 pause=${STUDY_PAUSE:-10}
 export DEBIAN_FRONTEND=noninteractive
 
@@ -27,7 +29,8 @@ retry() {
 packages() {
   local missing=()
   for name in "$@"; do
-    dpkg-query --show --showformat='${db:Status-Status}\n' "$name" 2> /dev/null | grep -qx installed || missing+=("$name")
+    dpkg-query --show --showformat='${db:Status-Status}\n' "$name" 2> /dev/null | grep -qx installed \
+      || missing+=("$name")
   done
   ((${#missing[@]})) || return 0
   if command -v cloud-init > /dev/null; then cloud-init status --wait > /dev/null || true; fi # it tells warnings, too
@@ -51,7 +54,12 @@ environment() {
 program() {
   local variables=(RAY_AUTH_MODE=token RAY_USAGE_STATS_ENABLED=0 STUDY_STORAGE="$shared" HF_HOME="$shared/hub")
   test "$1" = ray || variables+=(MLFLOW_TRACKING_URI="http://127.0.0.1:$port")
-  printf '#!/bin/sh\nexec env %s %s "$@"\n' "${variables[*]}" "$venv/bin/$1" | sudo tee "$programs/$1" > /dev/null
+  {
+    echo '#!/bin/sh'
+    # `ray down` gives this command to the head.
+    test "$1" != ray || echo "test \"\$1\" != stop || bash $project/deploy/node.sh end-mlflow"
+    echo "exec env ${variables[*]} $venv/bin/$1 \"\$@\""
+  } | sudo tee "$programs/$1" > /dev/null
   sudo chmod +x "$programs/$1"
 }
 
@@ -78,7 +86,9 @@ case ${1:-} in
     packages python3-venv gcc libgomp1 tmux rsync curl
     environment
     for name in ray study; do program "$name"; done
-    if [ -n "$source" ]; then
+    if [ "$source" = present ]; then
+      mkdir -p "$shared"
+    elif [ -n "$source" ]; then
       mount_shared "$source" 4.1
       sudo chown "$(id -u):$(id -g)" "$shared"
     elif [ "$1" = head ]; then
@@ -90,9 +100,14 @@ case ${1:-} in
   mlflow) # the server of all launches; it stays when Ray is started again
     if curl --silent --fail --output /dev/null "http://127.0.0.1:$port/health"; then exit; fi
     mkdir -p "$kept"
-    setsid nohup "$venv/bin/mlflow" server --host 127.0.0.1 --port "$port" --workers 1 \
+    PATH=$venv/bin:$PATH setsid nohup "$venv/bin/mlflow" server --host 127.0.0.1 --port "$port" --workers 1 \
       --backend-store-uri "sqlite:///$kept/mlflow.db" --artifacts-destination "$kept/artifacts" \
       > "$kept/server.log" 2>&1 < /dev/null &
+    echo $! > "$kept/server.pid"
+    ;;
+  end-mlflow)
+    if [ -e "$kept/server.pid" ]; then kill -- "-$(cat "$kept/server.pid")" 2> /dev/null || true; fi
+    rm -f "$kept/server.pid"
     ;;
   watch) # a worker whose head is gone would be billed on: without Ray for five minutes it switches itself off
     exec 9> "$HOME/.study-watch.lock"
@@ -105,7 +120,7 @@ case ${1:-} in
     sudo shutdown -h now
     ;;
   *)
-    echo "node.sh: head, worker, mlflow or watch was expected, got '${1:-}'" >&2
+    echo "node.sh: head, worker, mlflow, end-mlflow or watch was expected, got '${1:-}'" >&2
     exit 2
     ;;
 esac

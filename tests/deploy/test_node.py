@@ -16,7 +16,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "deploy" / "node.sh"
 COMMANDS = ("initialization", "setup", "head_setup", "worker_setup", "head_start_ray", "worker_start_ray")
-FILES = ["cluster.yaml"]
+FILES = ["cluster.yaml", "deploy/local.yaml"]
 # Every one notes how it was called. What is installed, what is mounted and how often a call fails lie in files.
 FAKE = {
     "sudo": 'while [ "${1#-}" != "$1" ]; do shift; done; exec "$@"',
@@ -167,23 +167,30 @@ def test_the_programs_know_the_token_the_storage_and_mlflow(machine):
     assert "RAY_AUTH_MODE=token" in told
 
 
-def test_a_server_that_does_not_answer_is_started_with_one_worker(machine, tmp_path):
+def test_a_server_that_does_not_answer_is_started_with_one_worker_and_ends_with_ray(machine):
     folder, run = machine
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        port = unused.getsockname()[1]
+        port = str(unused.getsockname()[1])
     run("head")
-    script = tmp_path / "node.sh"
-    script.write_text(SCRIPT.read_text().replace("port=5000", f"port={port}"))
-    (folder / "venv" / "bin" / "mlflow").write_text('#!/bin/sh\necho "$@"\n')
-    subprocess.run(
-        ["bash", script, "mlflow"], env={"HOME": str(folder), "PATH": os.environ["PATH"]}, check=True
-    )
+    for name, does in (("mlflow", 'echo "$@"; exec sleep 600'), ("ray", ":")):
+        (folder / "venv" / "bin" / name).write_text(f"#!/bin/sh\n{does}\n")
+        (folder / "venv" / "bin" / name).chmod(0o755)
+    run("mlflow", STUDY_MLFLOW_PORT=port)
     log, deadline = folder / "mlflow" / "server.log", time.monotonic() + 10
-    while not (log.exists() and log.read_text()) and time.monotonic() < deadline:
+    while not log.read_text() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert f"--host 127.0.0.1 --port {port} --workers 1" in log.read_text()
     assert f"sqlite:///{folder}/mlflow/mlflow.db" in log.read_text()
+    server = int((folder / "mlflow" / "server.pid").read_text())
+    assert Path(f"/proc/{server}").exists()
+    (folder / "imbalance-study" / "deploy").symlink_to(ROOT / "deploy")
+    subprocess.run(
+        [folder / "bin" / "ray", "stop"], env={"HOME": str(folder), "PATH": os.environ["PATH"]}, check=True
+    )
+    while ends := Path(f"/proc/{server}/stat").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not ends and not (folder / "mlflow" / "server.pid").exists()
 
 
 def test_a_worker_without_ray_switches_itself_off(machine):
