@@ -164,6 +164,7 @@ def run(
     from study.run.checks import checked
     from study.run.detectable import detectable_sentence
     from study.run.estimate import estimate_cost
+    from study.run.nodes import check_present_nodes, node_check
     from study.run.numerics import precision_sentence
     from study.run.speed import measured_speed
     from study.tracking.uri import tracking_faults, tracking_uri
@@ -172,6 +173,7 @@ def run(
     cluster.quieten()
     connection = connection or cluster.join_running_cluster()
     folder = StudyFolder(Path(args.storage).resolve(), given.name)
+    check_present_nodes(folder, connection)
     known = None if args.fresh else folder.read_facts()
     config, left_out = without_unavailable(given, known)
     config, paper_operator, paper_remark = with_paper_operator(config, known)
@@ -231,7 +233,7 @@ def run(
             aside = folder.set_aside()
         if aside is not None:
             say(f"The earlier study lies in {aside}.")
-    with folder.locked():
+    with folder.locked(), node_check(folder, connection) as check_of_nodes:
         facts = {
             **facts_of(config, corpus, folder, connection, run_settings.encoder, uri, remarks),
             FACT: left_out,
@@ -243,7 +245,15 @@ def run(
             CONFIRMATION: confirmation_facts(planned_looks(config, Ledger(folder.ledger)), config.region),
         }
         replicate_s = estimate.seconds * resources.concurrency / max(1, estimate.replicates)
-        execution = Execution(resources, folder.ray, run_settings, connection.joined, replicate_s)
+        execution = Execution(
+            resources,
+            folder.ray,
+            run_settings,
+            connection.capacity,
+            replicate_s,
+            check_of_nodes,
+            config.concurrency,
+        )
         times = Times(start.began, estimate.expected, beside.after(estimate))
         study = CheckedStudy(config, folder, facts, corpus, prepared, of_replicates, execution, times)
         end = conduct(study, console)

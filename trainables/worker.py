@@ -7,9 +7,10 @@ The only module of the data plane that knows Ray. A trial goes through replicate
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from trainables.trial import TrialJob
 from trainables.world import World
 
 Report = Callable[[dict[str, Any]], None]
+_INTERFACES = ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")
 
 GROUP_RESTARTS = 3
 # The first worker may wait this long for another trial that trains the same stage 1; the others then wait for it.
@@ -162,18 +164,70 @@ def run_in_process(
     run_locally(lambda: run_trial(job, prepared, run, report, World.single()), storage)
 
 
+@dataclass(frozen=True)
+class WorkerGroup:
+    """The data-parallel workers of a trial.
+
+    Attributes
+    ----------
+    workers
+        How many.
+    resources
+        What each of them gets, by name: ``CPU``, and ``GPU`` where it trains on one.
+    check
+        Called in each of them before it trains; raises where its node cannot take part.
+    """
+
+    workers: int
+    resources: Mapping[str, float]
+    check: Callable[[], None] = lambda: None
+
+
+def bind_to_address(address: str) -> None:
+    """Have the workers of a trial talk through the network interface of an address, unless the user named another.
+
+    By themselves gloo and nccl take the interface of the host's name, which many systems map to 127.x: workers on
+    other nodes then wait for this one for ever.
+    """
+    import psutil
+
+    for interface, addresses in psutil.net_if_addrs().items():
+        if address in {found.address for found in addresses}:
+            for name in _INTERFACES:
+                os.environ.setdefault(name, interface)
+            return
+
+
+def _torch_config() -> Any:
+    """Return how Ray Train connects the workers of a group."""
+    import ray
+    from ray.train.torch import TorchConfig
+
+    class OnNodeAddresses(TorchConfig().backend_cls):  # type: ignore[misc]
+        """Binds every worker to the interface of its node's address in Ray before they connect."""
+
+        def on_start(self, worker_group: Any, backend_config: TorchConfig) -> None:
+            worker_group.execute(lambda: bind_to_address(ray.util.get_node_ip_address()))
+            super().on_start(worker_group, backend_config)
+
+    class Config(TorchConfig):  # type: ignore[misc]
+        @property
+        def backend_cls(self) -> type[OnNodeAddresses]:
+            return OnNodeAddresses
+
+    return Config(timeout_s=_COLLECTIVE_TIMEOUT_S)
+
+
 def run_in_worker_group(
     job: TrialJob,
     prepared_reference: Any,
     run: RunSettings,
-    workers: int,
-    resources_per_worker: Mapping[str, float],
-    use_gpu: bool,
+    group: WorkerGroup,
     storage: str,
     name: str,
     callbacks: list[Any],
 ) -> None:
-    """Run a trial on ``workers`` data-parallel workers (gloo on CPUs, nccl on GPUs).
+    """Run a trial on a group of data-parallel workers (gloo on CPUs, nccl on GPUs).
 
     When a worker is lost, Ray Train starts the group anew, up to :data:`GROUP_RESTARTS` times (without limit if the
     node was preempted). The new group takes the values of the replicates reported so far from Ray Train's checkpoint,
@@ -189,11 +243,12 @@ def run_in_worker_group(
     """
     import ray
     from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig, TrainingFailedError
-    from ray.train.torch import TorchConfig, TorchTrainer
+    from ray.train.torch import TorchTrainer
 
     failed = Path(storage, name, "failed")
 
     def loop() -> None:
+        group.check()
         world = World.from_distributed()
         reported = _reported_values()
         report = _remembering_report(list(reported), world)
@@ -202,9 +257,11 @@ def run_in_worker_group(
 
     trainer = TorchTrainer(
         loop,
-        torch_config=TorchConfig(timeout_s=_COLLECTIVE_TIMEOUT_S),
+        torch_config=_torch_config(),
         scaling_config=ScalingConfig(
-            num_workers=workers, use_gpu=use_gpu, resources_per_worker=dict(resources_per_worker)
+            num_workers=group.workers,
+            use_gpu=group.resources.get("GPU", 0) > 0,
+            resources_per_worker=dict(group.resources),
         ),
         run_config=RunConfig(
             storage_path=storage,

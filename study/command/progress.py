@@ -71,6 +71,7 @@ class ProgressView:
         self._tasks: dict[str, TaskID] = {}
         self._live: Live | None = None
         self._rendered = -math.inf
+        self._waits = ""
         self._summary_said, self._summary_holds_until = "", -math.inf
 
     @contextmanager
@@ -94,8 +95,15 @@ class ProgressView:
             self._console.print(self._sentence(trial), highlight=False, soft_wrap=True)
             self._last_line = time.monotonic()
 
-    def tick(self) -> None:
-        """Show a sign of life when nothing has changed for a while."""
+    def tick(self, waits: str = "") -> None:
+        """Show a sign of life when nothing has changed for a while.
+
+        Parameters
+        ----------
+        waits
+            Why trials wait; empty where they do not.
+        """
+        self._waits = waits
         if self._live is not None:
             self._refresh(self._live)
         elif time.monotonic() - self._last_line > _LINE_EVERY_S:
@@ -158,7 +166,7 @@ class ProgressView:
             self._summary_said = self._summed_up()
             took = time.monotonic() - asked
             self._summary_holds_until = asked + (20 * took if took > _QUICK_S else 0.0)
-        return self._summary_said
+        return "; ".join(filter(None, (self._summary_said, self._waits)))
 
     def _summed_up(self) -> str:
         parts = [duration(time.monotonic() - self._started)]

@@ -11,13 +11,14 @@ import os
 import sys
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NoReturn
 
 from study.config.encoders import gpu_encoder
 from study.config.study import StudyConfig
 from study.run import ray_watch
 from study.run.address import check_address, demand_a_token, no_cluster
+from study.run.capacity import HEAD, LEAST, Capacity, Demand, TrialLimit, joined_capacity, shown
 from study.run.place import cluster_is_named, cpus_here, may_have_gpus
 from study.run.signals import ENDING_SIGNALS
 from trainables.errors import ConfigurationError, StudyStopped
@@ -58,6 +59,8 @@ class TrialResources:
         Number of trials at a time.
     sharing
         A sentence on how trials share GPUs or wait for them; empty where the study settles that itself.
+    has_head
+        Whether the head can be asked for by name.
     """
 
     workers: int
@@ -65,20 +68,28 @@ class TrialResources:
     gpus: float
     concurrency: int
     sharing: str = ""
+    has_head: bool = False
 
     def of_trial_process(self) -> dict[str, float]:
         """Return the resources of the Tune trial itself.
 
         With a worker group this trial only waits. Tune refuses a trial without any resource, and a share of a CPU
-        would leave too little for a machine's last worker, so the trial asks for a little memory.
+        would leave too little for a machine's last worker, so the trial asks for a little memory, and for a place on
+        the head: a lost node is then never that of a trial which waits for workers elsewhere. Ray Train's controller
+        goes where the trial is.
         """
         if self.workers > 1:
-            return {"memory": 2.0**20}
+            return {"memory": 2.0**20, **({HEAD: LEAST} if self.has_head else {})}
         return {"CPU": self.cpus, **({"GPU": self.gpus} if self.gpus else {})}
 
     def of_worker(self) -> dict[str, float]:
         """Return the resources of one worker of a group."""
         return {"CPU": self.cpus, **({"GPU": self.gpus} if self.gpus else {})}
+
+    @property
+    def demand(self) -> Demand:
+        """What all workers of a trial ask for."""
+        return Demand(self.of_worker(), self.workers)
 
 
 @dataclass(frozen=True)
@@ -93,11 +104,14 @@ class Connection:
         A sentence for the user about it.
     counted
         Resources by name, if they were counted without Ray; if None, Ray is asked.
+    capacity
+        What a joined cluster has and may have.
     """
 
     joined: bool
     sentence: str
     counted: Mapping[str, float] | None = None
+    capacity: Capacity | None = None
 
     @property
     def total(self) -> Mapping[str, float]:
@@ -138,9 +152,8 @@ def join_running_cluster() -> Connection | None:
             return None  # the file outlived its cluster
         raise no_cluster(address, error) from error
     nodes = sum(bool(node["Alive"]) for node in ray.nodes())
-    return Connection(
-        True, f"Joined the running Ray cluster ({nodes} nodes, {_inventory(ray.cluster_resources())})."
-    )
+    sentence = f"Joined the running Ray cluster ({nodes} nodes, {_inventory(ray.cluster_resources())})."
+    return Connection(True, sentence, capacity=joined_capacity())
 
 
 def start_here(config: StudyConfig) -> Connection:
@@ -336,27 +349,42 @@ def _inventory(resources: Mapping[str, float]) -> str:
 def trial_resources(config: StudyConfig, connection: Connection) -> TrialResources:
     """Return what a trial gets of the connected cluster.
 
-    A joined cluster may grow, so a given ``concurrency`` is not reduced there to what fits at this moment.
-
     Raises
     ------
     ConfigurationError
-        Not even one trial fits on this machine.
+        Not even one trial fits, nor ever will.
     """
-    total = connection.total
-    workers = config.workers_per_trial
+    total, workers = connection.total, config.workers_per_trial
     gpus, sharing = _gpus_of_a_worker(config, total, connection)
-    fits = [total.get("CPU", 0) / (config.cpus_per_trial * workers)]
-    if gpus:
-        fits.append(total.get("GPU", 0) / (gpus * workers))
-    most = math.floor(min(fits) + 1e-9)
+    one = TrialResources(workers, config.cpus_per_trial, gpus, 1, sharing, HEAD in total)
+    if connection.capacity is not None:
+        _check_that_one_fits(one, connection.capacity)
+        return replace(one, concurrency=TrialLimit(connection.capacity, one.demand, config.concurrency)())
+    most = one.demand.slots([total])
     if most < 1 and not connection.joined:
         raise ConfigurationError(
             f"A trial needs {workers} x ({config.cpus_per_trial:g} CPUs, {gpus:g} GPUs), but "
             f"there are {_inventory(total)}. Lower cpus_per_trial, gpus_per_trial or workers_per_trial."
         )
     if config.concurrency is None:
-        concurrency = max(1, most)
-    else:
-        concurrency = config.concurrency if connection.joined else min(config.concurrency, most)
-    return TrialResources(workers, config.cpus_per_trial, gpus, concurrency, sharing)
+        return replace(one, concurrency=max(1, most))
+    return replace(
+        one, concurrency=config.concurrency if connection.joined else min(config.concurrency, most)
+    )
+
+
+def _check_that_one_fits(trial: TrialResources, capacity: Capacity) -> None:
+    """Refuse a trial that fits neither on the nodes that are there nor on those that the autoscaler may start.
+
+    Where nodes are started by hand, they are waited for a while, see :mod:`study.run.waiting`.
+    """
+    autoscaler = capacity.autoscaler
+    if autoscaler is None or autoscaler.types is None or capacity.slots(trial.demand):
+        return
+    possible = [f"{kind.most} x ({shown(kind.resources)})" for kind in autoscaler.types if kind.most]
+    raise ConfigurationError(
+        f"No trial can ever run on this cluster: a trial asks for {trial.workers} x ({shown(trial.of_worker())}), and "
+        f"its autoscaler may start {'; '.join(possible) or 'no nodes'}, {autoscaler.most} in all. Lower what a trial "
+        "asks for with --set cpus_per_trial, --set gpus_per_trial (0 trains on CPUs) or --workers-per-trial, or give "
+        "the cluster larger nodes."
+    )

@@ -17,6 +17,7 @@ import torch
 from study.config.encoders import trial_encoder
 from study.config.study import StudyConfig
 from study.run.cluster import Connection, gpu_precision, trains_on_gpus
+from study.run.nodes import ask_nodes
 from trainables.cpu.bert import fits_kernels
 from trainables.cpu.kernels import COMPILED_KERNELS, TORCH_KERNELS, compiled_kernels
 from trainables.errors import ConfigurationError
@@ -136,14 +137,4 @@ def _on_nodes(ask: Callable[[], T], connection: Connection | None) -> list[T]:
     """
     if connection is None or not connection.joined:
         return [ask()]
-    import ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-    nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0)]
-    remote = ray.remote(num_cpus=0)(_answer)
-    there = [NodeAffinitySchedulingStrategy(node, soft=False) for node in nodes]
-    return ray.get([remote.options(scheduling_strategy=node).remote(ask) for node in there]) or [ask()]
-
-
-def _answer(ask: Callable[[], T]) -> T:
-    return ask()
+    return [answer for _, answer in ask_nodes(ask)] or [ask()]

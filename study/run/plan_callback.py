@@ -18,6 +18,9 @@ from study.run.hanging import HANGS_THAT_ARE_RETRIED, Hanging
 from trainables.errors import StudyStopped, TrialFailed
 from trainables.trial import ReplicateRecord, TrialJob
 
+# Of a trial's report: what failed is not the trial, and the study stops.
+STOPS = "stops"
+
 
 @contextmanager
 def kept_from_tune(plan: Plan) -> Iterator[None]:
@@ -57,17 +60,29 @@ def for_tune(report: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class PlanSearcher(Searcher):  # type: ignore[misc]
-    """Tune's view of a plan: asks it for jobs and tells it when they end."""
+    """Tune's view of a plan: asks it for jobs and tells it when they end.
 
-    def __init__(self, plan: Plan) -> None:
+    Parameters
+    ----------
+    plan
+        The plan.
+    limit
+        Returns how many jobs may be under way or wait for resources at this moment.
+    """
+
+    def __init__(self, plan: Plan, limit: Callable[[], float] = lambda: math.inf) -> None:
         super().__init__(metric="objective", mode="max")
         self._plan = plan
+        self._limit = limit
         self.jobs: dict[str, TrialJob] = {}
         self.failures: dict[str, TrialFailed] = {}
+        self.given_back: set[str] = set()  # by a node that cannot take part
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """Return the next job as a Tune configuration, None to wait, or ``Searcher.FINISHED``."""
         job = None
+        if len(self.jobs) >= self._limit():
+            return None
         with kept_from_tune(self._plan):
             job = self._plan.next_job()
         end_if_faulty(self._plan)  # Tune may ask for minutes without a step
@@ -83,7 +98,11 @@ class PlanSearcher(Searcher):  # type: ignore[misc]
         if error:
             return
         with kept_from_tune(self._plan):
-            self._plan.on_end(self.jobs.pop(trial_id), self.failures.pop(trial_id, None))
+            job, failure = self.jobs.pop(trial_id), self.failures.pop(trial_id, None)
+            if trial_id in self.given_back:
+                self._plan.on_lost(job, str(failure))
+            else:
+                self._plan.on_end(job, failure)
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Do nothing: Tune leaves out a trial's last result here, while :class:`PlanCallback` gets them all."""
@@ -159,6 +178,9 @@ class PlanCallback(tune.Callback):  # type: ignore[misc]
                 self._plan.on_replicate(
                     self._searcher.jobs[trial.trial_id], ReplicateRecord(**json.loads(result["record"]))
                 )
+            if result.get(STOPS):
+                self._searcher.given_back.add(trial.trial_id)
+                self._plan.stopped = self._plan.stopped or StudyStopped(str(result["failure"]))
             if result["failure"] is not None:
                 self._searcher.failures[trial.trial_id] = self._failure(trial, result)
 

@@ -21,16 +21,21 @@ from ray.tune.error import TuneError
 
 from study.config.study import StudyConfig
 from study.plan.plan import Plan
+from study.run.capacity import Capacity, TrialLimit
+from study.run.causes import can_pass, last_cause
 from study.run.cluster import TrialResources
 from study.run.hanging import Hanging
-from study.run.plan_callback import PlanCallback, PlanSearcher, for_tune
+from study.run.nodes import NodeCheck
+from study.run.plan_callback import STOPS, PlanCallback, PlanSearcher, for_tune
 from study.run.racing import RatioRacing
 from study.run.ray_watch import RayWatch, needed_processes
 from study.run.signals import ENDING_SIGNALS
-from study.run.waiting import Waiting, may_be_started, nodes_alive
-from trainables.errors import ConfigurationError, StudyStopped, TrialFailed
+from study.run.waiting import waiting_on
+from trainables.errors import StudyError, StudyStopped, TrialFailed, first_line
 from trainables.prepared import CorpusOfReplicates, RunSettings
-from trainables.worker import report_of_failure, run_in_process, run_in_worker_group
+from trainables.worker import WorkerGroup, report_of_failure, run_in_process, run_in_worker_group
+
+_NO_LIMIT = 100_000  # trials at a time, where the searcher keeps the limit
 
 
 class WarmRacing(RatioRacing):
@@ -74,17 +79,34 @@ class Execution:
         Folder for Ray's own files.
     run
         Settings that all trials share.
-    joined
-        Whether the trials run on a cluster that this launch joined.
+    capacity
+        What the cluster has and may have that this launch joined; None where Ray was started here.
     replicate_s
         Seconds that a replicate is estimated to take on this machine, on average over the study.
+    nodes
+        What the nodes of a joined cluster are checked by before trials begin on them.
+    at_most
+        The study's own limit on how many trials run at a time there.
     """
 
     resources: TrialResources
     work_dir: Path
     run: RunSettings
-    joined: bool = False
+    capacity: Capacity | None = None
     replicate_s: float = 0.0
+    nodes: NodeCheck | None = None
+    at_most: int | None = None
+
+    def check_node(self) -> None:
+        """Check the node of this process; a Ray that was started here has none to check.
+
+        Raises
+        ------
+        StudyStopped
+            The node cannot take part.
+        """
+        if self.nodes is not None:
+            self.nodes.here()
 
 
 class LastWords(Protocol):
@@ -102,10 +124,19 @@ def run_plan(
     plan: Plan,
     prepared: CorpusOfReplicates,
     execution: Execution,
-    tick: Callable[[], None],
+    tick: Callable[..., None],
     last_words: LastWords,
 ) -> None:
     """Run everything that a plan owes.
+
+    Parameters
+    ----------
+    plan, prepared, execution
+        What is owed, the texts, and how trials are run.
+    tick
+        Called after each of Tune's steps, on a joined cluster with why trials wait for nodes, or an empty text.
+    last_words
+        What is said and done where this process cannot go on.
 
     Raises
     ------
@@ -118,7 +149,13 @@ def run_plan(
     trainable: Callable[..., None]
     if resources.workers == 1:
         trainable = tune.with_parameters(
-            partial(trial_in_process, run=execution.run, storage=str(execution.work_dir)), prepared=prepared
+            partial(
+                trial_in_process,
+                run=execution.run,
+                storage=str(execution.work_dir),
+                check=execution.check_node,
+            ),
+            prepared=prepared,
         )
     else:
         trainable = partial(
@@ -126,11 +163,16 @@ def run_plan(
             prepared_reference=ray.put(prepared),
             execution=execution,
         )
-    watch = RayWatch(needed_processes(execution.joined), last_words.at_once)
-    checks = [tick, watch.check, ENDING_SIGNALS.check]
-    if execution.joined:
-        waiting = Waiting(resources, plan.ledger, last_words.say, nodes_alive, may_be_started)
-        checks.insert(1, waiting.check)
+    capacity = execution.capacity
+    watch = RayWatch(needed_processes(joined=capacity is not None), last_words.at_once)
+    checks = [watch.check, ENDING_SIGNALS.check]
+    limit = None
+    if capacity is None:
+        checks.insert(0, tick)
+    else:
+        waiting = waiting_on(resources, plan.ledger, last_words.say, capacity)
+        checks[:0] = [waiting.check, lambda: tick(waiting.reason)]
+        limit = TrialLimit(capacity, resources.demand, execution.at_most)
 
     def after_step() -> None:
         for check in checks:
@@ -139,7 +181,9 @@ def run_plan(
     try:
         with watch:
             hanging = Hanging(execution.replicate_s, plan.ledger)
-            run_trials(plan, trainable, resources, execution.work_dir, after_step, hanging=hanging)
+            run_trials(
+                plan, trainable, resources, execution.work_dir, after_step, hanging=hanging, limit=limit
+            )
     except (KeyboardInterrupt, RayError, TuneError) as error:
         # Whatever Ray says after a signal, or while one of its processes is lost, is about that.
         ENDING_SIGNALS.check()
@@ -163,6 +207,7 @@ def run_trials(
     tick: Callable[[], None] = lambda: None,
     *,
     hanging: Hanging | None = None,
+    limit: TrialLimit | None = None,
     reuse_processes: bool = True,
 ) -> None:
     """Hand the plan's jobs to Tune until none is left.
@@ -181,10 +226,12 @@ def run_trials(
         Called after each of Tune's steps.
     hanging
         Which trials hang; None where none is looked for.
+    limit
+        How many trials run at a time where that follows the cluster; None: as many as the resources say.
     reuse_processes
         Whether trials with one worker share warm processes; :mod:`benchmarks.study` measures what that saves.
     """
-    searcher = PlanSearcher(plan)
+    searcher = PlanSearcher(plan) if limit is None else PlanSearcher(plan, limit)
     reuse = reuse_processes and resources.workers == 1
     racing = WarmRacing(plan.config, resources.concurrency if reuse else 0)
     racing.replay(plan.ledger, plan.config.objective)
@@ -195,7 +242,8 @@ def run_trials(
             scheduler=racing,
             num_samples=-1,
             reuse_actors=reuse,
-            max_concurrent_trials=resources.concurrency,
+            # Tune also takes it for how many trials may wait for resources, which an autoscaler starts nodes for.
+            max_concurrent_trials=resources.concurrency if limit is None else _NO_LIMIT,
             trial_name_creator=_name,
             trial_dirname_creator=_name,
         ),
@@ -223,11 +271,17 @@ def report_to_tune(report: Mapping[str, Any]) -> None:
 
 
 def trial_in_process(
-    config: dict[str, Any], *, prepared: CorpusOfReplicates, run: RunSettings, storage: str
+    config: dict[str, Any],
+    *,
+    prepared: CorpusOfReplicates,
+    run: RunSettings,
+    storage: str,
+    check: Callable[[], None] = lambda: None,
 ) -> None:
-    """Run one job in this process: the Tune function of trials with one worker."""
+    """Run one job in this process, whose node is checked first: the Tune function of trials with one worker."""
     job = config["job"]
     try:
+        check()
         run_in_process(job, prepared, run, report_to_tune, storage)
     except Exception as error:
         _report_failure(error)
@@ -246,9 +300,7 @@ def _trial_in_worker_group(config: dict[str, Any], *, prepared_reference: Any, e
             config["job"],
             prepared_reference,
             execution.run,
-            resources.workers,
-            resources.of_worker(),
-            resources.gpus > 0,
+            WorkerGroup(resources.workers, resources.of_worker(), execution.check_node),
             str(execution.work_dir),
             f"train-{tune.get_context().get_trial_id()}",
             [Report()],
@@ -257,30 +309,15 @@ def _trial_in_worker_group(config: dict[str, Any], *, prepared_reference: Any, e
         _report_failure(error)
 
 
-def can_pass(error: Exception) -> bool:
-    """Return whether a later launch may succeed where this one failed.
-
-    It may where the system refused something (a full disk, a server that is away), where the user can put the
-    fault right, and where workers were lost.
-    """
-    from ray.train import TrainingFailedError, WorkerGroupError
-
-    if isinstance(error, TrialFailed):
-        return error.can_pass
-    if isinstance(error, WorkerGroupError):
-        # Ray wraps an exception that a worker raised itself; a lost worker has one of Ray's own.
-        raised = [getattr(fault, "_base_exc", None) for fault in error.worker_failures.values()]
-        return all(fault is None or can_pass(fault) for fault in raised)
-    return isinstance(error, (OSError, ConfigurationError, TrainingFailedError))
-
-
 def _report_failure(error: Exception) -> None:
     """Report a failure instead of raising: a trial that raises loses its warm process, and would be retried.
 
-    A trial that failed on a group of workers keeps its own error message.
+    A trial that failed on a group of workers keeps its own error message. What stops the study is not the trial's.
     """
-    first_line = next(iter(str(error).strip().splitlines()), "")
-    message = str(error) if isinstance(error, TrialFailed) else f"{type(error).__name__}: {first_line}"
+    cause = last_cause(error)
+    ours = isinstance(cause, StudyError)
+    message = str(cause) if ours else f"{type(cause).__name__}: {first_line(cause)}"
     failure = TrialFailed(message, can_pass=can_pass(error))
     trace = "".join(traceback.format_exception(error))
-    report_to_tune({**report_of_failure(failure), "traceback": trace})
+    stops = isinstance(cause, StudyStopped)
+    report_to_tune({**report_of_failure(failure), "traceback": trace, STOPS: stops})

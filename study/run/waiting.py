@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from study.record.ledger import Ledger
+from study.run.capacity import Capacity, shown
 from study.run.cluster import TrialResources
 from trainables.errors import StudyStopped
 
@@ -33,6 +34,11 @@ class Waiting:
         Returns the resources of every node that is alive.
     autoscaler
         Returns whether an autoscaler may start a node for such a trial.
+
+    Attributes
+    ----------
+    reason
+        Why trials wait, for a line on the study's progress; empty where they do not.
     """
 
     def __init__(
@@ -40,7 +46,7 @@ class Waiting:
         resources: TrialResources,
         ledger: Ledger,
         say: Callable[[str], None],
-        nodes: Callable[[], list[Mapping[str, float]]],
+        nodes: Callable[[], Sequence[Mapping[str, float]]],
         autoscaler: Callable[[Mapping[str, float]], bool],
     ) -> None:
         self._resources = resources
@@ -48,6 +54,7 @@ class Waiting:
         self._say = say
         self._nodes = nodes
         self._autoscaler = autoscaler
+        self.reason = ""
         self._replicates = -1
         self._since: float | None = None
         self._looked = self._said = float("-inf")
@@ -67,16 +74,17 @@ class Waiting:
         done = sum(len(trial.replicates) for trial in self._ledger.trials.values())
         arrived, self._replicates = done > self._replicates >= 0, done
         nodes = [] if arrived else self._nodes()
-        if arrived or fits(self._resources, nodes):
-            self._since = None
+        if arrived or self._resources.demand.slots(nodes):
+            self._since, self.reason = None, ""
             return
         self._since = self._since or now
-        if now - self._since < _IN_VAIN_S:
-            return
         asked = (
             f"a trial asks for {self._resources.workers} x ({shown(self._resources.of_worker())}), and "
             f"{_offer(nodes)}"
         )
+        self.reason = f"waiting for nodes: {asked}"
+        if now - self._since < _IN_VAIN_S:
+            return
         if not self._autoscaler(self._resources.of_worker()):
             raise StudyStopped(
                 f"No trial can run on this cluster: {asked}. No autoscaler can start a node that is large enough. Add "
@@ -88,30 +96,7 @@ class Waiting:
             self._say(f"No trial can run yet: {asked}. Waiting until the cluster has started such nodes.")
 
 
-def fits(resources: TrialResources, nodes: Iterable[Mapping[str, float]]) -> bool:
-    """Return whether all workers of a trial fit on some nodes, were these free.
-
-    Examples
-    --------
-    >>> fits(TrialResources(workers=3, cpus=2, gpus=0, concurrency=1), [{"CPU": 5}, {"CPU": 3}])
-    True
-    >>> fits(TrialResources(workers=1, cpus=4, gpus=0, concurrency=1), [{"CPU": 2}, {"CPU": 2}])
-    False
-    """
-    needed = {name: amount for name, amount in resources.of_worker().items() if amount}
-    places = [
-        min((int(node.get(name, 0) / amount + 1e-9) for name, amount in needed.items()), default=1)
-        for node in nodes
-    ]
-    return sum(places) >= resources.workers
-
-
-def shown(resources: Mapping[str, float]) -> str:
-    """Return resources in words: ``4 CPUs, 1 GPU``."""
-    return ", ".join(f"{amount:g} {name}{'' if amount == 1 else 's'}" for name, amount in resources.items())
-
-
-def _offer(nodes: list[Mapping[str, float]]) -> str:
+def _offer(nodes: Sequence[Mapping[str, float]]) -> str:
     processors = [{name: node.get(name, 0) for name in ("CPU", "GPU")} for node in nodes]
     kinds = dict.fromkeys(shown(node) for node in processors)
     offered = "; ".join(
@@ -120,11 +105,16 @@ def _offer(nodes: list[Mapping[str, float]]) -> str:
     return f"the nodes offer {offered}" if nodes else "there is no node"
 
 
-def nodes_alive() -> list[Mapping[str, float]]:
-    """Return the resources of every node of the connected cluster."""
-    import ray
+def waiting_on(
+    resources: TrialResources, ledger: Ledger, say: Callable[[str], None], capacity: Capacity
+) -> Waiting:
+    """Return the watch over a joined cluster."""
 
-    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    def may_start(needed: Mapping[str, float]) -> bool:
+        # What it may start was looked at before the study began.
+        return capacity.autoscaler is not None and (capacity.is_known or may_be_started(needed))
+
+    return Waiting(resources, ledger, say, capacity.nodes, may_start)
 
 
 def may_be_started(needed: Mapping[str, float]) -> bool:

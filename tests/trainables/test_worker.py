@@ -23,7 +23,13 @@ from trainables.prepared import PreparedCorpus, RunSettings
 from trainables.reuse.lengths import StageLengths
 from trainables.settings import TrialSettings
 from trainables.trial import TrialJob
-from trainables.worker import run_as_one_of_several, run_in_worker_group, run_trial
+from trainables.worker import (
+    WorkerGroup,
+    bind_to_address,
+    run_as_one_of_several,
+    run_in_worker_group,
+    run_trial,
+)
 from trainables.world import World
 
 
@@ -227,9 +233,7 @@ def test_a_worker_that_fails_alone_leaves_no_other_waiting(encoder, prepared, tm
             job((0, 1), arm="vanilla", stage2_steps=20),
             ray.put(FailsOnTheSecond(**vars(prepared))),
             run_settings(encoder, tmp_path / "cache"),
-            2,
-            {"CPU": 0.5},
-            False,
+            WorkerGroup(2, {"CPU": 0.5}),
             str(tmp_path / "ray"),
             "failing",
             [Recorder()],
@@ -265,9 +269,7 @@ def test_a_lost_worker_costs_the_steps_since_the_last_checkpoint(encoder, prepar
             job((0, 1), arm="vanilla", stage2_steps=400),
             ray.put(prepared),
             run_settings(encoder, tmp_path / name, checkpoint_every_s=0.0),
-            2,
-            {"CPU": 0.5},
-            False,
+            WorkerGroup(2, {"CPU": 0.5}),
             str(tmp_path / "ray"),
             name,
             [Recorder(tmp_path / f"{name}.jsonl")],
@@ -328,4 +330,29 @@ def test_the_reason_of_the_last_group_of_workers_is_told(tmp_path, monkeypatch, 
     monkeypatch.setattr(ray.train.torch, "TorchTrainer", Trainer)
     expected = (TrialFailed, "training diverged") if noted else (WorkerGroupError, "a worker failed")
     with pytest.raises(expected[0], match=expected[1]):
-        run_in_worker_group(job((0,)), None, None, 2, {"CPU": 1}, False, str(tmp_path), "t", [])
+        run_in_worker_group(job((0,)), None, None, WorkerGroup(2, {"CPU": 1}), str(tmp_path), "t", [])
+
+
+@pytest.mark.parametrize("named", [None, "eth7"])
+def test_workers_talk_through_the_interface_of_their_nodes_address(monkeypatch, named):
+    """The name of a host leads to 127.x on many systems, where no other node reaches it."""
+    import psutil
+
+    loopback = next(
+        name
+        for name, addresses in psutil.net_if_addrs().items()
+        if any(found.address == "127.0.0.1" for found in addresses)
+    )
+    for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):
+        monkeypatch.setenv(name, named or "")
+        if named is None:
+            monkeypatch.delenv(name)
+    bind_to_address("127.0.0.1")
+    expected = named or loopback
+    assert {os.environ[name] for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")} == {expected}
+
+
+def test_an_address_of_no_interface_binds_nothing(monkeypatch):
+    monkeypatch.delenv("GLOO_SOCKET_IFNAME", raising=False)
+    bind_to_address("192.0.2.1")
+    assert "GLOO_SOCKET_IFNAME" not in os.environ

@@ -15,10 +15,11 @@ from study.plan.search import GainSearch
 from study.record.ledger import Ledger
 from study.run import cluster
 from study.run.hanging import Hanging
-from study.run.plan_callback import PlanCallback, PlanSearcher, for_tune
-from study.run.tuning import WarmRacing, can_pass, report_to_tune, run_trials
+from study.run.plan_callback import STOPS, PlanCallback, PlanSearcher, for_tune
+from study.run.tuning import WarmRacing, report_to_tune, run_trials
 from tests.study.simulation import SimulatedStudy, small_config
-from trainables.errors import ConfigurationError, TrialFailed
+from trainables.errors import TrialFailed
+from trainables.worker import report_of_failure
 
 
 class CountingCache:
@@ -48,30 +49,6 @@ def test_tune_is_told_once_to_keep_as_many_processes_as_trials_run_at_a_time():
 
 def test_a_tune_without_such_a_cache_runs_all_the_same():
     WarmRacing(small_config(), processes=3).on_trial_add(SimpleNamespace(), trial(0))
-
-
-def test_what_the_system_refuses_and_lost_workers_can_pass():
-    from ray.train import ControllerError, WorkerGroupError
-    from ray.train.v2._internal.exceptions import (
-        UserExceptionWithTraceback,
-        WorkerHealthCheckFailedError,
-    )
-
-    def group(*faults):
-        return WorkerGroupError("failed", dict(enumerate(faults)))
-
-    full, bug = (UserExceptionWithTraceback(error, "") for error in (OSError("disk full"), ValueError("bug")))
-    lost = WorkerHealthCheckFailedError("lost", failure=RuntimeError())
-    passing = [
-        OSError("disk full"),
-        ConfigurationError("no key"),
-        TrialFailed("server away", can_pass=True),
-        ControllerError(RuntimeError("node gone")),
-        group(lost),
-        group(full, lost),
-    ]
-    staying = [TrialFailed("diverged"), ValueError("bug"), group(bug), group(lost, bug)]
-    assert all(map(can_pass, passing)) and not any(map(can_pass, staying))
 
 
 def test_a_folder_that_cannot_be_written_stops_the_study_with_advice(tmp_path):
@@ -109,6 +86,29 @@ def test_a_process_that_dies_after_its_job_was_told_changes_nothing(tmp_path):
     before = study.ledger.path.read_bytes()
     PlanCallback(study.plan, searcher, lambda: None).on_trial_error(0, [], dead)
     assert study.ledger.path.read_bytes() == before
+
+
+def test_no_more_jobs_are_handed_out_than_the_cluster_has_room_for(tmp_path):
+    study, room = SimulatedStudy(tmp_path, small_config()), [1]
+    searcher = PlanSearcher(study.plan, lambda: room[0])
+    assert isinstance(searcher.suggest("a"), dict)
+    assert searcher.suggest("b") is None
+    room[0] = 2
+    assert isinstance(searcher.suggest("c"), dict)
+    assert searcher.suggest("d") is None
+
+
+def test_a_node_that_cannot_take_part_stops_the_study_and_costs_no_trial(tmp_path):
+    study = SimulatedStudy(tmp_path, small_config())
+    searcher = PlanSearcher(study.plan)
+    config = searcher.suggest("a")
+    refused = {**report_of_failure(TrialFailed("Node 10.0.0.2 (late) does not share it")), STOPS: True}
+    callback = PlanCallback(study.plan, searcher, lambda: None)
+    callback.on_trial_result(0, [], SimpleNamespace(trial_id="a", config=config), for_tune(refused))
+    searcher.on_trial_complete("a", {})
+    assert "Node 10.0.0.2 (late)" in str(study.plan.stopped)
+    assert searcher.suggest("b") == "FINISHED"
+    assert {trial.state for trial in study.ledger.trials.values()} == {"running"}
 
 
 @pytest.mark.parametrize(("hangs", "state"), [(1, "running"), (2, "failed")])

@@ -54,6 +54,20 @@ def test_what_fits_nowhere_stops_the_study_after_a_minute(tmp_path, clock, asked
         assert part in str(stopped.value)
 
 
+def test_the_progress_says_what_is_waited_for(tmp_path, clock):
+    nodes = [HEAD]
+    waits, said, _ = make(tmp_path, nodes)
+    assert waits.reason == ""
+    waits.check()
+    assert waits.reason == (
+        "waiting for nodes: a trial asks for 1 x (4 CPUs), and the nodes offer 1 x (0 CPUs, 0 GPUs)"
+    )
+    assert said == []
+    nodes.append(LARGE)
+    looks(waits, clock, 20)
+    assert waits.reason == ""
+
+
 def test_nodes_that_may_be_started_are_waited_for_and_named_now_and_then(tmp_path, clock):
     waits, said, _ = make(tmp_path, [HEAD], autoscaler=True)
     looks(waits, clock, 600)

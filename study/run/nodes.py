@@ -1,0 +1,227 @@
+"""The nodes of a joined cluster: what each of them answers, and whether it can take part in a study.
+
+A node that does not see the storage folder would make one of its own, and what is computed there would be lost; one
+that runs other code or libraries computes other numbers. Such nodes are refused before anything is computed; those
+that come later are checked by the trials that begin there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from study.record.folder import StudyFolder, unwritable
+from study.run import node_report
+from study.run.cluster import Connection
+from study.run.node_report import NodeReport
+from trainables.errors import ConfigurationError, StudyStopped, first_line
+
+T = TypeVar("T")
+_NONCE = ".nonce"
+_ANSWER_S = 120.0  # a process has to be started there, on a machine that may be busy
+
+
+@dataclass(frozen=True)
+class NodeCheck:
+    """What every node has to see and to run.
+
+    Attributes
+    ----------
+    file
+        A file of the driver in the storage folder.
+    own
+        What the driver's machine reports.
+    """
+
+    file: str
+    own: NodeReport
+
+    def faults(self, node: str, found: NodeReport) -> list[str]:
+        """Return why a node cannot take part.
+
+        Parameters
+        ----------
+        node
+            Its address.
+        found
+            What it reports.
+        """
+        name, storage = f"Node {node} ({found.host})", Path(self.file).parent
+        faults = []
+        if found.nonce != self.own.nonce:
+            faults.append(
+                f"{name} does not share the storage folder {storage} with this machine ({self.own.host}): a file that "
+                "was written here cannot be read there. What its trials compute would be lost. Mount the same file "
+                "system at that path on every node (NFS, EFS, …), or give --storage a folder that all of them share."
+            )
+        elif not found.writes:
+            faults.append(
+                f"{name} sees the storage folder {storage}, but cannot write it. Give the user of its Ray processes "
+                "the right to."
+            )
+        if not found.code:
+            faults.append(
+                f"{name} lacks the project's code. Install it there in the Python that runs its Ray (pip install "
+                "--no-deps --editable, or the wheel), and start its Ray again."
+            )
+            return faults
+        differ = [
+            f"{library} is {there or 'missing'} there and {self.own.versions[library] or 'missing'} here"
+            for library, there in found.versions.items()
+            if there != self.own.versions[library]
+        ]
+        if found.code != self.own.code:
+            differ.append(f"the project's code is {found.code} there and {self.own.code} here")
+        if differ:
+            faults.append(
+                f"{name} runs other software than this machine ({self.own.host}): {'; '.join(differ)}. Trials would "
+                "compute other numbers there. Bring the project and requirements.lock up to date on both, and start "
+                "the node's Ray again."
+            )
+        return faults
+
+    def here(self) -> None:
+        """Check the node of this process, before a trial begins on it.
+
+        Raises
+        ------
+        StudyStopped
+            The node cannot take part.
+        """
+        if self.file in _passed:
+            return
+        import ray
+
+        if faults := self.faults(ray.util.get_node_ip_address(), node_report.node_report(self.file)):
+            raise StudyStopped(
+                f"A node that joined the cluster cannot take part. {' '.join(faults)} Nothing that was recorded is "
+                "lost: repair the node or take it away, and give the same command again."
+            )
+        _passed.add(self.file)
+
+
+_passed: set[str] = set()  # what this process was checked by; it serves many trials
+
+
+@contextmanager
+def node_check(folder: StudyFolder, connection: Connection) -> Iterator[NodeCheck | None]:
+    """Return what nodes are checked by, for as long as the block runs; None where no cluster was joined.
+
+    The caller holds the lock on the study's folder: what earlier launches left there when they were killed is removed.
+    """
+    if not connection.joined:
+        yield None
+        return
+    for left in folder.storage.glob(f".{folder.name}.*{_NONCE}"):
+        left.unlink(missing_ok=True)
+    with _written(folder) as check:
+        yield check
+
+
+def check_present_nodes(folder: StudyFolder, connection: Connection | None) -> None:
+    """Check every node of a joined cluster that is there, before anything is computed.
+
+    Raises
+    ------
+    ConfigurationError
+        Some nodes cannot take part, or do not answer.
+    """
+    if connection is None or not connection.joined:
+        return
+    from ray import cloudpickle
+
+    with _written(folder) as check:
+        # By its text, not by its name: what a node lacks is to be told by that node.
+        cloudpickle.register_pickle_by_value(node_report)
+        try:
+            answers = ask_nodes(partial(node_report.node_report, check.file), only_with_cpus=False)
+        finally:
+            cloudpickle.unregister_pickle_by_value(node_report)
+        faults = [fault for node, found in answers for fault in check.faults(node, found)]
+    if faults:
+        raise ConfigurationError(faults)
+
+
+@contextmanager
+def _written(folder: StudyFolder) -> Iterator[NodeCheck]:
+    """Write a file to the storage folder, and remove it at the end of the block."""
+    storage = folder.storage
+    made = [path for path in (storage, *storage.parents) if not path.exists()]
+    file = storage / f".{folder.name}.{uuid.uuid4().hex}{_NONCE}"
+    with unwritable(storage):
+        storage.mkdir(parents=True, exist_ok=True)
+        file.write_text(uuid.uuid4().hex, encoding="utf-8")
+    try:
+        yield NodeCheck(str(file), node_report.node_report(str(file)))
+    finally:
+        with contextlib.suppress(OSError):
+            file.unlink(missing_ok=True)
+            for path in made:
+                path.rmdir()  # refused for a folder that is in use by now
+
+
+def ask_nodes(ask: Callable[[], T], *, only_with_cpus: bool = True) -> list[tuple[str, T]]:
+    """Return what a function says on each node of the joined cluster, beside the node's address.
+
+    Parameters
+    ----------
+    ask
+        The question.
+    only_with_cpus
+        Ask only nodes that may run trials.
+
+    Raises
+    ------
+    ConfigurationError
+        A node that is part of the cluster does not answer.
+    """
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    nodes = [
+        node
+        for node in ray.nodes()
+        if node["Alive"] and (node["Resources"].get("CPU", 0) or not only_with_cpus)
+    ]
+    remote = ray.remote(num_cpus=0, max_retries=0)(lambda: ask())
+    asked = [
+        remote.options(
+            scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+        ).remote()
+        for node in nodes
+    ]
+    answered, _ = ray.wait(asked, num_returns=len(asked), timeout=_ANSWER_S) if asked else ([], [])
+    return _answers(nodes, asked, answered)
+
+
+def _answers(nodes: Sequence[dict[str, Any]], asked: Sequence[Any], answered: Sequence[Any]) -> list[Any]:
+    """Return what each node said, beside its address; nothing of one that was lost meanwhile."""
+    import ray
+    from ray.exceptions import RayError, RayTaskError
+
+    found, faults = [], []
+    for node, answer in zip(nodes, asked, strict=True):
+        name = f"{node['NodeManagerAddress']} ({node['NodeManagerHostname']})"
+        why = f"does not answer within {_ANSWER_S:.0f} s"
+        if answer in answered:
+            try:
+                found.append((node["NodeManagerAddress"], ray.get(answer)))
+                continue
+            except RayTaskError:  # an error of the question itself
+                raise
+            except RayError as error:
+                why = f"cannot run anything ({first_line(error)})"
+        if node["NodeID"] in {other["NodeID"] for other in ray.nodes() if other["Alive"]}:
+            faults.append(
+                f"Node {name} {why}, although Ray counts it as alive. Look at the machine and at its Ray, or take the "
+                "node out of the cluster."
+            )
+    if faults:
+        raise ConfigurationError(faults)
+    return found
