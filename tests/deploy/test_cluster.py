@@ -11,6 +11,8 @@ import click
 import pytest
 import yaml
 from moto import mock_aws
+from ray.autoscaler._private.aws import node_provider
+from ray.autoscaler._private.commands import _bootstrap_config
 from ray.autoscaler._private.util import prepare_config, validate_config
 
 from study.cloud import door, rights
@@ -19,6 +21,11 @@ from study.cloud.stated import stated_faults
 
 ROOT = Path(__file__).parents[2]
 MINE = "198.51.100.7"
+# What AWS tells of the machines that the file names; moto would go through those of all regions, for seconds.
+MACHINES = [
+    {"InstanceType": name, "VCpuInfo": {"DefaultVCpus": 4}, "MemoryInfo": {"SizeInMiB": 16384}}
+    for name in ("m6i.xlarge", "g6.xlarge")
+]
 GPU_TYPES = ("gpu_spot", "gpu_on_demand")
 
 
@@ -42,13 +49,15 @@ def aws(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     monkeypatch.setattr(door, "this_address", lambda: MINE)
-    with mock_aws(config={"iam": {"load_aws_managed_policies": True}}):
+    monkeypatch.setattr(node_provider, "list_ec2_instances", lambda *asked: MACHINES)
+    with mock_aws():
         yield lambda service: boto3.client(service, given()["provider"]["region"])
 
 
 @pytest.fixture
 def resolved(aws):
-    return StudyProvider.bootstrap_config(given())
+    """What `ray up` makes of the file."""
+    return _bootstrap_config(yaml.safe_load(text()), no_config_cache=True)
 
 
 def group_of(resolved, ec2):
@@ -148,7 +157,13 @@ def test_a_second_ray_up_finds_everything_and_keeps_the_token(aws, resolved):
     token = Path("~/.ray/auth_token").expanduser()
     before = token.read_text()
     assert len(before) == 64 and token.stat().st_mode & 0o777 == 0o600
-    assert StudyProvider.bootstrap_config(given()) == resolved and token.read_text() == before
+    again = _bootstrap_config(yaml.safe_load(text()), no_config_cache=True)
+    assert again == resolved and token.read_text() == before
+    assert {name: each["resources"]["CPU"] for name, each in again["available_node_types"].items()} == {
+        "head": 0,
+        "gpu_spot": 4,
+        "gpu_on_demand": 4,
+    }
 
 
 @pytest.mark.parametrize(("kind", "market"), [("gpu_spot", "spot"), ("gpu_on_demand", None), ("head", None)])
