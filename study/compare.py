@@ -202,7 +202,7 @@ def _trial_table(comparison: Comparison, trials: Sequence[Result]) -> FittedTabl
             record.trial_id,
             _metric_text(trial, comparison.metric),
             trial.gain.text(signed=True),
-            " ".join(f"{name}={setting_text(record.config.get(name))}" for name in searched),
+            " ".join(f"{name}={setting_text(record.read.get(name))}" for name in searched),
             str(trial.replicates),
             record.state.replace("_", " ") + (", leading" if leads else ""),
             style="bold" if leads else "",

@@ -161,6 +161,7 @@ def run(
     from study.config.paper import with_paper_operator
     from study.record.ledger import Ledger
     from study.run import budget, preflight
+    from study.run.alike_strengths import alike_strengths_sentences
     from study.run.checks import checked
     from study.run.detectable import detectable_sentence
     from study.run.estimate import estimate_cost
@@ -216,6 +217,8 @@ def run(
     if can_show := detectable_sentence(config, ledger, estimate.confirmation_seconds):
         console.print(can_show, highlight=False, soft_wrap=True)
     announce_left_out(left_out, console)
+    for alike in alike_strengths_sentences(config, first, run_settings):
+        console.print(Text(f"Note: {alike}"), soft_wrap=True)
     if args.dry_run:
         return Launched(connection, uri, None)
     from study.command.conduct import CheckedStudy, Times, conduct

@@ -11,6 +11,7 @@ from typing import Any
 from study.command.cli import run_command
 from study.config.described import OF_STUDIES, OF_TRIALS, Described, described_settings
 from study.config.files import load_study_file
+from study.config.ranges import axis_words
 from study.config.study import StudyConfig
 from study.config.study_files import is_path, known_studies
 from study.terminal.program import written
@@ -83,14 +84,16 @@ def _row(each: Described) -> dict[str, Any]:
 
 
 def _trial_values(config: StudyConfig) -> dict[str, dict[str, Any]]:
-    """Return, for each setting of trials, its value where the study fixes it, and the grid of every search of it."""
+    """Return, for each setting of trials, its value where the study fixes it, and what every search of it covers."""
     spaces: dict[str, Mapping[str, Any]] = {"prefinetune": config.space, "vanilla": config.reference_space}
     spaces |= {arm: config.arm_spaces.get(arm, {}) for arm in config.tuned_arms()}
     known = [each for each in described_settings().values() if each.of == OF_TRIALS]
     found: dict[str, dict[str, Any]] = {
         each.name: {
             "value": config.fixed.get(each.name, each.default),
-            "searched": {arm: list(space[each.name]) for arm, space in spaces.items() if each.name in space},
+            "searched": {
+                arm: _given(space[each.name]) for arm, space in spaces.items() if each.name in space
+            },
         }
         for each in known
     }
@@ -121,13 +124,17 @@ def _print(rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _value(row: Mapping[str, Any]) -> str:
-    """Return a setting's value in a study: fixed, or searched, with the grid of each arm."""
+    """Return a setting's value in a study: fixed, or searched, with the values or the range of each arm."""
     if not row.get("searched"):
         return _shown(row["value"])
-    by_grid: dict[str, list[str]] = {}
-    for arm, grid in row["searched"].items():
-        by_grid.setdefault(", ".join(map(_shown, grid)), []).append(arm)
-    return "; ".join(f"{', '.join(arms)}: {grid}" for grid, arms in by_grid.items())
+    by_axis: dict[str, list[str]] = {}
+    for arm, given in row["searched"].items():
+        by_axis.setdefault(axis_words(given, _shown), []).append(arm)
+    return "; ".join(f"{', '.join(arms)}: {axis}" for axis, arms in by_axis.items())
+
+
+def _given(given: Any) -> Any:
+    return dict(given) if isinstance(given, Mapping) else list(given)
 
 
 def _shown(value: Any) -> str:

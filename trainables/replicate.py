@@ -28,13 +28,14 @@ from trainables.model.encoder import load_tokenizer
 from trainables.prepared import PreparedCorpus, RunSettings
 from trainables.priors import adjust_logits
 from trainables.reuse.cache import ContentCache
+from trainables.reuse.keys import texts_digest
 from trainables.reuse.stage_tree import Reuse
 from trainables.scores import RunScores
 from trainables.seeds import ReplicateSeeds, generator
 from trainables.settings import NATURAL, TrialSettings
 from trainables.texts.labelled import LabelledTexts
 from trainables.texts.tokens import tokenise
-from trainables.trial import ReplicateRecord, with_offsets
+from trainables.trial import SET_DIGEST, ReplicateRecord, with_offsets
 from trainables.world import World
 
 
@@ -181,6 +182,7 @@ def run_replicate(
             "augmentations_made": float(n_augmented(recipe, stage1_set, rows)),
             "augmentations_unchanged": float(stage1_set.unchanged),
             "near_copies_kept": float(stage1_set.near_copies_kept),
+            SET_DIGEST: float(int(texts_digest(stage1)[:12], 16)),
             "stage1_rows_missing": float(stage1_set.rows_missing),
             "augmentation_seconds": time.perf_counter() - started,
             "augmentations_computed": float(stage1_set.computed),

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from trainables.settings import TrialSettings
 
+# Of a replicate's diagnostics: 48 bits that stand for the stage-1 set as it was trained on.
+SET_DIGEST = "stage1_set_digest"
 OFFSETS = "_offsets"  # ends the name of a set on which classes were decided with class offsets
 
 

@@ -1,18 +1,20 @@
-"""Faults of a study's values that no rule of a single value can find: of several together, and of search spaces."""
+"""Faults of a study's values that no rule of a single value can find: of several together."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+import math
+from collections.abc import Callable
 
 from study.config.arms import ALWAYS, CONTROLS
+from study.config.ranges import allows, axes_of, axis_of, axis_words, size_of
 from study.config.samplers import sampler_faults
+from study.config.space_faults import is_sound, readers, space_faults
 from study.config.study import StudyConfig
-from study.config.values import length_faults, value_faults
+from study.config.values import value_faults
 from trainables.augment.registry import option_faults
 from trainables.method.arms import ARM_TABLE, ARMS, PAPER_ARM, settings_of
 from trainables.rules import field_faults, unknown
-from trainables.settings import NATURAL, TEST_SETS, augments, duplicated_counterpart
+from trainables.settings import NATURAL, TEST_SETS
 
 
 def study_faults(config: StudyConfig) -> list[str]:
@@ -126,29 +128,37 @@ def _worker_faults(config: StudyConfig) -> list[str]:
 
 
 def _space_faults(config: StudyConfig) -> list[str]:
-    faults = _grid_faults(config, "space", config.space, "prefinetune")
+    faults = space_faults("space", config.space, "prefinetune", config.fixed)
     for name, value in config.first.items():
         faults.extend(value_faults(name, value))
         if name not in config.space:
             faults.append(f"first names {name!r}, which space does not search: remove it or add it to space.")
-        elif isinstance(config.space[name], (tuple, list)) and value not in config.space[name]:
-            faults.append(
-                f"first[{name!r}] is {value!r}, which is not on the grid {list(config.space[name])}."
-            )
+        elif is_sound(name, config.space[name]) and not allows(name, config.space[name], value):
+            values = axis_words(config.space[name], repr)
+            faults.append(f"first[{name!r}] is {value!r}, which is not one of space's values ({values}).")
     return faults
 
 
 def _reference_space_faults(config: StudyConfig) -> list[str]:
-    return _grid_faults(config, "reference_space", config.reference_space, "vanilla")
+    faults = space_faults("reference_space", config.reference_space, "vanilla", config.fixed)
+    space = config.reference_space
+    ranges = [
+        n for n, given in space.items() if is_sound(n, given) and size_of(axis_of(n, given)) == math.inf
+    ]
+    if ranges and not config.trials:
+        faults.append(
+            f"reference_space gives {', '.join(ranges)} a range in a study without trials, in which vanilla's search "
+            "goes through all values: give a list, or a step."
+        )
+    return faults
 
 
 def _sampler_faults(config: StudyConfig) -> list[str]:
     spaces = {"space": config.space, "reference_space": config.reference_space}
     spaces |= {f"arm_spaces[{arm!r}]": config.arm_spaces.get(arm, {}) for arm in config.tuned_arms()}
-    grids = [grid for space in spaces.values() for grid in space.values()]
-    if not config.trials or not all(isinstance(grid, (tuple, list)) for grid in grids):
+    if not config.trials or not all(is_sound(*given) for space in spaces.values() for given in space.items()):
         return []
-    return sampler_faults(config.sampler, spaces)
+    return sampler_faults(config.sampler, {where: axes_of(space) for where, space in spaces.items()})
 
 
 def _fixed_faults(config: StudyConfig) -> list[str]:
@@ -158,7 +168,7 @@ def _fixed_faults(config: StudyConfig) -> list[str]:
     read = {name for arm in (*ALWAYS, *config.arms) if arm in ARMS for name in settings_of(arm)}
     faults += [
         f"fixed names {name!r}, which no arm of this study reads: remove it, or choose an arm that does "
-        f"({_readers(name)})."
+        f"({readers(name)})."
         for name, value in config.fixed.items()
         if name != "imbalance_ratio" and not value_faults(name, value) and name not in read
     ]
@@ -173,35 +183,6 @@ def _paper_faults(config: StudyConfig) -> list[str]:
         for name, value in config.paper.items()
         if not value_faults(name, value) and name not in own
     ]
-
-
-def _grid_faults(config: StudyConfig, where: str, space: Mapping[str, Any], arm: str) -> list[str]:
-    """Return the faults of one search space, given the arm that runs its configurations."""
-    if not isinstance(space, Mapping):
-        return [f"{where} is {space!r}: an object of settings with their grids was expected."]
-    taken_over = config.fixed if arm in ("prefinetune", "vanilla") else ()
-    faults = length_faults(where, (*space, *taken_over))
-    for name, values in space.items():
-        if name == "imbalance_ratio":
-            faults.append(f"{where} names imbalance_ratio: give the ratios as imbalance_ratios instead.")
-        elif not isinstance(values, (tuple, list)) or not values:
-            faults.append(f"{where}[{name!r}] is {values!r}: a list of at least one value was expected.")
-        elif len({*map(repr, values)}) < len(values):
-            faults.append(f"{where}[{name!r}] is {list(values)}: it names a value twice, name each once.")
-        else:
-            wrong = [fault for value in values for fault in value_faults(name, value)]
-            faults += dict.fromkeys(wrong)
-            if not wrong and (arm, name) == ("prefinetune_duplicated", "stage1_data"):
-                faults += [
-                    f"{where} names {value!r}: this arm augments nothing, name {duplicated_counterpart(value)!r}."
-                    for value in filter(augments, values)
-                ]
-            if not wrong and name not in settings_of(arm):
-                faults.append(
-                    f"{where} names {name!r}, which {arm} does not read: search it in arm_spaces for an arm "
-                    f"that does ({_readers(name)}), or remove it."
-                )
-    return faults
 
 
 def _arm_faults(config: StudyConfig) -> list[str]:
@@ -219,7 +200,7 @@ def _arm_space_faults(config: StudyConfig) -> list[str]:
         if arm not in CONTROLS:
             faults.append(unknown("an arm of arm_spaces", arm, CONTROLS))
         else:
-            faults += _grid_faults(config, f"arm_spaces[{arm!r}]", space, arm)
+            faults += space_faults(f"arm_spaces[{arm!r}]", space, arm, config.fixed)
     return faults
 
 
@@ -235,7 +216,3 @@ def _tuning_faults(config: StudyConfig) -> list[str]:
         for arm in config.tuned_arms()
         if not config.arm_spaces.get(arm)
     ]
-
-
-def _readers(name: str) -> str:
-    return ", ".join(arm for arm in ARMS if name in settings_of(arm)) or "there is none"

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from study.config.places import with_absolute_paths
+from study.config.ranges import allows
 from study.config.study import StudyConfig
 from study.config.study_files import load
 from trainables.errors import ConfigurationError
@@ -67,8 +68,8 @@ def read_study_file(name: str, preset: str, overrides: Mapping[str, Any]) -> tup
     # Where another space is given, the study's own first trial keeps the values that still fit.
     space = overrides.get("space")
     if isinstance(space, Mapping) and "first" not in overrides:
-        grids = {name: grid for name, grid in space.items() if isinstance(grid, (tuple, list))}
-        values["first"] = {n: v for n, v in values.get("first", {}).items() if v in grids.get(n, ())}
+        fitting = {n: v for n, v in values.get("first", {}).items() if n in space and allows(n, space[n], v)}
+        values["first"] = fitting
     # A budget of the preset is for its own sizes: who gives a size asks for that, however long it takes.
     if "minutes" not in overrides and overrides.keys() & {*marked(StudyConfig, "sized")}:
         values["minutes"] = None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping
-from typing import Any
+
+from study.config.ranges import Axis, Range, size_of
 
 CMA_ES = "cma-es"
 NSGA_II = "nsga-ii"
@@ -13,18 +14,20 @@ SAMPLERS = ("tpe", "random", "gp", CMA_ES, NSGA_II)
 _PACKAGES = {"gp": ("torch", "scipy"), CMA_ES: ("cmaes",)}
 
 
-def is_ordered(values: Any) -> bool:
-    """Return whether the values of a grid have an order that a sampler can learn from.
+def is_ordered(axis: Axis) -> bool:
+    """Return whether the values of an axis have an order that a sampler can learn from.
 
     Examples
     --------
     >>> is_ordered((0.05, 0.1)), is_ordered(("aeda", "eda"))
     (True, False)
     """
-    return all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values)
+    return isinstance(axis, Range) or all(
+        isinstance(value, (int, float)) and not isinstance(value, bool) for value in axis
+    )
 
 
-def sampler_faults(sampler: str, searched: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def sampler_faults(sampler: str, searched: Mapping[str, Mapping[str, Axis]]) -> list[str]:
     """Return what keeps a sampler from proposing configurations.
 
     Parameters
@@ -32,7 +35,7 @@ def sampler_faults(sampler: str, searched: Mapping[str, Mapping[str, Any]]) -> l
     sampler
         One of :data:`SAMPLERS`.
     searched
-        The grids of each space, by where it is written. A space of one configuration is a recipe, and not searched.
+        The axes of each space, by where it is written. A space of one configuration is a recipe, and not searched.
     """
     absent = [name for name in _PACKAGES.get(sampler, ()) if importlib.util.find_spec(name) is None]
     faults = [
@@ -43,9 +46,9 @@ def sampler_faults(sampler: str, searched: Mapping[str, Mapping[str, Any]]) -> l
     if sampler == CMA_ES:
         faults += [
             f"sampler 'cma-es' learns from settings with an order alone, and {where} ({', '.join(space)}) has none "
-            "with two numbers or more: choose 'tpe' or 'gp', or give it a grid of numbers."
+            "with two numbers or more: choose 'tpe' or 'gp', or give it a list or range of numbers."
             for where, space in searched.items()
-            if any(len(grid) > 1 for grid in space.values())
-            and not any(is_ordered(grid) and len(grid) > 1 for grid in space.values())
+            if any(size_of(axis) > 1 for axis in space.values())
+            and not any(is_ordered(axis) and size_of(axis) > 1 for axis in space.values())
         ]
     return faults

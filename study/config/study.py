@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from study.config.arms import CONTROLS
+from study.config.ranges import listed_values
 from study.config.samplers import SAMPLERS
 from trainables.corpora.registry import ORIGINS
 from trainables.corpora.split_settings import GROUP, SPLIT_BY, SplitSettings
@@ -98,7 +99,9 @@ class StudyConfig:
     split_by, validation_fraction, test_fraction, folds, fold, resplit
         See :class:`trainables.corpora.split_settings.SplitSettings`.
     space
-        Each searched setting with its grid of values. ``imbalance_ratio`` is added from ``imbalance_ratios``.
+        Each searched setting with a list of its values, or with a range of numbers: ``{"low": 1e-5, "high": 1e-3,
+        "log": True}`` (log: on a logarithmic scale), or with a ``step`` in place of ``log``. ``imbalance_ratio`` is
+        added from ``imbalance_ratios``.
     fixed
         Settings that are not searched, where they differ from
         :class:`~trainables.settings.TrialSettings`' defaults.
@@ -120,7 +123,7 @@ class StudyConfig:
     paper
         Values of the arm ``paper`` where this study's differ from :data:`trainables.method.arms.ARM_TABLE`'s.
     arm_spaces
-        Grids that each arm's search covers, ``{arm: {setting: values}}``; used where ``arm_trials`` is given.
+        What each arm's search covers, ``{arm: {setting: values or range}}``; used where ``arm_trials`` is given.
     replicates
         Replicates of a trial that is never raced out, and of the reference vanilla.
     grace_replicates, reduction_factor
@@ -145,8 +148,8 @@ class StudyConfig:
     startup_trials
         Trials per ratio that are sampled at random before Optuna's model is used.
     reference_space
-        Grids of the reference vanilla's settings. It is searched with as many trials, replicates and races as
-        pre-finetuning; with one value each they are a fixed recipe.
+        The reference vanilla's settings with their values or ranges. It is searched with as many trials, replicates and
+        races as pre-finetuning; with one value each they are a fixed recipe.
     operator_options
         Options of augmentation operators, ``{operator: {option: value}}``.
     objective
@@ -192,7 +195,7 @@ class StudyConfig:
     folds: int | None = ruled(None, optional(whole(2)), later=True)
     fold: int | None = ruled(None, optional(whole(1)), later=True)
     resplit: bool = ruled(False, YES_OR_NO, later=True)
-    space: Mapping[str, tuple[Any, ...]] = ruled({}, OBJECT)
+    space: Mapping[str, Any] = ruled({}, OBJECT)
     fixed: Mapping[str, Any] = ruled({}, OBJECT)
     first: Mapping[str, Any] = ruled({}, OBJECT)
     minutes: float | None = ruled(None, optional(POSITIVE), execution=True)
@@ -202,7 +205,7 @@ class StudyConfig:
         None, _ARM_TRIALS, execution=True, sized=True
     )
     paper: Mapping[str, Any] = ruled({}, OBJECT, execution=True)
-    arm_spaces: Mapping[str, Mapping[str, tuple[Any, ...]]] = ruled({}, OBJECT)
+    arm_spaces: Mapping[str, Mapping[str, Any]] = ruled({}, OBJECT)
     replicates: int = ruled(3, whole(1), sized=True)
     grace_replicates: int = ruled(1, whole(1))
     reduction_factor: float = ruled(2.0, number("a number above 1", lambda v: v > 1))
@@ -216,7 +219,7 @@ class StudyConfig:
     sampler: str = ruled("tpe", one_of(*SAMPLERS), execution=True)
     warm_start: str | None = ruled(None, optional(TEXT), execution=True)
     startup_trials: int = ruled(4, whole(1))
-    reference_space: Mapping[str, tuple[Any, ...]] = ruled({}, OBJECT)
+    reference_space: Mapping[str, Any] = ruled({}, OBJECT)
     operator_options: Mapping[str, Mapping[str, Any]] = ruled({}, OBJECT)
     objective: str = ruled("val/macro_f1", one_of(*OBJECTIVES))
     seed: int = ruled(0, whole())
@@ -261,13 +264,16 @@ class StudyConfig:
         """Return the lengths of stage 1 that any search of this study may propose.
 
         The stages of different arms can be one and the same, so they share one grid; masked-language training is no
-        other arm's stage.
+        other arm's stage. Lengths from a range are not among them: hardly any two trials have the same.
         """
         sharing = {*TWO_STAGE_ARMS} - {*MASKED_LM_ARMS}
         tuned = (self.arm_spaces.get(arm, {}) for arm in self.tuned_arms() if arm in sharing)
         spaces = (self.space, *tuned)
-        epochs = {float(length) for space in spaces for length in space.get("stage1_epochs", ())}
-        steps = {length for space in spaces for length in space.get("stage1_steps", ())}
+        epochs, steps = (
+            {length for space in spaces for length in listed_values(name, space.get(name, ()))}
+            for name in ("stage1_epochs", "stage1_steps")
+        )
+        epochs = {*map(float, epochs)}
         if None in steps:  # no length in steps means the default length in epochs
             epochs.add(TrialSettings.stage1_epochs)
         return StageLengths(tuple(sorted(epochs)), tuple(sorted(steps - {None})))

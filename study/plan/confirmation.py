@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from study.config.study import StudyConfig
 from study.plan.owed import Owed, Planned
+from study.plan.same_sets import SameSets
 from study.plan.tracks import Track, tracks_of
 from study.record.gains import mean_of, ranked_trials
 from study.record.ledger import Ledger, TrialRecord
@@ -193,7 +194,9 @@ class Confirmation:
     def _leading(self, track: Track) -> list[TrialRecord]:
         trials = [t for t in self._ledger.of_phase(track.phase) if (t.arm, t.imbalance_ratio) == track.key]
         ranked = ranked_trials(self._ledger, trials, self._config.objective)
-        wanted = [*ranked[: self._config.finalists], *(t for t in trials[:1] if t in ranked)]
+        same = SameSets()
+        distinct = [trial for trial in ranked if same.add(trial) is None]
+        wanted = [*distinct[: self._config.finalists], *(t for t in trials[:1] if t in ranked)]
         return list({trial.trial_id: trial for trial in wanted}.values())
 
     def _choice(self, ratio: Ratio) -> Choice | None:

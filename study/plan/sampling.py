@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import itertools
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from study.config.ranges import Axis, Range, values_of
 from study.config.samplers import NSGA_II, is_ordered
 from study.config.study import StudyConfig
 from study.plan.importances import importances
@@ -31,6 +37,9 @@ class TrackSampler:
     If it keeps to what is known, the untried configuration nearest to its last proposal is taken. The sampler is built
     anew for every proposal, with a seed of the track and the proposal's number.
 
+    A setting that changes nothing beside the other values (no strength where rows are repeated) is not sampled: it is
+    held at the first of its values, so that two trials never differ in it alone.
+
     Parameters
     ----------
     config
@@ -49,11 +58,14 @@ class TrackSampler:
     def __init__(self, config: StudyConfig, track: Track) -> None:
         self._config = config
         self._purpose = f"sampler/{track.arm}/{track.imbalance_ratio}"
-        self._grids = {name: tuple(track.space[name]) for name in sorted(track.space)}
+        self._track = track
+        self._axes = {name: track.space[name] for name in sorted(track.space)}
+        self.size = track.size  # number of configurations that the space holds, which may be infinite
         self.space: dict[str, BaseDistribution] = {
-            name: CategoricalDistribution(grid) for name, grid in self._grids.items()
+            name: _range_distribution(axis) if isinstance(axis, Range) else CategoricalDistribution(axis)
+            for name, axis in self._axes.items()
         }
-        self._sampled = {name: _sampled_distribution(grid) for name, grid in self._grids.items()}
+        self._sampled = {name: _sampled_distribution(axis) for name, axis in self._axes.items()}
         self._view = optuna.create_study(direction="maximize")
         self._seen: set[_Key] = set()
         self._open: dict[_Key, optuna.Trial] = {}
@@ -71,12 +83,17 @@ class TrackSampler:
         """Return the searched values of a configuration."""
         # A configuration leaves out a setting that came later, at its default.
         whole = vars(TrialSettings.from_config(settings))
-        return {name: whole[name] for name in self._grids}
+        return {name: whole[name] for name in self._axes}
+
+    def read_of(self, values: Values) -> dict[str, Any]:
+        """Return those of some values that change something beside the others."""
+        unread = self._track.unread(values)
+        return {name: value for name, value in values.items() if name not in unread}
 
     def open(self, values: Values) -> None:
         """Record that these values are being tried."""
         key = _key(values)
-        self._seen.add(key)
+        self._seen.add(_key(self._settled(values)))  # an earlier version held nothing
         proposed, self._proposed = self._proposed, None
         if proposed is not None and proposed[0] == key:
             self._open[key] = proposed[1]
@@ -117,31 +134,33 @@ class TrackSampler:
         return importances(results, self._config.seed)
 
     @property
-    def size(self) -> int:
-        """Number of configurations that the grids hold."""
-        return math.prod(map(len, self._grids.values()))
-
-    @property
     def is_exhausted(self) -> bool:
-        """True when every combination of the grids has been seen."""
+        """True when every configuration of the space has been seen."""
         return len(self._seen) >= self.size
 
     def sample(self, first: Values) -> dict[str, Any]:
         """Return unseen values, of which there must be some; ``first`` applies where none have been seen yet."""
         if not self._seen:
             rng = generator(self._config.seed, f"{self._purpose}/first", 0)
-            drawn = {name: grid[int(rng.integers(len(grid)))] for name, grid in self._grids.items()}
-            return {**drawn, **first}
+            drawn = {
+                name: axis.at(rng.random()) if isinstance(axis, Range) else axis[int(rng.integers(len(axis)))]
+                for name, axis in self._axes.items()
+            }
+            return self._settled({**drawn, **first})
         repeated = []
         values: dict[str, Any] = {}
         try:
             for attempt in range(proposals_at_most(self._config.sampler)):
                 self._renew_sampler(attempt)
                 trial = self._view.ask(self._sampled)
-                values = {n: self._grids[n][v] if self._is_ordered(n) else v for n, v in trial.params.items()}
+                proposed = self._external(trial.params)
+                values = self._settled(proposed)
                 key = _key(values)
                 if key not in self._seen:
-                    self._proposed = key, trial
+                    if values == proposed:
+                        self._proposed = key, trial
+                    else:
+                        repeated.append(trial)  # what is tried instead is entered when it is opened
                     return values
                 self.repeated += 1
                 if self.needs_its_proposals and key in self._results:
@@ -161,11 +180,10 @@ class TrackSampler:
 
     def _untried(self) -> list[dict[str, Any]]:
         """Return all configurations that have not been seen, as the sampler sees their values."""
-        every = (
-            dict(zip(self._grids, combination, strict=True))
-            for combination in itertools.product(*self._grids.values())
-        )
-        return [self._internal(values) for values in every if _key(values) not in self._seen]
+        axes = [values_of(axis) or () for axis in self._axes.values()]
+        every = (dict(zip(self._axes, found, strict=True)) for found in itertools.product(*axes))
+        settled = (values for values in every if values == self._settled(values))
+        return [self._internal(values) for values in settled if _key(values) not in self._seen]
 
     def _enter(self, values: Values) -> optuna.Trial:
         """Return a running trial of given values."""
@@ -179,34 +197,67 @@ class TrackSampler:
     def _nearest_untried(self, values: Values) -> dict[str, Any]:
         """Return, of the unseen configurations that differ in the fewest settings, one at random."""
         rng = generator(self._config.seed, f"{self._purpose}/unseen", self.opened)
-        for differing in range(1, len(self._grids) + 1):
+        for differing in range(1, len(self._axes) + 1):
             unseen = []
-            for names in itertools.combinations(self._grids, differing):
-                others = ([v for v in self._grids[name] if v != values[name]] for name in names)
+            for names in itertools.combinations(self._axes, differing):
+                others = (_others(self._axes[name], values[name], rng) for name in names)
                 for changed in itertools.product(*others):
-                    neighbour = {**values, **dict(zip(names, changed, strict=True))}
+                    neighbour = self._settled({**values, **dict(zip(names, changed, strict=True))})
                     if _key(neighbour) not in self._seen:
                         unseen.append(neighbour)
             if unseen:
                 return unseen[int(rng.integers(len(unseen)))]
         raise AssertionError("every configuration has been tried")
 
+    def _settled(self, values: Values) -> dict[str, Any]:
+        """Return values in which the settings that change nothing beside the others are at their first."""
+        unread = self._track.unread(values)
+        return {n: _first_of(self._axes[n]) if n in unread else value for n, value in values.items()}
+
     def _internal(self, values: Values) -> dict[str, Any]:
-        return {n: self._grids[n].index(v) if self._is_ordered(n) else v for n, v in values.items()}
+        """Return values as the sampler sees them: of numbers on a list, their places."""
+        return {n: self._list(n).index(v) if self._is_listed(n) else v for n, v in values.items()}
+
+    def _external(self, params: Values) -> dict[str, Any]:
+        return {n: self._list(n)[v] if self._is_listed(n) else v for n, v in params.items()}
 
     def _frozen(self, values: Values, gain: float) -> FrozenTrial:
         return create_trial(params=self._internal(values), distributions=self._sampled, value=gain)
 
-    def _is_ordered(self, name: str) -> bool:
-        return isinstance(self._sampled[name], IntDistribution)
+    def _list(self, name: str) -> tuple[Any, ...]:
+        axis = self._axes[name]
+        assert isinstance(axis, tuple)
+        return axis
+
+    def _is_listed(self, name: str) -> bool:
+        axis = self._axes[name]
+        return isinstance(axis, tuple) and is_ordered(axis)
 
 
 def _key(params: Values) -> _Key:
     return tuple(params[name] for name in sorted(params))
 
 
-def _sampled_distribution(values: Sequence[Any]) -> BaseDistribution:
-    """Return what the sampler draws: for numbers the position on their grid, so that it knows their order."""
-    return (
-        IntDistribution(0, len(values) - 1) if is_ordered(values) else CategoricalDistribution(tuple(values))
-    )
+def _first_of(axis: Axis) -> Any:
+    return axis.low if isinstance(axis, Range) else axis[0]
+
+
+def _others(axis: Axis, value: Any, rng: np.random.Generator) -> list[Any]:
+    """Return the other values of an axis; where there is no end of them, a random one."""
+    values = values_of(axis)
+    if values is None:
+        assert isinstance(axis, Range)
+        return [axis.at(rng.random())]
+    return [other for other in values if other != value]
+
+
+def _range_distribution(axis: Range) -> BaseDistribution:
+    kind = IntDistribution if axis.whole else FloatDistribution
+    return kind(axis.low, axis.high, log=axis.log)
+
+
+def _sampled_distribution(axis: Axis) -> BaseDistribution:
+    """Return what the sampler draws: for numbers on a list their place, so that it knows their order."""
+    if isinstance(axis, Range):
+        return _range_distribution(axis)
+    return IntDistribution(0, len(axis) - 1) if is_ordered(axis) else CategoricalDistribution(axis)

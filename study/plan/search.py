@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from study.config.study import StudyConfig
 from study.plan.optuna_record import OptunaRecord
+from study.plan.same_sets import SameSets, same_set_sentence
 from study.plan.sampling import TrackSampler
 from study.plan.tracks import TrackKey, tracks_of
 from study.plan.warm_start import EarlierTrial
@@ -68,6 +70,9 @@ class GainSearch:
         names = {arm: config.name if arm == "prefinetune" else f"{config.name}-{arm}" for arm in arms}
         self._record = OptunaRecord(storage, names, say)
         self._known: set[str] = set()  # trials that were opened and have not been told
+        self._sets = {key: SameSets() for key in self._samplers}
+        self._same: Counter[TrackKey] = Counter()  # trials that were the same training as an earlier one
+        self._replays = False
 
     def replay(self, ledger: Ledger) -> None:
         """Learn every search trial that the ledger knows; those that have not ended stay open.
@@ -81,6 +86,7 @@ class GainSearch:
             for trial in ledger.of_phase(*SEARCH_PHASES)
             if (trial.arm, trial.imbalance_ratio) in self._samplers
         ]
+        self._replays = True
         for trial, has_ended in _events(known):
             if has_ended:
                 self.tell(trial, ledger)
@@ -89,6 +95,7 @@ class GainSearch:
             if sampler.needs_its_proposals:
                 sampler.sample(sampler.values_of(trial.config))
             self._open(trial)
+        self._replays = False
 
     def propose(self, key: TrackKey, first: Mapping[str, Any]) -> dict[str, Any]:
         """Return the next values of a track that is not exhausted.
@@ -103,8 +110,11 @@ class GainSearch:
         return self._samplers[key].sample(first)
 
     def opened_trials(self, key: TrackKey) -> int:
-        """Return how many trials of a track have been started."""
-        return self._samplers[key].opened
+        """Return how many trials of a track have been started.
+
+        Those that turned out to be the same training count once; at most as many are made up for as the track has.
+        """
+        return self._samplers[key].opened - min(self._same[key], self._asked[key])
 
     def is_exhausted(self, key: TrackKey) -> bool:
         """Return whether all of a track's space has been tried."""
@@ -158,13 +168,20 @@ class GainSearch:
         gains = gains_of(ledger, trial, self._config.objective)
         mean = mean_of(gains)
         learnt = None if trial.state == "failed" or math.isnan(mean) else mean
-        sampler = self._samplers[trial.arm, trial.imbalance_ratio]
+        key = trial.arm, trial.imbalance_ratio
+        sampler = self._samplers[key]
         values = sampler.values_of(trial.config)
         sampler.learn(values, learnt)
+        earlier = self._sets[key].add(trial)
+        if earlier is not None:
+            self._same[key] += 1
+            if not self._replays:
+                self._say(same_set_sentence(trial, earlier))
+        read = sampler.read_of(values)
         self._record.add(
             trial,
-            {**values, "imbalance_ratio": trial.imbalance_ratio},
-            {**sampler.space, "imbalance_ratio": self._ratio_distribution},
+            {**read, "imbalance_ratio": trial.imbalance_ratio},
+            {**{name: sampler.space[name] for name in read}, "imbalance_ratio": self._ratio_distribution},
             gains,
             learnt,
         )

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from study.config.arms import defining_settings
+from study.config.ranges import Axis, axes_of, middle_of, size_of
+from study.config.reading import beside, unread_by_values
 from study.config.study import SAME, StudyConfig
 from trainables.method.arms import ARM_TABLE, PAPER_ARM
+from trainables.method.conditions import unread_settings
 from trainables.settings import TrialSettings
 
 TrackKey = tuple[str, float | str]
@@ -31,16 +34,19 @@ class Track:
     phase
         The phase under which the ledger records its trials.
     space
-        Each searched setting with its grid.
+        Each searched setting with its axis.
     trials
         Number of configurations that are proposed for it.
+    fixed
+        Values beside the searched ones, which may leave some of these without effect.
     """
 
     arm: str
     imbalance_ratio: float | str
     phase: str
-    space: Mapping[str, tuple[Any, ...]]
+    space: Mapping[str, Axis]
     trials: int
+    fixed: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def key(self) -> TrackKey:
@@ -50,7 +56,19 @@ class Track:
     @property
     def configurations(self) -> int:
         """Number of configurations that can be tried: the trials, or the whole space if it holds fewer."""
-        return min(self.trials, _size(self.space))
+        return int(min(self.trials, self.size))
+
+    @property
+    def size(self) -> float:
+        """Number of configurations that the space holds; those that differ in nothing that is read count once."""
+        return sum(
+            math.prod(size_of(axis) for n, axis in self.space.items() if n not in unread and n not in values)
+            for values, unread in unread_by_values(self.space, self.fixed)
+        )
+
+    def unread(self, values: Mapping[str, Any]) -> frozenset[str]:
+        """Return the settings that change nothing beside these values of the searched ones."""
+        return unread_settings({**self.fixed, **values})
 
 
 def wanted_trials(track: Track, limit: int | None) -> int:
@@ -65,26 +83,26 @@ def tracks_of(config: StudyConfig) -> tuple[Track, ...]:
     grid of one is a recipe, and no track.
     """
     share, left = divmod(config.trials, len(config.imbalance_ratios))
-    grid = _size(config.reference_space)
+    spaces = {
+        "vanilla": ("reference_tuning", config.reference_space),
+        "prefinetune": ("search", config.space),
+    }
+    spaces |= {arm: ("control_search", config.arm_spaces[arm]) for arm in config.tuned_arms()}
     tracks = []
-    for arm in (*(("vanilla",) if grid > 1 else ()), "prefinetune", *config.tuned_arms()):
+    for arm, (phase, given) in spaces.items():
+        space, fixed = axes_of(given), beside(config.fixed, given)
         for place, ratio in enumerate(config.imbalance_ratios):
             trials = share + (place < left)
-            if arm == "vanilla":
-                rivals = min(grid, trials) if config.trials else grid
-                tracks.append(Track(arm, ratio, "reference_tuning", config.reference_space, rivals))
-                continue
-            if arm == "prefinetune":
-                tracks.append(Track(arm, ratio, "search", config.space, trials))
-                continue
-            asked = config.trials_of(arm)
-            wanted = trials if asked == SAME else int(asked or 0)
-            tracks.append(Track(arm, ratio, "control_search", config.arm_spaces[arm], wanted))
+            track = Track(arm, ratio, phase, space, trials, fixed)
+            if phase == "reference_tuning":
+                if track.size == 1:
+                    continue
+                track = replace(track, trials=track.configurations if config.trials else int(track.size))
+            elif phase == "control_search":
+                asked = config.trials_of(arm)
+                track = replace(track, trials=trials if asked == SAME else int(asked or 0))
+            tracks.append(track)
     return tuple(tracks)
-
-
-def _size(space: Mapping[str, tuple[Any, ...]]) -> int:
-    return math.prod(map(len, space.values()))
 
 
 def over_reference(arm: str, reference: Mapping[str, Any]) -> dict[str, Any]:
@@ -122,15 +140,15 @@ def first_values(config: StudyConfig, track: Track, reference: Mapping[str, Any]
     """Return the values that the first trial of a track starts from.
 
     For pre-finetuning these are the study's choice; for vanilla the paper's, and for a control the values that it would
-    have untuned, as far as they are on its grids.
+    have untuned, as far as its space holds them.
     """
     if track.arm == "prefinetune":
         return dict(config.first)
     if track.arm == "vanilla":
         published = {**ARM_TABLE[PAPER_ARM].recipe, **config.paper}
         return {
-            name: published[name] if published.get(name) in grid else grid[len(grid) // 2]
-            for name, grid in track.space.items()
+            name: published[name] if published.get(name) in axis else middle_of(axis)
+            for name, axis in track.space.items()
         }
     base = vars(trial_settings(config, track, reference, {}))
-    return {name: base[name] for name, grid in track.space.items() if base[name] in grid}
+    return {name: base[name] for name, axis in track.space.items() if base[name] in axis}

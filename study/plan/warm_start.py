@@ -91,14 +91,14 @@ def earlier_trials(config: StudyConfig, corpus: str, say: Callable[[str], None])
     folder = _folder(config.warm_start)
     known, ledger = folder.read_facts(), Ledger(folder.ledger)
     assert known is not None
-    grids = {track.key: track.space for track in tracks_of(config)}
+    spaces = {track.key: track.space for track in tracks_of(config)}
     found, elsewhere = [], 0
     for trial in ledger.of_phase(*SEARCH_PHASES):
         gain = mean_of(gains_of(ledger, trial, config.objective))
         if trial.state not in ("complete", "raced_out") or not math.isfinite(gain):
             continue
         key = trial.arm, trial.imbalance_ratio
-        if key in grids and all(trial.config.get(name) in grid for name, grid in grids[key].items()):
+        if key in spaces and all(trial.config.get(name) in axis for name, axis in spaces[key].items()):
             found.append(EarlierTrial(key, trial.config, gain))
         else:
             elsewhere += 1

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from study.record.lines import DamagedLine, UnreadableLine, event_of, line_of
+from trainables.method.conditions import unread_settings
 from trainables.trial import ReplicateRecord
 
 PHASES = ("reference_tuning", "reference", "search", "control_search", "control", "screening", "confirmation")
@@ -67,6 +68,12 @@ class TrialRecord:
     def seconds(self) -> float:
         """Seconds of work over all replicates."""
         return sum(record.seconds for record in self.replicates.values())
+
+    @property
+    def read(self) -> dict[str, Any]:
+        """Its settings but for those that its other values leave without effect."""
+        unread = unread_settings(self.config)
+        return {name: value for name, value in self.config.items() if name not in unread}
 
     def values(self, metric: str) -> dict[int, float]:
         """Return one metric by replicate."""

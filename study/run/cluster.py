@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NoReturn
 
 from study.config.encoders import gpu_encoder
+from study.config.ranges import axis_of, largest_of
 from study.config.study import StudyConfig
 from study.run import ray_watch
 from study.run.address import check_address, demand_a_token, no_cluster
@@ -284,7 +285,8 @@ def gpu_share(config: StudyConfig, gpu: Gpu, cpus_per_gpu: float) -> tuple[float
     from trainables.model.memory_estimate import shape_of, trial_bytes, trials_per_gpu
 
     spaces = (config.space, config.reference_space, *config.arm_spaces.values())
-    searched = [size for space in spaces for size in space.get("batch_size", ())]
+    axes = [axis_of("batch_size", space["batch_size"]) for space in spaces if "batch_size" in space]
+    searched = [int(largest_of(axis)) for axis in axes]
     tokens = max(config.fixed.get("batch_size", TrialSettings.batch_size), *searched, 1) * config.max_length
     needed = trial_bytes(shape_of(gpu_encoder(config)), tokens, gpu.precision)
     by_memory = trials_per_gpu(gpu.memory, needed)

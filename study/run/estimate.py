@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from study.config.ranges import axis_of, mean_of
 from study.config.study import StudyConfig
 from study.plan.deadline import NOTHING_EXPECTED, Expected, ExpectedRuns
 from study.run.cluster import TrialResources
@@ -242,7 +243,7 @@ class _Costs:
             return 0.0
         own = self._space(arm) if arm in self.config.tuned_arms() else {}
         epochs = own.get("stage1_epochs", (ARM_TABLE[arm].recipe["stage1_epochs"],))
-        return float(self.counts.sum() * np.mean(epochs))
+        return float(self.counts.sum()) * mean_of(axis_of("stage1_epochs", epochs))
 
     def _augmented(self, arm: str) -> Iterator[tuple[str, float]]:
         """Go through the operators of an arm's first stage, with the texts that each makes in a replicate."""
@@ -276,17 +277,17 @@ class _Costs:
     def _paper(self) -> dict[str, Any]:
         return {**ARM_TABLE[PAPER_ARM].recipe, **self.config.paper}
 
-    def _space(self, arm: str) -> Mapping[str, Sequence[float]]:
+    def _space(self, arm: str) -> Mapping[str, Any]:
         return self.config.arm_spaces[arm] if arm in self.config.tuned_arms() else self.config.reference_space
 
 
-def _values(config: StudyConfig, name: str, space: Mapping[str, Sequence[str]]) -> Sequence[str]:
-    """Return the values of a setting that is a name: its grid, else its fixed value, else its default."""
+def _values(config: StudyConfig, name: str, space: Mapping[str, Any]) -> Sequence[str]:
+    """Return the values of a setting that is a name: those of the space, else its fixed value, else its default."""
     return space.get(name) or (config.fixed.get(name, getattr(TrialSettings(), name)),)
 
 
-def _mid(config: StudyConfig, name: str, space: Mapping[str, Sequence[float]]) -> float:
-    """Return a typical value of a setting: the middle of its grid, else its fixed value, else its default."""
+def _mid(config: StudyConfig, name: str, space: Mapping[str, Any]) -> float:
+    """Return a typical value of a setting: the mean of what is searched, else its fixed value, else its default."""
     if name in space:
-        return float(np.mean(space[name]))
+        return float(mean_of(axis_of(name, space[name])))
     return float(config.fixed.get(name, getattr(TrialSettings(), name)))

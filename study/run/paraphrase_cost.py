@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 
 from study.config.encoders import encoder_settings
+from study.config.ranges import axis_of, largest_of, size_of
 from study.config.study import StudyConfig
 from trainables.augment.reach import words_in_reach
 from trainables.prepared import PreparedCorpus
@@ -40,9 +41,10 @@ def paraphrase_sentence(
     # Imported here because it loads nlpaug, which takes seconds.
     from trainables.augment.operators.paraphrase import INSTRUCTION_WORDS
 
-    strengths = len(config.space.get("strength", (None,)))
-    copies = max(config.space.get("copies", (config.fixed.get("copies", 1),)))
-    calls = sum(stage1_rows) * strengths * copies * config.replicates
+    # Of a range hardly any two trials have the same strength.
+    strengths = min(size_of(axis_of("strength", config.space.get("strength", (None,)))), config.trials)
+    copies = axis_of("copies", config.space.get("copies", (config.fixed.get("copies", 1),)))
+    calls = int(sum(stage1_rows) * strengths * largest_of(copies) * config.replicates)
     reach = words_in_reach(encoder_settings(config))
     words = sum(min(reach, len(text.split())) for text in prepared.train_texts) / max(
         1, len(prepared.train_texts)

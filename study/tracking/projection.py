@@ -112,7 +112,7 @@ def view_of(trial: TrialRecord, ledger: Ledger, objective: str) -> RunView:
         tags={key: cut(value, LONGEST_TAG) for key, value in tags.items()},
         params={
             name: cut(str(value), LONGEST_PARAM)
-            for name, value in trial.config.items()
+            for name, value in trial.read.items()
             # The configuration holds other settings too, but the arm does not use them.
             if value is not None and name in settings_of(trial.arm)
         },
@@ -139,7 +139,7 @@ def run_name(trial: TrialRecord) -> str:
     """
     ratio = "natural" if isinstance(trial.imbalance_ratio, str) else f"r={trial.imbalance_ratio:g}"
     words = [trial.arm, ratio]
-    read = {name: value for name, value in trial.config.items() if name in settings_of(trial.arm)}
+    read = {name: value for name, value in trial.read.items() if name in settings_of(trial.arm)}
     if {"operator", "strength"} <= read.keys():
         words += [str(read["operator"]), f"{read['strength']:g}"]
     named = {**_IN_NAME, **(_TUNED_IN_NAME if trial.phase in ("reference_tuning", "control_search") else {})}

@@ -308,7 +308,7 @@ def best_first(gain: Interval, metric: str) -> float:
 
 def differing_settings(results: Iterable[Result]) -> list[str]:
     """Return the settings that do not have the same value in all results, in the order of their configurations."""
-    configs = [result.record.config for result in results]
+    configs = [result.record.read for result in results]
     names = dict.fromkeys(name for config in configs for name in config)
     return [
         name

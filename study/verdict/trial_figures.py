@@ -54,7 +54,7 @@ def parallel_drawing(comparison: Comparison, ratio: float | str) -> Drawing | No
     if len(trials) < _FEWEST_LINES or not settings:
         return None
     leading = comparison.best.get(ratio)
-    lines = [TrialLine(t.record.config, t.gain.mean, t is leading) for t in trials]
+    lines = [TrialLine(t.record.read, t.gain.mean, t is leading) for t in trials]
     name = f"search-{ratio}"
     title = f"Every trial of the search, {ratio_phrase(ratio)}"
     return Drawing(name, parallel_figure(name, title, settings, lines))

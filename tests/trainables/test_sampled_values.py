@@ -6,6 +6,7 @@ training of a tiny encoder, so two trials that come out alike mean that the valu
 
 from __future__ import annotations
 
+import dataclasses
 import pickle
 
 import numpy as np
@@ -21,8 +22,10 @@ from tests.study.simulation import SimulatedStudy, small_config
 from tests.trainables.arm_contract import OTHER
 from tests.trainables.conftest import WORDS
 from trainables.method.arms import MASKED_LM_ARMS, settings_of
+from trainables.method.conditions import CONDITIONS, unread_settings
 from trainables.model.encoder import load_tokenizer
 from trainables.prepared import PreparedCorpus, RunSettings
+from trainables.replicate import run_replicate
 from trainables.settings import SEARCHABLE, TrialSettings
 from trainables.texts.tokens import tokenise
 from trainables.texts.words import with_words
@@ -59,6 +62,8 @@ SHORT = {
     "head_epochs": 0.5,
 }
 FILLERS = ["alpha", "beta", "gamma", "delta"]
+# A value of each deciding setting beside which what it decides is not read.
+_UNREAD = {"stage1_data": "duplicated_balanced", "stage1_steps": 2, "stage2_steps": 2}
 SEARCHED = ("prefinetune", "vanilla", *CONTROLS)
 
 
@@ -124,6 +129,16 @@ def prepared(encoder):
     return PreparedCorpus(texts, tokens, labels, *part, *part, ("low", "mid", "high"), "digest")
 
 
+@pytest.fixture
+def run_of():
+    def run(encoder, cache):
+        return RunSettings(
+            study_seed=3, encoder=encoder, profile="step", n_max=12, max_train_rows=None, cache_dir=str(cache)
+        )
+
+    return run
+
+
 def test_every_setting_has_two_values_here():
     """A new setting needs values in this file, and in OTHER of the arms' contract where it acts on training."""
     assert VALUES.keys() == {*SEARCHABLE}
@@ -132,18 +147,11 @@ def test_every_setting_has_two_values_here():
 
 
 @pytest.mark.parametrize("name", SEARCHABLE)
-def test_two_values_of_a_setting_train_two_models(name, prepared, encoder, masked_lm, tmp_path):
+def test_two_values_of_a_setting_train_two_models(name, prepared, encoder, masked_lm, run_of, tmp_path):
     arm = next(arm for arm in SEARCHED if name in settings_of(arm))
     config = study_of(arm, name)
     assert study_faults(config) == []
-    run = RunSettings(
-        study_seed=3,
-        encoder=masked_lm if arm in MASKED_LM_ARMS else encoder,
-        profile="step",
-        n_max=12,
-        max_train_rows=None,
-        cache_dir=str(tmp_path / "cache"),
-    )
+    run = run_of(masked_lm if arm in MASKED_LM_ARMS else encoder, tmp_path / "cache")
     study = TrainedStudy(tmp_path, config, arm, prepared, run)
     study.run()
     assert len(study.trained) == 2
@@ -171,3 +179,20 @@ def test_every_arms_search_puts_its_values_into_the_trial(arm):
         assert found[0].digest() != found[1].digest()
         stage, _, unit = name.partition("_")
         assert all(unit != "epochs" or getattr(trial, f"{stage}_steps", None) is None for trial in found)
+
+
+@pytest.mark.parametrize(
+    ("deciding", "name"),
+    [({c.decided_by: _UNREAD[c.decided_by]}, name) for c in CONDITIONS for name in c.names],
+)
+def test_a_setting_that_another_value_leaves_without_effect_changes_nothing(
+    deciding, name, prepared, encoder, run_of, tmp_path
+):
+    settings = TrialSettings(**{**SHORT, "imbalance_ratio": 0.25, **deciding})
+    assert name in unread_settings(settings.to_config())
+    scored = []
+    for place, value in enumerate(VALUES[name]):
+        run = run_of(encoder, tmp_path / str(place))  # nothing is taken from the cache
+        changed = dataclasses.replace(settings, **{name: value})
+        scored.append(run_replicate(prepared, run, changed, 0, World.single()).metrics)
+    assert scored[0] == scored[1]

@@ -67,7 +67,7 @@ def stage_key(before: str, stage: Stage, world: World) -> str:
     return digest_of(
         {
             "before": before,
-            "rows": _texts_digest(stage.texts),
+            "rows": texts_digest(stage.texts),
             "head_seed": stage.head_seed,
             "how": {name: getattr(x, "__name__", None) or repr(x) for name, x in settings.items()},
             "workers": world.size,
@@ -76,7 +76,8 @@ def stage_key(before: str, stage: Stage, world: World) -> str:
     )
 
 
-def _texts_digest(texts: LabelledTexts) -> str:
+def texts_digest(texts: LabelledTexts) -> str:
+    """Return a digest of texts as they are trained on: their tokens and labels, in their order."""
     whole = hashlib.sha256()
     for array in (texts.tokens.ids, texts.tokens.offsets, texts.labels):
         whole.update(np.ascontiguousarray(array).tobytes())

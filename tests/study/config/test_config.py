@@ -63,7 +63,11 @@ def test_every_study_file_has_three_presets_without_a_fault(name, preset):
         ({"space": {"operator": ("neighbours",)}, "first": {}}, "embedding_neighbours"),
         ({"space": {"head": ("drop",)}, "first": {}}, "keep, reinit"),
         ({"first": {"copies": 2}}, "does not search"),
-        ({"first": {"strength": 0.3}}, "not on the grid"),
+        ({"first": {"strength": 0.3}}, "0.3, which is not one of space's values (0.05, 0.1, 0.2)"),
+        (
+            {"space": {"strength": {"low": 0.1, "high": 0.3}}, "first": {"strength": 0.4}},
+            "values (0.1 to 0.3)",
+        ),
         ({"fixed": {"batch_size": 0}}, "batch_size is 0"),
         ({"max_train_rows": -1}, "max_train_rows"),
         ({"trials": 1}, "trials is 1 for 2 imbalance ratios"),
@@ -90,6 +94,21 @@ def test_every_study_file_has_three_presets_without_a_fault(name, preset):
         ({"space": {"stage1_steps": (5,), "stage1_epochs": (1.0,)}, "first": {}}, "both stage1_epochs and"),
         ({"space": {"stage2_epochs": (1.0,)}, "first": {}, "fixed": {"stage2_steps": 9}}, "stage2_steps"),
         ({"space": {"strength": (0.1, 0.1)}, "first": {}}, "names a value twice"),
+        ({"space": {"stage1_epochs": (1, 1.0)}, "first": {}}, "names a value twice"),
+        (
+            {"space": {"strength": 0.1}, "first": {}},
+            "strength'] is 0.1: a list of at least one value, or a range",
+        ),
+        ({"reference_space": {"stage2_epochs": {"low": 1, "high": 3}}, "trials": 0}, "without trials"),
+        (
+            {"space": {"strength": (0.1, 0.2)}, "first": {}, "fixed": {"stage1_data": "duplicated_natural"}},
+            "'strength', which changes nothing: stage1_data is fixed at 'duplicated_natural'. Remove it",
+        ),
+        (
+            {"space": {"operator": ("eda",), "stage1_data": ("duplicated_equal",)}, "first": {}},
+            "'operator', which changes nothing: stage1_data is 'duplicated_equal' throughout",
+        ),
+        ({"space": {"stage1_rows_per_class": (2, 4)}, "first": {}}, "is 'augmented_balanced', its default"),
     ],
 )
 def test_a_fault_says_what_was_given_and_what_was_expected(changes, said):
@@ -140,7 +159,8 @@ def test_pre_finetuning_is_searched_over_whatever_it_reads(name):
     value = {"stage1_steps": 5, "stage2_steps": 5, "stage1_rows_per_class": 5, "dropout": 0.0}.get(
         name, vars(TrialSettings())[name]
     )
-    assert study_faults(small_config(space={name: (value,)}, first={})) == []
+    fixed = {"stage1_data": "augmented_equal"} if name == "stage1_rows_per_class" else {}
+    assert study_faults(small_config(space={name: (value,)}, first={}, fixed=fixed)) == []
 
 
 def test_the_number_of_trials_may_differ_by_arm():

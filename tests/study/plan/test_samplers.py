@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import optuna
 import pytest
 
 from study.config import samplers as checks
@@ -11,6 +12,7 @@ from study.config.faults import study_faults
 from study.config.samplers import SAMPLERS
 from study.plan.sampling import TrackSampler
 from study.plan.tracks import tracks_of
+from study.record.sqlite import sqlite_uri
 from tests.study.simulation import run_to_the_end, small_config
 
 LARGER = {
@@ -103,3 +105,81 @@ def test_what_a_sampler_needs_is_checked_before_anything_is_spent(monkeypatch):
     monkeypatch.setattr(checks.importlib.util, "find_spec", lambda name: None)
     assert [f for f in study_faults(config("gp")) if "needs the package torch" in f]
     assert [f for f in study_faults(config("cma-es")) if "needs the package cmaes" in f]
+
+
+RANGES = {
+    "operator": ("aeda", "eda"),
+    "strength": {"low": 0.05, "high": 0.2},
+    "copies": {"low": 1, "high": 8, "log": True},
+    "stage2_learning_rate": {"low": 1e-5, "high": 1e-4, "log": True},
+}
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_ranges_are_sampled_learnt_from_and_go_on_after_a_restart(name, tmp_path):
+    long = config(name, trials=9, space=RANGES, first={"strength": 0.1})
+    assert study_faults(long) == []
+    whole = run_to_the_end(tmp_path / "whole", long, stores_optuna=name == "tpe")
+    tried = [trial.config for trial in whole.ledger.of_phase("search")]
+    assert tried[0]["strength"] == 0.1 and len({t["strength"] for t in tried}) >= 6
+    assert all(0.05 <= t["strength"] <= 0.2 and 1e-5 <= t["stage2_learning_rate"] <= 1e-4 for t in tried)
+    assert {type(t["copies"]) for t in tried} == {int} and {t["copies"] for t in tried} <= {*range(1, 9)}
+    run_to_the_end(tmp_path / "extended", replace(long, trials=6))
+    extended = run_to_the_end(tmp_path / "extended", long)
+    assert [t.trial_id for t in extended.ledger.of_phase("search")] == [
+        t.trial_id for t in whole.ledger.of_phase("search")
+    ]
+    if name == "tpe":
+        stored = optuna.load_study(study_name="toy", storage=sqlite_uri(tmp_path / "whole" / "optuna.db"))
+        rate = stored.trials[-1].distributions["stage2_learning_rate"]
+        assert rate == optuna.distributions.FloatDistribution(1e-5, 1e-4, log=True)
+        assert [t.params["strength"] for t in stored.trials] == [t["strength"] for t in tried]
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_a_whole_range_is_tried_to_its_end_and_nothing_twice(name):
+    sampler = track_sampler(
+        name, space={"copies": {"low": 1, "high": 5}, "operator": ("eda", "aeda")}, first={}
+    )
+    tried = try_all(sampler)
+    assert len(set(tried)) == len(tried) == sampler.size == 10
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_what_nothing_reads_is_not_sampled_and_tells_no_two_trials_apart(name):
+    """Repeated rows need no operator: they are three configurations beside those of two operators and two strengths."""
+    space = {
+        "stage1_data": ("augmented_balanced", "duplicated_balanced"),
+        "operator": ("eda", "aeda"),
+        "strength": (0.1, 0.2),
+        "copies": (1, 2, 3),
+    }
+    sampler = track_sampler(name, space=space, first={})
+    tried = [dict(zip(sorted(space), values, strict=True)) for values in try_all(sampler)]
+    assert len(tried) == sampler.size == 2 * 2 * 3 + 3
+    repeated = [t for t in tried if t["stage1_data"] == "duplicated_balanced"]
+    assert sorted(t["copies"] for t in repeated) == [1, 2, 3]
+    assert {(t["operator"], t["strength"]) for t in repeated} == {("eda", 0.1)}
+    assert sampler.read_of(repeated[0]).keys() == {"stage1_data", "copies"}
+
+
+def test_a_study_whose_trials_differ_in_what_nothing_reads_goes_on(tmp_path):
+    """As earlier versions proposed them."""
+    space = {"stage1_data": ("augmented_balanced", "duplicated_balanced"), "strength": (0.1, 0.2)}
+    sampler = track_sampler("tpe", space=space, first={})
+    for strength in (0.1, 0.2):
+        sampler.open({"stage1_data": "duplicated_balanced", "strength": strength})
+    for strength in (0.2, 0.1):
+        sampler.learn({"stage1_data": "duplicated_balanced", "strength": strength}, 0.1)
+    assert not sampler.is_exhausted and len(try_all(sampler)) == 2
+
+
+def try_all(sampler):
+    """Try configurations until none is left; return their values."""
+    tried = []
+    while not sampler.is_exhausted:
+        values = sampler.sample({})
+        sampler.open(values)
+        sampler.learn(values, 0.1 * len(tried))
+        tried.append(tuple(values[name] for name in sorted(values)))
+    return tried

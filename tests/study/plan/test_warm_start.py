@@ -44,6 +44,20 @@ def test_the_sampler_knows_the_earlier_trials_and_counts_none(earlier, sampler):
         assert set(search.propose(("prefinetune", 0.1), {})) == set(config.space)
 
 
+@pytest.mark.parametrize("sampler", ["tpe", "gp", "cma-es", "nsga-ii"])
+def test_a_study_over_ranges_knows_the_trials_of_lists_within_them(earlier, sampler):
+    space = {
+        "strength": {"low": 0.05, "high": 0.15},
+        "stage1_epochs": (1.0, 2.0),
+        "stage2_learning_rate": {"low": 1e-5, "high": 1e-3, "log": True},
+    }
+    config = warm(earlier, sampler=sampler, space=space, first={"strength": 0.15})
+    own = [t for t in earlier_trials(config, "d1", lambda said: None) if t.key[0] == "prefinetune"]
+    assert own and {t.config["strength"] for t in own} <= {0.05, 0.1}
+    search = GainSearch(config, earlier=own)
+    assert search.propose(("prefinetune", 0.1), {})["strength"] not in (0.05, 0.1)
+
+
 def test_a_trial_off_the_grids_or_of_another_ratio_is_left_out_and_what_differs_is_told(earlier):
     said = []
     config = warm(

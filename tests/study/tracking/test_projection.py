@@ -52,6 +52,15 @@ def test_settings_that_played_no_part_are_not_shown(tmp_path):
     assert not {"operator", "stage1_epochs", "head", "tau", "beta"} & params.keys()
 
 
+def test_an_operator_that_has_nothing_to_do_is_not_shown(tmp_path):
+    ledger = Ledger(tmp_path / "ledger.jsonl")
+    config = TrialSettings(stage1_data="duplicated_natural", stage1_steps=5).to_config()
+    ledger.start_trial("t", "search", "prefinetune", "natural", config)
+    params = view_of(ledger.trials["t"], ledger, "val/macro_f1").params
+    assert not {"operator", "strength", "stage1_rows_per_class", "stage1_epochs"} & params.keys()
+    assert params["stage1_steps"] == "5" and "0.1" not in run_name(ledger.trials["t"])
+
+
 def test_a_gain_with_class_offsets_stands_beside_the_plain_one(tmp_path):
     ledger = small_study(tmp_path)
     for trial_id, values in (("v", (0.5, 0.6, 0.7)), ("t", (0.5, 0.5, 0.9))):
