@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from study.config.faults import study_faults
 from study.config.places import with_absolute_paths
 from study.config.ranges import allows
 from study.config.study import StudyConfig
-from study.config.study_files import load
+from study.config.study_files import read
 from trainables.errors import ConfigurationError
 from trainables.rules import did_you_mean, marked
 
@@ -39,7 +40,7 @@ def load_study_file(name: str, preset: str, overrides: Mapping[str, Any]) -> Stu
 
 
 def read_study_file(name: str, preset: str, overrides: Mapping[str, Any]) -> tuple[StudyConfig, list[str]]:
-    """Return a study's values as far as they are known, and a fault for every name asked for that is unknown.
+    """Return a study's values as far as they are known, and a fault for every unknown name in its file or asked for.
 
     Where the preset is unknown, the values are those of the study's first preset.
 
@@ -48,8 +49,8 @@ def read_study_file(name: str, preset: str, overrides: Mapping[str, Any]) -> tup
     ConfigurationError
         The study is unknown or its file cannot be used, so there are no values to check further.
     """
-    faults = []
-    file = load(name)
+    file = read(name)
+    faults = [*file.faults]
     if preset not in file.presets:
         faults.append(
             f"Study {file.name!r} has no preset {preset!r}. Its presets are: {', '.join(file.presets)}."
@@ -68,12 +69,16 @@ def read_study_file(name: str, preset: str, overrides: Mapping[str, Any]) -> tup
     # Where another space is given, the study's own first trial keeps the values that still fit.
     space = overrides.get("space")
     if isinstance(space, Mapping) and "first" not in overrides:
-        fitting = {n: v for n, v in values.get("first", {}).items() if n in space and allows(n, space[n], v)}
-        values["first"] = fitting
+        first = values.get("first", {})
+        if isinstance(first, Mapping):
+            values["first"] = {n: v for n, v in first.items() if n in space and allows(n, space[n], v)}
     # A budget of the preset is for its own sizes: who gives a size asks for that, however long it takes.
     if "minutes" not in overrides and overrides.keys() & {*marked(StudyConfig, "sized")}:
         values["minutes"] = None
-    return StudyConfig(name=file.name, preset=preset, **with_absolute_paths(values)), faults
+    values = {"name": file.name, "preset": preset, **with_absolute_paths(values)}
+    if "corpus" not in values:  # there is nothing to read, so whatever else is wrong is told here
+        raise ConfigurationError([*faults, *study_faults(StudyConfig(corpus="tabular", **values))])
+    return StudyConfig(**values), faults
 
 
 def _unknown_value(name: str, known: Sequence[str]) -> str:

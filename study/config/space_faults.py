@@ -10,6 +10,7 @@ from study.config.reading import beside, never_read
 from study.config.values import length_faults, value_faults
 from trainables.method.arms import ARMS, settings_of
 from trainables.method.conditions import CONDITIONS
+from trainables.rules import unknown
 from trainables.settings import SEARCHABLE, TrialSettings, augments, duplicated_counterpart
 
 
@@ -33,7 +34,7 @@ def space_faults(where: str, space: object, arm: str, fixed: Mapping[str, Any]) 
         if name == "imbalance_ratio":
             faults.append(f"{where} names imbalance_ratio: give the ratios as imbalance_ratios instead.")
         elif name not in SEARCHABLE:
-            faults += value_faults(name, None)
+            faults.append(unknown(f"a setting of {where}", name, SEARCHABLE))
         elif wrong := axis_faults(where, name, given):
             faults += wrong
         elif (arm, name) == ("prefinetune_duplicated", "stage1_data") and any(map(augments, given)):

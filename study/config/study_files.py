@@ -43,12 +43,15 @@ class StudyFile:
         Its values, and by preset those that differ.
     published
         Figures that were published for it.
+    faults
+        What is wrong with the names in it; the values are those that are left.
     """
 
     name: str
     study: Mapping[str, Any]
     presets: Mapping[str, Mapping[str, Any]]
     published: Sequence[Any] = ()
+    faults: Sequence[str] = ()
 
 
 def known_studies() -> list[str]:
@@ -123,12 +126,26 @@ def load(given: str) -> StudyFile:
     ConfigurationError
         There is no such study, or its file cannot be used; with everything that is wrong with it.
     """
+    file = read(given)
+    if file.faults:
+        raise ConfigurationError(file.faults)
+    return file
+
+
+def read(given: str) -> StudyFile:
+    """Return the contents of a study file, with the faults beside which its other values can still be checked.
+
+    Raises
+    ------
+    ConfigurationError
+        There is no such study, or its file holds no values.
+    """
     if not is_path(given):
         if given not in known_studies():
             raise ConfigurationError(_no_such_study(given))
         return _contents(importlib.import_module(f"search_spaces.{given}"), given, given)
     if _is_shipped(Path(given)):
-        return load(study_name(given))
+        return read(study_name(given))
     return _contents(_run(Path(given).expanduser(), given), given, study_name(given))
 
 
@@ -192,26 +209,33 @@ def _contents(module: ModuleType, given: str, name: str) -> StudyFile:
         )
     study, of_presets = module.STUDY, getattr(module, "PRESETS", presets())
     faults = _level_faults(f"{given}: STUDY", study)
-    if isinstance(study, Mapping):
-        corpus = study.get("corpus")
-        if corpus is None:
-            faults.append(f"{given}: STUDY names no corpus: one of {', '.join(CORPORA)} was expected.")
-        elif not isinstance(corpus, str) or corpus not in CORPORA:
-            faults.append(unknown(f"{given}: STUDY['corpus']", corpus, tuple(CORPORA)))
+    if not isinstance(study, Mapping):
+        raise ConfigurationError(faults)
+    study = _known(study)
+    corpus = study.get("corpus")
+    if corpus is None:
+        faults.append(f"{given}: STUDY names no corpus: one of {', '.join(CORPORA)} was expected.")
+    elif not isinstance(corpus, str) or corpus not in CORPORA:
+        faults.append(unknown(f"{given}: STUDY['corpus']", corpus, tuple(CORPORA)))
+        del study["corpus"]
     if not isinstance(of_presets, Mapping) or not of_presets:
         faults.append(
             f"{given}: PRESETS is {of_presets!r}: an object of values by preset was expected, e.g. "
             '{"smoke": {"trials": 4}}; without PRESETS a study has those of study.config.presets.'
         )
+        of_presets = presets()
     else:
         faults += [
             fault
             for preset, values in of_presets.items()
             for fault in _level_faults(f"{given}: PRESETS[{preset!r}]", values)
         ]
-    if faults:
-        raise ConfigurationError(faults)
-    return StudyFile(name, study, of_presets, getattr(module, "PUBLISHED", ()))
+    levels = {preset: _known(v) if isinstance(v, Mapping) else {} for preset, v in of_presets.items()}
+    return StudyFile(name, study, levels, getattr(module, "PUBLISHED", ()), faults)
+
+
+def _known(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name in StudyConfig.__dataclass_fields__}
 
 
 def _level_faults(where: str, values: object) -> list[str]:
@@ -224,4 +248,4 @@ def _level_faults(where: str, values: object) -> list[str]:
         for key in values
         if key not in known
     ]
-    return faults and [*faults, f"The values of a study are: {', '.join(known)}."]
+    return faults and [*faults[:-1], f"{faults[-1]} The values of a study are: {', '.join(known)}."]

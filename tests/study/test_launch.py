@@ -71,6 +71,69 @@ def test_faults_of_a_study_of_ones_own_come_with_those_of_the_command(launch, tm
     refused(launch(odd, "--preset", "smoke"), "strength is 0", "study my study: a name of letters")
 
 
+EVERY_FAULT = """
+STUDY = {
+    "corpus": "trec",
+    "trails": 8,  # no value of a study
+    "sampler": "bayes",  # unknown
+    "arms": ("focl",),
+    "fixed": {"stage1_data": "duplicated_balanced", "gamma": 2.0},  # no arm of this study reads gamma
+    "space": {
+        "strenght": (0.1, 0.2),  # unknown
+        "tau": (0.5, 1.0),  # pre-finetuning does not read it
+        "operator": ("eda", "aeda"),  # changes nothing: the rows are repeated
+        "weight_decay": (0, 0.0),  # the second changes nothing
+        "stage1_epochs": (),  # empty
+        "stage1_learning_rate": {"low": 1e-3, "high": 1e-5},  # empty
+        "stage2_learning_rate": {"low": 0, "high": 1e-3, "log": True},
+        "warmup": {"low": 0.0, "high": 0.25, "step": 0.1},
+        "layer_decay": {"low": 0.5, "hihg": 1.0},
+    },
+    "first": {"dropout": 0.1},  # not searched
+}
+PRESETS = {
+    "mine": {
+        "trials": "eight",  # of a wrong kind
+        "max_length": 4,  # below what it may be
+        "imbalance_ratios": (),
+    }
+}
+"""
+SAID = (
+    "STUDY names 'trails', which is no value of a study. Did you mean 'trials'?",
+    "trials is 'eight': a whole number of at least 0 was expected",
+    "sampler is 'bayes': one of tpe, random, gp, cma-es, nsga-ii was expected",
+    "imbalance_ratios is empty",
+    "an arm is 'focl': one of",
+    "max_length is 4: a whole number of at least 8",
+    "fixed names 'gamma', which no arm of this study reads",
+    "a setting of space is 'strenght': one of",
+    "space names 'tau', which prefinetune does not read",
+    "space names 'operator', which changes nothing: stage1_data is fixed at 'duplicated_balanced'",
+    "space['weight_decay'] is (0, 0.0): it names a value twice",
+    "space['stage1_epochs'] is (): a list of at least one value, or a range",
+    "space['stage1_learning_rate'] is {'low': 0.001, 'high': 1e-05}: it is empty",
+    "low: stage2_learning_rate is 0: a number above 0 was expected",
+    "low is 0, and on a logarithmic scale it has to be above 0",
+    "step does not lead from low to high: the last value would be 0.2. Make that high",
+    "no 'hihg'. Did you mean 'high'?",
+    "'layer_decay'] is {'low': 0.5, 'hihg': 1.0}: high is missing",
+    "first names 'dropout', which space does not search",
+)
+
+
+def test_every_fault_of_a_study_of_ones_own_comes_in_one_message(launch, tmp_path):
+    file = tmp_path / "my_study.py"
+    file.write_text(EVERY_FAULT)
+    refused(launch(file, "--preset", "mine"), f"{len(SAID)} faults in the configuration", *SAID)
+
+
+def test_a_study_without_a_corpus_is_told_what_else_is_wrong(launch, tmp_path):
+    file = tmp_path / "my_study.py"
+    file.write_text("STUDY = {'corpus': 'trek', 'space': {'strength': (2,)}, 'sed': 1}")
+    refused(launch(file, "--preset", "smoke"), "Did you mean 'trec'?", "strength is 2", "names 'sed'")
+
+
 def test_an_unknown_preset_names_the_known_ones(launch):
     refused(launch("adme", "--preset", "tiny"), "smoke, laptop, cluster")
 

@@ -113,7 +113,7 @@ def test_a_file_in_no_encoding_is_told(tmp_path):
 
 def test_all_faults_of_a_file_come_at_once(own):
     faults = faults_of(own("STUDY = {'corpus': 'x', 'sed': 1}\nPRESETS = {'a': 1, 'b': {'sed': 1}}"))
-    assert sum("The values of a study are" not in fault for fault in faults) == 4
+    assert len(faults) == 4
 
 
 def test_a_path_that_is_no_file_is_told(own, tmp_path):
