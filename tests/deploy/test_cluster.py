@@ -10,10 +10,15 @@ import boto3
 import click
 import pytest
 import yaml
+from botocore.exceptions import ClientError
 from moto import mock_aws
 from ray.autoscaler._private.aws import node_provider
 from ray.autoscaler._private.commands import _bootstrap_config
 from ray.autoscaler._private.util import prepare_config, validate_config
+from ray.autoscaler.node_launch_exception import NodeLaunchException
+from ray.autoscaler.v2.instance_manager.config import AutoscalingConfig
+from ray.autoscaler.v2.scheduler import ResourceDemandScheduler, SchedulingRequest
+from ray.autoscaler.v2.utils import ResourceRequestUtil
 
 from study.cloud import door, rights
 from study.cloud.provider import StudyProvider
@@ -180,6 +185,51 @@ def test_machines_are_started_as_stated(aws, resolved, kind, market):
     assert ec2.describe_volumes(VolumeIds=[volume])["Volumes"][0]["Size"] >= 150
     key = Path(resolved["auth"]["ssh_private_key"])
     assert key.stat().st_mode & 0o777 == 0o600
+
+
+class NoSpot:
+    """EC2 as it is where it has no spot machines."""
+
+    def __init__(self, ec2, code):
+        self._ec2, self._code = ec2, code
+
+    def create_instances(self, **asked):
+        if "InstanceMarketOptions" in asked:
+            raise ClientError({"Error": {"Code": self._code, "Message": "none"}}, "RunInstances")
+        return self._ec2.create_instances(**asked)
+
+
+def test_where_no_spot_machine_is_to_be_had_one_is_started_on_demand(aws, resolved):
+    provider = StudyProvider(resolved["provider"], resolved["cluster_name"])
+    config = resolved["available_node_types"]["gpu_spot"]["node_config"]
+    tags = {"ray-node-type": "worker", "ray-user-node-type": "gpu_spot"}
+    usual = provider.ec2_fail_fast
+    provider.ec2_fail_fast = NoSpot(usual, "InsufficientInstanceCapacity")
+    (id,) = provider.create_node(config, dict(tags), 1)
+    (instance,) = aws("ec2").describe_instances(InstanceIds=[id])["Reservations"][0]["Instances"]
+    assert "InstanceLifecycle" not in instance
+    assert {"Key": "ray-user-node-type", "Value": "gpu_spot"} in instance["Tags"], (
+        "Ray waits for a node of that type"
+    )
+    provider.ec2_fail_fast = NoSpot(usual, "UnauthorizedOperation")
+    with pytest.raises(NodeLaunchException, match="UnauthorizedOperation"):
+        provider.create_node(config, dict(tags), 1)
+
+
+@pytest.mark.parametrize(("missing", "kind"), [({}, "gpu_spot"), ({"gpu_spot": 0.0}, "gpu_on_demand")])
+def test_the_autoscaler_starts_a_node_for_each_trial_that_waits_spot_ones_first(missing, kind):
+    types = AutoscalingConfig(given(), skip_content_hash=True).get_node_type_configs()
+    trial = ResourceRequestUtil.make({"CPU": 1.0, "GPU": 1.0})
+    plan = ResourceDemandScheduler(event_logger=None).schedule(
+        SchedulingRequest(
+            disable_launch_config_check=True,
+            node_type_configs=types,
+            max_num_nodes=given()["max_workers"],
+            resource_requests=ResourceRequestUtil.group_by_count([trial] * 3),
+            recoverable_resource_availabilities=missing,
+        )
+    )
+    assert [(launch.instance_type, launch.count) for launch in plan.to_launch] == [(kind, 3)]
 
 
 def test_faults_are_all_told_before_anything_is_made(aws):
