@@ -6,7 +6,6 @@ Ray and torch take seconds to load, so they are imported where they are used: a 
 from __future__ import annotations
 
 import logging
-import math
 import os
 import sys
 import threading
@@ -14,16 +13,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NoReturn
 
-from study.config.encoders import gpu_encoder
-from study.config.ranges import axis_of, largest_of
 from study.config.study import StudyConfig
-from study.run import ray_watch
+from study.run import gpu, ray_watch
 from study.run.address import check_address, demand_a_token, no_cluster
 from study.run.capacity import HEAD, LEAST, Capacity, Demand, TrialLimit, joined_capacity, shown
-from study.run.place import cluster_is_named, cpus_here, may_have_gpus
+from study.run.place import cluster_is_named, cpus_here
 from study.run.signals import ENDING_SIGNALS
 from trainables.errors import ConfigurationError, StudyStopped
-from trainables.settings import EncoderSettings, TrialSettings
 
 if TYPE_CHECKING:
     import torch
@@ -152,6 +148,8 @@ def join_running_cluster() -> Connection | None:
         if not address:
             return None  # the file outlived its cluster
         raise no_cluster(address, error) from error
+    # On a lost node Ray prints the end of its log to standard output; study.run.node_watch says a line of its own.
+    ray._private.worker._worker_logs_enabled = False
     nodes = sum(bool(node["Alive"]) for node in ray.nodes())
     sentence = f"Joined the running Ray cluster ({nodes} nodes, {_inventory(ray.cluster_resources())})."
     return Connection(True, sentence, capacity=joined_capacity())
@@ -191,7 +189,7 @@ def start_here(config: StudyConfig) -> Connection:
 def count_here() -> Connection:
     """Return what Ray would find on this machine, without starting it."""
     total = {"CPU": float(cpus_here())}
-    if _torch_has_gpu():
+    if gpu.torch_has_gpu():
         import torch
 
         total["GPU"] = float(torch.cuda.device_count())
@@ -233,15 +231,7 @@ def has_gpus(connection: Connection | None) -> bool:
     """Return whether there are GPUs in the joined cluster, or, without one, on this machine."""
     if connection is not None:
         return connection.total.get("GPU", 0) > 0
-    return _torch_has_gpu()
-
-
-def _torch_has_gpu() -> bool:
-    if not may_have_gpus():
-        return False
-    import torch
-
-    return torch.cuda.is_available()
+    return gpu.torch_has_gpu()
 
 
 def trains_on_gpus(config: StudyConfig, connection: Connection | None) -> bool:
@@ -251,76 +241,12 @@ def trains_on_gpus(config: StudyConfig, connection: Connection | None) -> bool:
     """
     if config.gpus_per_trial is not None:
         return config.gpus_per_trial > 0
-    return (connection is not None and connection.joined) or _torch_has_gpu()
-
-
-@dataclass(frozen=True)
-class Gpu:
-    """What decides how many trials share a GPU.
-
-    Attributes
-    ----------
-    memory
-        Its memory in bytes.
-    precision
-        The precision in which trials compute on it.
-    """
-
-    memory: int
-    precision: torch.dtype
-
-
-def gpu_share(config: StudyConfig, gpu: Gpu, cpus_per_gpu: float) -> tuple[float, str]:
-    """Return the share of a GPU that one trial gets, judged by memory, and a sentence that explains it.
-
-    Parameters
-    ----------
-    config
-        The study, of which the largest batch of any arm and the maximum length count.
-    gpu
-        The GPU to share.
-    cpus_per_gpu
-        CPUs per GPU; they limit the number of trials, because trials without a CPU would only wait.
-    """
-    from trainables.model.memory_estimate import shape_of, trial_bytes, trials_per_gpu
-
-    spaces = (config.space, config.reference_space, *config.arm_spaces.values())
-    axes = [axis_of("batch_size", space["batch_size"]) for space in spaces if "batch_size" in space]
-    searched = [int(largest_of(axis)) for axis in axes]
-    tokens = max(config.fixed.get("batch_size", TrialSettings.batch_size), *searched, 1) * config.max_length
-    needed = trial_bytes(shape_of(gpu_encoder(config)), tokens, gpu.precision)
-    by_memory = trials_per_gpu(gpu.memory, needed)
-    n = max(1, min(by_memory, math.floor(cpus_per_gpu / config.cpus_per_trial + 1e-9)))
-    sentence = (
-        f"{n} trial(s) share a GPU of {gpu.memory / 1e9:.1f} GB: one takes about {needed / 1e9:.1f} GB with "
-        f"{tokens:,} tokens a step, so that {by_memory} fit, and there are {cpus_per_gpu:g} CPUs per GPU."
-    )
-    return math.floor(10_000 / n) / 10_000, sentence  # Ray counts in ten-thousandths
-
-
-def _gpu(config: StudyConfig) -> Gpu:
-    """Return a GPU of this machine, or else of any node of the cluster, whose GPUs are assumed to be all alike."""
-    encoder = gpu_encoder(config)
-    if _torch_has_gpu():
-        return _own_gpu(encoder)
-    import ray
-
-    ask = ray.remote(num_cpus=0, num_gpus=0.01)(_own_gpu)
-    found: Gpu = ray.get(ask.remote(encoder))
-    return found
+    return (connection is not None and connection.joined) or gpu.torch_has_gpu()
 
 
 def gpu_precision(config: StudyConfig, connection: Connection | None) -> torch.dtype | None:
     """Return the precision in which trials compute fast on the GPUs there are; None where none has been started."""
-    return _gpu(config).precision if has_gpus(connection) else None
-
-
-def _own_gpu(encoder: EncoderSettings) -> Gpu:
-    import torch
-
-    from trainables.model.encoder import resolve_precision
-
-    return Gpu(int(torch.cuda.get_device_properties(0).total_memory), resolve_precision(encoder))
+    return gpu.find_gpu(config).precision if has_gpus(connection) else None
 
 
 def _gpus_of_a_worker(
@@ -340,7 +266,7 @@ def _gpus_of_a_worker(
         return 0.0, ""
     if config.workers_per_trial > 1:
         return 1.0, ""
-    return gpu_share(config, _gpu(config), total.get("CPU", 0) / gpus)
+    return gpu.gpu_share(config, gpu.find_gpu(config), total.get("CPU", 0) / gpus)
 
 
 def _inventory(resources: Mapping[str, float]) -> str:

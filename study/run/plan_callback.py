@@ -15,6 +15,7 @@ from ray.tune.search import Searcher
 from study.plan.plan import Plan
 from study.record.folder import unwritable
 from study.run.hanging import HANGS_THAT_ARE_RETRIED, Hanging
+from study.run.node_watch import NodeWatch
 from trainables.errors import StudyStopped, TrialFailed
 from trainables.trial import ReplicateRecord, TrialJob
 
@@ -129,6 +130,8 @@ class PlanCallback(tune.Callback):  # type: ignore[misc]
         Called after each of Tune's steps.
     hanging
         Which trials hang; None where none is looked for.
+    nodes
+        Is told of processes that died; None where no cluster was joined.
     """
 
     def __init__(
@@ -137,8 +140,10 @@ class PlanCallback(tune.Callback):  # type: ignore[misc]
         searcher: PlanSearcher,
         tick: Callable[[], None],
         hanging: Hanging | None = None,
+        nodes: NodeWatch | None = None,
     ) -> None:
         self._plan = plan
+        self._nodes = nodes
         self._searcher = searcher
         self._tick = tick
         self._hanging = hanging or Hanging(math.inf, plan.ledger)
@@ -205,6 +210,8 @@ class PlanCallback(tune.Callback):  # type: ignore[misc]
         job = self._searcher.jobs.pop(trial.trial_id, None)
         if job is None:
             return  # its end was told before its process died
+        if self._nodes is not None:
+            self._nodes.process_died(job.trial_id)
         with kept_from_tune(self._plan):
             if hung is None:
                 self._plan.on_lost(job, last_line)

@@ -7,6 +7,7 @@ reference vanilla, the search and the controls.
 from __future__ import annotations
 
 import logging
+import socket
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 import ray
+import torch
 from ray import tune
 from ray.exceptions import RayError
 from ray.tune.error import TuneError
@@ -24,7 +26,9 @@ from study.plan.plan import Plan
 from study.run.capacity import Capacity, TrialLimit
 from study.run.causes import can_pass, last_cause
 from study.run.cluster import TrialResources
+from study.run.gpu import no_gpu
 from study.run.hanging import Hanging
+from study.run.node_watch import NodeWatch
 from study.run.nodes import NodeCheck
 from study.run.plan_callback import STOPS, PlanCallback, PlanSearcher, for_tune
 from study.run.racing import RatioRacing
@@ -98,7 +102,7 @@ class Execution:
     at_most: int | None = None
 
     def check_node(self) -> None:
-        """Check the node of this process; a Ray that was started here has none to check.
+        """Check the node of this process, of which a Ray that was started here has none, and that its GPU is there.
 
         Raises
         ------
@@ -107,6 +111,9 @@ class Execution:
         """
         if self.nodes is not None:
             self.nodes.here()
+        if self.resources.gpus and not torch.cuda.is_available():
+            # It would train on the processor, and be recorded as trained on a GPU.
+            raise StudyStopped(f"{no_gpu(socket.gethostname())} Then give the same command again.")
 
 
 class LastWords(Protocol):
@@ -166,12 +173,13 @@ def run_plan(
     capacity = execution.capacity
     watch = RayWatch(needed_processes(joined=capacity is not None), last_words.at_once)
     checks = [watch.check, ENDING_SIGNALS.check]
-    limit = None
+    limit = nodes = None
     if capacity is None:
         checks.insert(0, tick)
     else:
         waiting = waiting_on(resources, plan.ledger, last_words.say, capacity)
-        checks[:0] = [waiting.check, lambda: tick(waiting.reason)]
+        nodes = NodeWatch(ray.nodes, last_words.say)
+        checks[:0] = [waiting.check, nodes.check, lambda: tick(waiting.reason)]
         limit = TrialLimit(capacity, resources.demand, execution.at_most)
 
     def after_step() -> None:
@@ -182,8 +190,17 @@ def run_plan(
         with watch:
             hanging = Hanging(execution.replicate_s, plan.ledger)
             run_trials(
-                plan, trainable, resources, execution.work_dir, after_step, hanging=hanging, limit=limit
+                plan,
+                trainable,
+                resources,
+                execution.work_dir,
+                after_step,
+                hanging=hanging,
+                limit=limit,
+                nodes=nodes,
             )
+        if nodes is not None:
+            nodes.end()
     except (KeyboardInterrupt, RayError, TuneError) as error:
         # Whatever Ray says after a signal, or while one of its processes is lost, is about that.
         ENDING_SIGNALS.check()
@@ -208,6 +225,7 @@ def run_trials(
     *,
     hanging: Hanging | None = None,
     limit: TrialLimit | None = None,
+    nodes: NodeWatch | None = None,
     reuse_processes: bool = True,
 ) -> None:
     """Hand the plan's jobs to Tune until none is left.
@@ -228,6 +246,8 @@ def run_trials(
         Which trials hang; None where none is looked for.
     limit
         How many trials run at a time where that follows the cluster; None: as many as the resources say.
+    nodes
+        Is told of processes that died; None where no cluster was joined.
     reuse_processes
         Whether trials with one worker share warm processes; :mod:`benchmarks.study` measures what that saves.
     """
@@ -251,7 +271,7 @@ def run_trials(
             name="tune",
             storage_path=str(work_dir),
             verbose=0,
-            callbacks=[PlanCallback(plan, searcher, tick, hanging)],
+            callbacks=[PlanCallback(plan, searcher, tick, hanging, nodes)],
         ),
     )
     # What Tune complains of (processes that died, a disk on which it cannot keep its own state) reaches the plan or

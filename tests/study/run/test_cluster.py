@@ -5,9 +5,10 @@ import ray
 import torch
 
 from study.config.encoders import trial_encoder
-from study.run import cluster
-from study.run.cluster import Connection, trains_on_gpus, trial_resources
+from study.run import cluster, gpu
+from study.run.cluster import Connection, TrialResources, trains_on_gpus, trial_resources
 from study.run.numerics import numerics_of
+from study.run.tuning import Execution
 from tests.study.simulation import small_config
 from tests.tiny_encoder import write_tiny_encoder
 from trainables.errors import ConfigurationError, StudyStopped
@@ -30,7 +31,7 @@ def machine(monkeypatch):
     ) -> None:
         resources = {"CPU": cpus, **({"GPU": gpus} if gpus else {})}
         monkeypatch.setattr(ray, "cluster_resources", lambda: resources)
-        monkeypatch.setattr(cluster, "_gpu", lambda config: cluster.Gpu(gpu_bytes, precision))
+        monkeypatch.setattr(gpu, "find_gpu", lambda config: gpu.Gpu(gpu_bytes, precision))
 
     return make
 
@@ -86,7 +87,7 @@ def test_a_given_number_of_gpus_is_kept(machine, tiny):
 def test_a_machine_without_gpus_trains_on_cpus(machine, tiny, monkeypatch):
     machine(cpus=2)
     assert trial_resources(small_config(encoder=tiny, gpus_per_trial=None), HERE).gpus == 0.0
-    monkeypatch.setattr(cluster, "_torch_has_gpu", lambda: False)
+    monkeypatch.setattr(gpu, "torch_has_gpu", lambda: False)
     for connection in (None, HERE):
         assert not trains_on_gpus(small_config(gpus_per_trial=None), connection)
         assert trains_on_gpus(small_config(gpus_per_trial=0.5), connection)
@@ -104,7 +105,7 @@ def test_on_a_cluster_whose_gpus_have_not_come_trials_wait_for_them(machine, tin
 
 def test_the_device_of_a_joined_cluster_does_not_hang_on_its_nodes_of_this_moment(machine, tiny, monkeypatch):
     """A study is the same one, whether its GPU nodes are there or not when it is launched again."""
-    monkeypatch.setattr(cluster, "_torch_has_gpu", lambda: False)
+    monkeypatch.setattr(gpu, "torch_has_gpu", lambda: False)
     for gpus, device in ((None, "cuda"), (0.5, "cuda"), (0.0, "cpu")):
         config = small_config(encoder=tiny, gpus_per_trial=gpus)
         for there in (0, 2):
@@ -119,6 +120,22 @@ def test_a_trial_without_a_gpu_computes_on_the_cpu_of_a_machine_that_has_one(mon
         for gpus in (0.0, 0, 0.5, 1.0, None)
     }
     assert devices == {0: "cpu", 0.5: "cuda", 1.0: "cuda", None: "cuda"}
+
+
+def test_a_gpu_that_torch_does_not_find_is_refused_before_and_in_a_trial(tiny, monkeypatch, tmp_path):
+    """Trials would train on processors and be recorded as trained on a GPU."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(gpu, "torch_has_gpu", lambda: True)
+    monkeypatch.setattr(gpu.socket, "gethostname", lambda: "gpu-7")
+    with pytest.raises(ConfigurationError, match="gpu-7 offers a GPU to Ray, but torch finds none there"):
+        gpu.find_gpu(small_config(encoder=tiny))
+    for gpus in (0.0, 0.5):
+        execution = Execution(TrialResources(1, 1, gpus, 1), tmp_path, None)
+        if gpus:
+            with pytest.raises(StudyStopped, match="gpu-7 offers a GPU to Ray"):
+                execution.check_node()
+        else:
+            execution.check_node()
 
 
 def test_what_fits_nowhere_is_a_fault(machine, tiny):

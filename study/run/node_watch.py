@@ -1,0 +1,102 @@
+"""Nodes of a joined cluster that come and go: a line each, where Ray would print its log, and what was in flight."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+_LOOK_EVERY_S = 10.0
+_ENDED, _TAKEN_BACK, _IDLE = 1, 3, 4  # Ray's NodeDeathInfo.Reason
+_MOST_LETTERS = 160
+
+
+class NodeWatch:
+    """Say which nodes were lost, how many replicates were in flight there, and which nodes joined.
+
+    Parameters
+    ----------
+    nodes
+        Returns what Ray says of every node, those that were lost included.
+    say
+        Called with each line.
+    clock
+        A monotonic clock, in seconds.
+    """
+
+    def __init__(
+        self,
+        nodes: Callable[[], Sequence[Mapping[str, Any]]],
+        say: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._nodes = nodes
+        self._say = say
+        self._clock = clock
+        self._looked = float("-inf")
+        self._alive: set[str] | None = None
+        self._lost: list[Mapping[str, Any]] = []  # of which nothing was said yet
+        self._in_flight = 0  # since something was said
+        self._again: list[str] = []
+
+    def process_died(self, trial_id: str) -> None:
+        """Note that the process of a trial died, and with it the replicate that it was at."""
+        self._in_flight += 1
+        self._again.append(trial_id)
+
+    def check(self) -> None:
+        """Look at the nodes from time to time.
+
+        A loss is told at the next look: Ray may tell of a node's end before it tells of that of its processes.
+        """
+        if self._clock() - self._looked < _LOOK_EVERY_S:
+            return
+        self._looked = self._clock()
+        nodes = self._nodes()
+        alive = {node["NodeID"] for node in nodes if node["Alive"]}
+        before = alive if self._alive is None else self._alive
+        if self._lost:
+            self._tell()
+        self._lost = [node for node in nodes if node["NodeID"] in before - alive]
+        self._lost = [node for node in self._lost if node.get("DeathReason") != _IDLE]
+        for node in nodes:
+            if node["NodeID"] in alive - before:
+                self._say(f"Node {_name(node)} joined the cluster.")
+        self._alive = alive
+
+    def end(self) -> None:
+        """Tell what is left to tell, and how much was trained twice."""
+        if self._lost:
+            self._tell()
+        if self._again:
+            trials = dict.fromkeys(self._again)
+            self._say(
+                f"{len(self._again)} replicate(s) of {len(trials)} trial(s) were in flight when their processes were "
+                f"lost, and began again: {', '.join(trials)}."
+            )
+
+    def _tell(self) -> None:
+        losses = "; ".join(f"{_name(node)}: {_reason(node)}" for node in self._lost)
+        count = (
+            "nothing was in flight there"
+            if not self._in_flight
+            else f"{self._in_flight} replicate(s) begin again"
+        )
+        nodes = "node" if len(self._lost) == 1 else "nodes"
+        self._say(f"Lost {nodes} {losses}; {count}.")
+        self._lost, self._in_flight = [], 0
+
+
+def _name(node: Mapping[str, Any]) -> str:
+    return f"{node['NodeManagerAddress']} ({node['NodeManagerHostname']})"
+
+
+def _reason(node: Mapping[str, Any]) -> str:
+    """Return why a node was lost, in a sentence without its end."""
+    if node.get("DeathReason") == _TAKEN_BACK:
+        return "the provider took it back (preempted)"
+    if node.get("DeathReason") == _ENDED:
+        return "it was stopped"
+    said = str(node.get("DeathReasonMessage") or "").strip()
+    first = next(iter(said.splitlines()), "").partition(". ")[0].rstrip(".")[:_MOST_LETTERS]
+    return first or "it does not answer any more"
