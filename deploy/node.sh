@@ -11,7 +11,8 @@ shared=${STUDY_STORAGE:-/mnt/study}
 # Where $shared comes from: a file system of your own (e.g. EFS), "present" where it is mounted, else the head's disk.
 source=${STUDY_SHARED_FROM:-}
 programs=${STUDY_PROGRAMS:-/usr/local/bin}
-kept=${STUDY_MLFLOW:-$HOME/mlflow} # MLflow's SQLite stays on the head's own disk: it must not lie on a network
+# MLflow's SQLite has to lie on the head's own disk: with the results, unless those come over a network.
+if mountpoint -q "$shared"; then kept=$HOME/mlflow; else kept=$shared/mlflow; fi
 port=${STUDY_MLFLOW_PORT:-5000}
 pause=${STUDY_PAUSE:-10}
 export DEBIAN_FRONTEND=noninteractive
@@ -68,6 +69,7 @@ export_shared() {
   packages nfs-kernel-server
   sudo mkdir -p "$shared"
   sudo chown "$(id -u):$(id -g)" "$shared"
+  sudo install -d /etc/exports.d
   for network in 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16; do
     echo "$shared $network(rw,sync,no_subtree_check)"
   done | sudo tee /etc/exports.d/study.exports > /dev/null

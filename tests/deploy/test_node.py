@@ -27,6 +27,7 @@ FAKE = {
     "mountpoint": "test -e $T/mounted",
     "systemctl": ":",
     "exportfs": ":",
+    "install": ":",
     "chown": ":",
     "shutdown": ":",
     "pgrep": "exit 1",
@@ -177,20 +178,22 @@ def test_a_server_that_does_not_answer_is_started_with_one_worker_and_ends_with_
         (folder / "venv" / "bin" / name).write_text(f"#!/bin/sh\n{does}\n")
         (folder / "venv" / "bin" / name).chmod(0o755)
     run("mlflow", STUDY_MLFLOW_PORT=port)
-    log, deadline = folder / "mlflow" / "server.log", time.monotonic() + 10
+    log, deadline = folder / "shared" / "mlflow" / "server.log", time.monotonic() + 10
     while not log.read_text() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert f"--host 127.0.0.1 --port {port} --workers 1" in log.read_text()
-    assert f"sqlite:///{folder}/mlflow/mlflow.db" in log.read_text()
-    server = int((folder / "mlflow" / "server.pid").read_text())
+    assert f"sqlite:///{folder}/shared/mlflow/mlflow.db" in log.read_text()
+    server = int((folder / "shared" / "mlflow" / "server.pid").read_text())
     assert Path(f"/proc/{server}").exists()
     (folder / "imbalance-study" / "deploy").symlink_to(ROOT / "deploy")
     subprocess.run(
-        [folder / "bin" / "ray", "stop"], env={"HOME": str(folder), "PATH": os.environ["PATH"]}, check=True
+        [folder / "bin" / "ray", "stop"],
+        env={"HOME": str(folder), "PATH": os.environ["PATH"], "STUDY_STORAGE": str(folder / "shared")},
+        check=True,
     )
     while ends := Path(f"/proc/{server}/stat").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert not ends and not (folder / "mlflow" / "server.pid").exists()
+    assert not ends and not (folder / "shared" / "mlflow" / "server.pid").exists()
 
 
 def test_a_worker_without_ray_switches_itself_off(machine):
