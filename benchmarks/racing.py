@@ -146,7 +146,7 @@ class _Search:
         return values
 
     def tell(self, values: Values, gains: Sequence[float]) -> None:
-        self._sampler.learn(values, float(np.mean(gains)))
+        self._sampler.learn(values, [float(np.mean(gains))])
 
 
 def raced(world: World, budget: int, **changes: Any) -> Iterator[Result]:

@@ -28,6 +28,7 @@ from study.verdict.comparison import (
 )
 from study.verdict.comparison_json import comparison_json
 from study.verdict.confirmed import ConfirmedRatio
+from study.verdict.front import front_of, state_in_words, tells_training_time, training_time
 from study.verdict.gain_chart import gain_chart
 from study.verdict.statistics import metric_mean
 from study.verdict.words import arm_name, duration, evaluated_on, metric_name, ratio_phrase, setting_text
@@ -187,24 +188,29 @@ def _confirmed_table(comparison: Comparison, confirmed: ConfirmedRatio) -> Fitte
 
 def _trial_table(comparison: Comparison, trials: Sequence[Result]) -> FittedTable:
     searched = differing_settings(comparison.trials)
+    with_time = tells_training_time(comparison)
     table = _table(
         "trial",
         metric_name(comparison.metric),
         "gain over vanilla",
         "settings that differ",
+        *(["training of a replicate"] if with_time else []),
         "replicates",
         "state",
     )
+    front = front_of(comparison, trials[0].record.imbalance_ratio) if trials else set()
     for trial in trials:
         record = trial.record
         leads = comparison.best.get(record.imbalance_ratio) is trial
+        marks = [*(["leading"] if leads else []), *(["Pareto front"] if record.trial_id in front else [])]
         table.add_row(
             record.trial_id,
             _metric_text(trial, comparison.metric),
             trial.gain.text(signed=True),
             " ".join(f"{name}={setting_text(record.read.get(name))}" for name in searched),
+            *([training_time(record)] if with_time else []),
             str(trial.replicates),
-            record.state.replace("_", " ") + (", leading" if leads else ""),
+            ", ".join([state_in_words(record), *marks]),
             style="bold" if leads else "",
         )
     return table

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from study.command.corpus_arguments import add_corpus_arguments, corpus_options, exact_counts
+from study.config.aims import AIMS
 from study.config.arms import ALL_CONTROLS, CONTROLS
 from study.config.samplers import SAMPLERS
 from study.config.study_files import first_lines
@@ -42,6 +43,19 @@ def build_parser() -> argparse.ArgumentParser:
         "--sampler",
         metavar="NAME",
         help=f"what proposes them: {', '.join(SAMPLERS)} (default: tpe); a resumed search may change it",
+    )
+    parser.add_argument(
+        "--objective",
+        nargs="+",
+        metavar="WHAT",
+        help=f"what the search pursues: {', '.join(AIMS)} (gain at few seconds of training), and by which metric of "
+        "validation, e.g. --objective score val/mcc (default: gain, in the study's own metric)",
+    )
+    parser.add_argument(
+        "--max-seconds-per-trial",
+        type=float,
+        metavar="S",
+        help="a configuration of which a replicate trains longer than S seconds ends there and is never chosen",
     )
     parser.add_argument(
         "--minutes",
@@ -187,6 +201,7 @@ def read_overrides(args: argparse.Namespace) -> tuple[dict[str, Any], list[str]]
         "encoder",
         "minutes",
         "trials",
+        "max_seconds_per_trial",
         "replicates",
         "sampler",
         "warm_start",
@@ -204,6 +219,11 @@ def read_overrides(args: argparse.Namespace) -> tuple[dict[str, Any], list[str]]
         if args.minutes is not None:
             faults.append("--minutes and --hours were both given: one of them was expected.")
         values["minutes"] = 60.0 * args.hours
+    for asked in args.objective or ():
+        name = "objective" if "/" in asked else "aim"
+        if name in values:
+            faults.append(f"--objective {' '.join(args.objective)}: one aim and one metric were expected.")
+        values[name] = asked
     if args.encoder is not None:
         name, at, revision = args.encoder.rpartition("@")
         pinned = bool(at) and not Path(args.encoder).exists()  # a folder's name may hold an @

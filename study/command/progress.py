@@ -139,6 +139,7 @@ class ProgressView:
             gains = gains_of(self._ledger, trial, metric)
             parts.append(f"gain {mean_gain(gains.values(), metric).text(signed=True)}")
         parts.append(f"{trial.state.replace('_', ' ')} after {len(trial.replicates)} replicates")
+        parts += [trial.error] if trial.state == "infeasible" and trial.error else []
         parts += self._shortage(trial)
         return ", ".join(parts) + f", {trial.seconds:.0f} s. {self._summary()}"
 

@@ -41,7 +41,7 @@ def study_faults(config: StudyConfig) -> list[str]:
         (_reference_space_faults, ("reference_space", "fixed")),
         (
             _sampler_faults,
-            ("sampler", "trials", "space", "reference_space", "arm_spaces", "arms", "arm_trials"),
+            ("sampler", "aim", "trials", "space", "reference_space", "arm_spaces", "arms", "arm_trials"),
         ),
         (_fixed_faults, ("fixed", "arms")),
         (_paper_faults, ("paper",)),
@@ -158,7 +158,8 @@ def _sampler_faults(config: StudyConfig) -> list[str]:
     spaces |= {f"arm_spaces[{arm!r}]": config.arm_spaces.get(arm, {}) for arm in config.tuned_arms()}
     if not config.trials or not all(is_sound(*given) for space in spaces.values() for given in space.items()):
         return []
-    return sampler_faults(config.sampler, {where: axes_of(space) for where, space in spaces.items()})
+    axes = {where: axes_of(space) for where, space in spaces.items()}
+    return sampler_faults(config.sampler, axes, config.aim)
 
 
 def _fixed_faults(config: StudyConfig) -> list[str]:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Mapping
 
+from study.config.aims import GAIN, PARETO
 from study.config.ranges import Axis, Range, size_of
 
 CMA_ES = "cma-es"
 NSGA_II = "nsga-ii"
 SAMPLERS = ("tpe", "random", "gp", CMA_ES, NSGA_II)
+# Those that learn from what breaks a constraint, too.
+CONSTRAINED = ("tpe", "gp", NSGA_II)
 # What Optuna imports for a sampler, and only when it first proposes.
 _PACKAGES = {"gp": ("torch", "scipy"), CMA_ES: ("cmaes",)}
 
@@ -27,7 +30,7 @@ def is_ordered(axis: Axis) -> bool:
     )
 
 
-def sampler_faults(sampler: str, searched: Mapping[str, Mapping[str, Axis]]) -> list[str]:
+def sampler_faults(sampler: str, searched: Mapping[str, Mapping[str, Axis]], aim: str = GAIN) -> list[str]:
     """Return what keeps a sampler from proposing configurations.
 
     Parameters
@@ -36,6 +39,8 @@ def sampler_faults(sampler: str, searched: Mapping[str, Mapping[str, Axis]]) -> 
         One of :data:`SAMPLERS`.
     searched
         The axes of each space, by where it is written. A space of one configuration is a recipe, and not searched.
+    aim
+        One of :data:`study.config.aims.AIMS`.
     """
     absent = [name for name in _PACKAGES.get(sampler, ()) if importlib.util.find_spec(name) is None]
     faults = [
@@ -43,6 +48,11 @@ def sampler_faults(sampler: str, searched: Mapping[str, Mapping[str, Axis]]) -> 
         "sampler."
         for name in absent
     ]
+    if sampler == CMA_ES and aim == PARETO:
+        faults.append(
+            "sampler 'cma-es' pursues one thing at a time, and aim 'pareto' is two: choose 'tpe', 'gp' or 'nsga-ii', "
+            "or another aim."
+        )
     if sampler == CMA_ES:
         faults += [
             f"sampler 'cma-es' learns from settings with an order alone, and {where} ({', '.join(space)}) has none "

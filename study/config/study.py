@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from study.config.aims import AIMS, GAIN, METRIC
 from study.config.arms import CONTROLS
 from study.config.ranges import listed_values
 from study.config.samplers import SAMPLERS
@@ -47,11 +48,6 @@ def _is_arm_trials(value: object) -> bool:
 _ARM_TRIALS = Rule(
     "a whole number of at least 0, 'same' or none, or these by arm",
     lambda v: all(map(_is_arm_trials, v.values())) if isinstance(v, Mapping) else _is_arm_trials(v),
-)
-# Metrics of which more is better: the search, the races and the tuning of vanilla all maximise.
-OBJECTIVES = tuple(
-    f"val/{name}"
-    for name in ("macro_f1", "balanced_accuracy", "minority_auprc", "mcc", "accuracy", "micro_f1_minority")
 )
 
 
@@ -153,7 +149,14 @@ class StudyConfig:
     operator_options
         Options of augmentation operators, ``{operator: {option: value}}``.
     objective
-        Validation metric whose gain over the reference vanilla is maximised.
+        Validation metric of every gain over the reference vanilla: that of the races, of the finalists, and, on the
+        test split, of the verdict.
+    aim
+        What the samplers pursue: the ``gain`` in it, the ``score`` itself, or ``pareto``: as much gain at as few
+        seconds of training as possible. Races, finalists and verdicts go by the gain in any case.
+    max_seconds_per_trial
+        Seconds that a replicate may train on average, as if no stage of it had come from the cache. A configuration of
+        a search that takes longer is infeasible: it ends, leads nothing and is confirmed nowhere (None: no limit).
     seed
         Seed of the study.
     workers_per_trial, cpus_per_trial, gpus_per_trial, concurrency
@@ -221,7 +224,9 @@ class StudyConfig:
     startup_trials: int = ruled(4, whole(1))
     reference_space: Mapping[str, Any] = ruled({}, OBJECT)
     operator_options: Mapping[str, Mapping[str, Any]] = ruled({}, OBJECT)
-    objective: str = ruled("val/macro_f1", one_of(*OBJECTIVES))
+    objective: str = ruled("val/macro_f1", METRIC)
+    aim: str = ruled(GAIN, one_of(*AIMS), later=True)
+    max_seconds_per_trial: float | None = ruled(None, optional(POSITIVE), later=True)
     seed: int = ruled(0, whole())
     workers_per_trial: int = ruled(1, whole(1))
     cpus_per_trial: float = ruled(1.0, POSITIVE, execution=True)

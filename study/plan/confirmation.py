@@ -9,13 +9,13 @@ after the confirmation began changes nothing, because the test split has been re
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from study.config.study import StudyConfig
 from study.plan.owed import Owed, Planned
 from study.plan.same_sets import SameSets
 from study.plan.tracks import Track, tracks_of
-from study.record.gains import mean_of, ranked_trials
+from study.record.gains import lower_is_better, mean_of, ranked_trials
 from study.record.ledger import Ledger, TrialRecord
 from study.statistics.looks import Looks
 from trainables.method.arms import PAPER_ARM
@@ -187,9 +187,16 @@ class Confirmation:
             found[arm] = _settings(self._leading(tracks[arm])) if arm in tracks else []
             if arm == "vanilla" and arm not in tracks:
                 found[arm] = _settings([reference])
-            if arm == "prefinetune":
+            if arm == "prefinetune" and not (found[arm] and self._trains_too_long(self._owed.paper(ratio))):
                 found[arm].append(self._owed.paper(ratio))
         return found
+
+    def _trains_too_long(self, settings: TrialSettings) -> bool:
+        """Return whether a recipe that the search tried is infeasible; where nothing else is left, it is taken."""
+        twin = Planned("screening", settings, 0).twin
+        assert twin is not None
+        tried = self._ledger.trials.get(replace(twin, phase="search").trial_id)
+        return tried is not None and tried.state == "infeasible"
 
     def _leading(self, track: Track) -> list[TrialRecord]:
         trials = [t for t in self._ledger.of_phase(track.phase) if (t.arm, t.imbalance_ratio) == track.key]
@@ -218,7 +225,8 @@ class Confirmation:
             for settings in candidates
             if (trial := self._ledger.trials[self._screened(settings).trial_id]).state == "complete"
         }
-        return max(scored, key=lambda settings: scored[settings], default=None)
+        sign = -1 if lower_is_better(self._config.objective) else 1
+        return max(scored, key=lambda settings: sign * scored[settings], default=None)
 
 
 def _settings(trials: list[TrialRecord]) -> list[TrialSettings]:

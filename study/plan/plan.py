@@ -6,27 +6,26 @@ Everything it decides follows from the ledger, so a launch that was killed goes 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 from study.config.study import StudyConfig
 from study.plan.confirmation import Confirmation, Decided
 from study.plan.deadline import Deadline
 from study.plan.failures import LOSSES_THAT_FAIL, Losses, SameFault
-from study.plan.fruitless import fruitless
+from study.plan.fruitless import Ends, fruitless, no_reference
 from study.plan.owed import Owed, Planned, reopen_owed
 from study.plan.posthoc import PosthocTrials
 from study.plan.search import GainSearch
 from study.plan.tracks import Track, first_values, tracks_of, trial_settings, wanted_trials
+from study.plan.training_time import TrainingTimes, searched_end, too_long
 from study.record.gains import compared_with
-from study.record.ledger import FINISHED, SEARCH_PHASES, Ledger, TrialRecord
+from study.record.ledger import SEARCH_PHASES, Ledger, TrialRecord
 from trainables.errors import StudyStopped, TrialFailed
 from trainables.settings import TrialSettings
 from trainables.trial import ReplicateRecord, TrialJob
 
-# When this many trials fail before the first one succeeds, pre-finetuning's stop the study, a control's its search.
-FAILURES_THAT_STOP = 3
 # The test sets on which a confirmation is scored: at the corpus's own class shares, and balanced.
 CONFIRMED_ON = ("test", "test_balanced")
 
@@ -69,10 +68,8 @@ class Plan:
         )
         self._tracks = {track.key: track for track in tracks_of(config)}
         self._running: set[tuple[str, int]] = set()
-        running = [trial for trial in self._searched() if trial.state == "running"]
-        self._reopened = [trial for trial in running if not self._is_anchor(trial)]
-        # How the trials of each track ended.
-        self._ends = Counter((trial.arm, trial.imbalance_ratio, trial.state) for trial in self._searched())
+        self._reopened = [t for t in self._searched() if t.state == "running" and not self._is_anchor(t)]
+        self._ends, self._times = Ends(self._searched()), TrainingTimes(ledger)
         self.stopped: StudyStopped | None = None
         self.fault: Exception | None = None  # of this code, for whoever runs the plan
         self._losses, self._same_fault = Losses(), SameFault()
@@ -81,7 +78,7 @@ class Plan:
         self._take_up_what_a_kill_left()
         if self.complete:
             self._close_superseded()
-        self.stopped = self._fruitless_search(at_least=None)
+        self.stopped = self._fruitless_search()
 
     def _take_up_what_a_kill_left(self) -> None:
         """Do what follows from recorded replicates where a driver died after recording them but before doing it."""
@@ -258,7 +255,7 @@ class Plan:
         return (
             not self._search.is_exhausted(track.key)
             and self._search.opened_trials(track.key) < wanted_trials(track, self.ledger.trial_limit)
-            and not (track.phase == "control_search" and self._all_failed(track))
+            and not (track.phase == "control_search" and self._ends.all_failed(track))
             # What a later launch would add could not replace the reference any more.
             and not (track.phase == "reference_tuning" and self.ledger.reference(track.imbalance_ratio))
         )
@@ -271,14 +268,9 @@ class Plan:
             if (trial.arm, trial.imbalance_ratio) in self._tracks
         ]
 
-    def _all_failed(self, *tracks: Track, at_least: int = FAILURES_THAT_STOP) -> bool:
-        """Return whether enough trials of these tracks have ended, and all of them failed."""
-        ends = {state: sum(self._ends[*track.key, state] for track in tracks) for state in FINISHED}
-        return ends["failed"] == sum(ends.values()) >= at_least
-
     def _reference(self, ratio: float | str) -> TrialRecord:
         if (reference := self.ledger.reference(ratio)) is None:
-            raise StudyStopped(f"There is no reference vanilla at ratio {ratio}.")
+            raise no_reference(ratio, self.ledger.of_phase("reference_tuning"))
         return reference
 
     def _is_anchor(self, trial: TrialRecord) -> bool:
@@ -319,6 +311,11 @@ class Plan:
 
     # ---- what comes back ------------------------------------------------------------------------------------
 
+    def trains_too_long(self, job: TrialJob, *more: ReplicateRecord) -> bool:
+        """Return whether a trial of a search is infeasible by what it has run: its record, and what that lacks yet."""
+        limit, trial = self.config.max_seconds_per_trial, self.ledger.trials[job.trial_id]
+        return job.phase in SEARCH_PHASES and too_long(self._times.of(trial, *more), limit) is not None
+
     def on_replicate(self, job: TrialJob, record: ReplicateRecord) -> None:
         """Record a finished replicate."""
         self._same_fault.is_over()
@@ -338,6 +335,8 @@ class Plan:
             raced_out = len(trial.replicates) < self.config.replicates
             self._finish(trial, "raced_out" if raced_out else "complete")
             self._search.tell(trial, self.ledger)
+            if trial.state == "infeasible":
+                self.stopped = self.stopped or self._fruitless_search()
 
     def on_lost(self, job: TrialJob, message: str, at_most: int = LOSSES_THAT_FAIL) -> None:
         """Record that a job's process died; what it did not finish is handed out again, a limited number of times."""
@@ -353,6 +352,7 @@ class Plan:
     def _add_replicate(self, trial_id: str, record: ReplicateRecord) -> None:
         self.ledger.add_replicate(trial_id, record)
         trial = self.ledger.trials[trial_id]
+        self._times.note(trial, record)
         self._notify(trial)
         if PosthocTrials.belong_to(trial):
             self._posthoc.add(trial, record)
@@ -366,12 +366,14 @@ class Plan:
                 self._search.tell(trial, self.ledger)
 
     def _finish(self, trial: TrialRecord, state: str, failure: TrialFailed | None = None) -> None:
-        if failure is None:
-            self.ledger.finish_trial(trial.trial_id, state)
-        else:
-            self.ledger.finish_trial(trial.trial_id, state, str(failure), failure.can_pass)
+        end: dict[str, Any] = {}
+        if failure is not None:
+            end = {"error": str(failure), "can_pass": failure.can_pass}
+        elif trial.phase in SEARCH_PHASES:
+            state, end = searched_end(state, self._times.of(trial), self.config.max_seconds_per_trial)
+        self.ledger.finish_trial(trial.trial_id, state, **end)
         if trial.phase in SEARCH_PHASES:
-            self._ends[trial.arm, trial.imbalance_ratio, state] += 1
+            self._ends.add(trial)
         self._notify(trial)
 
     def _fail(self, trial: TrialRecord, failure: TrialFailed) -> None:
@@ -380,7 +382,7 @@ class Plan:
             if trial.phase in SEARCH_PHASES:
                 self._search.tell(trial, self.ledger)
         same = self._same_fault.stops(trial, failure)
-        stopped = (self._fruitless_search(FAILURES_THAT_STOP) if trial.phase == "search" else None) or same
+        stopped = (self._fruitless_search(early=True) if trial.phase == "search" else None) or same
         if stopped is not None:
             self.stopped = stopped
         elif PosthocTrials.belong_to(trial) or self._is_anchor(trial):
@@ -389,12 +391,10 @@ class Plan:
                 "no gain can be computed. Fix the cause and give the same command again: it retries what failed."
             )
 
-    def _fruitless_search(self, at_least: int | None) -> StudyStopped | None:
-        """Return that pre-finetuning's trials all failed: so many of them, or all that there will be."""
+    def _fruitless_search(self, early: bool = False) -> StudyStopped | None:
+        """Return that no trial of pre-finetuning is of use: of all that there will be or, early, of the first ones."""
         rivals = [track for track in self._tracks.values() if track.phase == "search"]
         trials = self._searched("search")
         if not any(map(self._is_due, rivals)) and all(trial.state != "running" for trial in trials):
-            at_least = 1
-        if at_least is None or not self._all_failed(*rivals, at_least=at_least):
-            return None
-        return fruitless(trials, "All" if at_least == 1 else "The first")
+            return fruitless(trials, "All") if self._ends.none_is_of_use(*rivals) else None
+        return fruitless(trials, "The first") if early and self._ends.all_failed(*rivals) else None

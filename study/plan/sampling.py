@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import optuna
@@ -17,8 +17,9 @@ from optuna.distributions import (
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from study.config.ranges import Axis, Range, values_of
-from study.config.samplers import NSGA_II, is_ordered
+from study.config.samplers import CONSTRAINED, NSGA_II, is_ordered
 from study.config.study import StudyConfig
+from study.plan.aims import directions
 from study.plan.importances import importances
 from study.plan.samplers import GENERATIONAL, build_sampler, proposals_at_most
 from study.plan.tracks import Track
@@ -26,7 +27,14 @@ from trainables.seeds import derive_seed, generator
 from trainables.settings import TrialSettings
 
 Values = Mapping[str, Any]
+Constraints = Mapping[str, float]
 _Key = tuple[Any, ...]
+
+
+class _Result(NamedTuple):
+    values: dict[str, Any]
+    learnt: list[float]
+    constraints: Constraints | None
 
 
 class TrackSampler:
@@ -66,11 +74,12 @@ class TrackSampler:
             for name, axis in self._axes.items()
         }
         self._sampled = {name: _sampled_distribution(axis) for name, axis in self._axes.items()}
-        self._view = optuna.create_study(direction="maximize")
+        self._directions = directions(config)
+        self._view = optuna.create_study(directions=self._directions)
         self._seen: set[_Key] = set()
         self._open: dict[_Key, optuna.Trial] = {}
         self._proposed: tuple[_Key, optuna.Trial] | None = None
-        self._results: dict[_Key, tuple[dict[str, Any], float]] = {}
+        self._results: dict[_Key, _Result] = {}
         self._earlier: list[FrozenTrial] = []
         self.opened = self.repeated = self.nearest = 0
 
@@ -103,24 +112,40 @@ class TrackSampler:
             self._open[key] = self._enter(values)
         self.opened += 1
 
-    def learn(self, values: Values, gain: float | None) -> None:
-        """Learn the gain of values that were opened; None where they failed."""
+    def learn(
+        self, values: Values, learnt: list[float] | None, constraints: Constraints | None = None
+    ) -> None:
+        """Learn what values that were opened came to; None where they failed.
+
+        A sampler that takes no constraints learns nothing of values that break one.
+        """
         key = _key(values)
         trial = self._open.pop(key)
-        if gain is None:
+        if learnt is None or not self._takes(constraints):
             self._view.tell(trial, state=TrialState.FAIL)
             return
-        self._results[key] = dict(values), gain
-        self._view.tell(trial, gain)
+        self._results[key] = _Result(dict(values), learnt, constraints)
+        self._tell(trial, learnt, constraints)
 
-    def know(self, values: Values, gain: float) -> None:
+    def know(self, values: Values, learnt: list[float], constraints: Constraints | None = None) -> None:
         """Learn what an earlier study found; it counts neither as tried nor as a result."""
-        earlier = self._frozen(values, gain)
+        if not self._takes(constraints):
+            return
+        earlier = self._frozen(values, learnt, constraints)
         self._earlier.append(earlier)
         if self._config.sampler == NSGA_II:
-            self._view.tell(self._enter(values), gain)
+            self._tell(self._enter(values), learnt, constraints)
         else:
             self._view.add_trial(earlier)
+
+    def _takes(self, constraints: Constraints | None) -> bool:
+        breaks = any(value > 0 for value in (constraints or {}).values())
+        return not breaks or self._config.sampler in CONSTRAINED
+
+    def _tell(self, trial: optuna.Trial, learnt: list[float], constraints: Constraints | None) -> None:
+        for name, value in (constraints or {}).items() if self._config.sampler in CONSTRAINED else ():
+            trial.set_constraint(name, value)
+        self._view.tell(trial, learnt)
 
     @property
     def scored(self) -> int:
@@ -129,8 +154,8 @@ class TrackSampler:
 
     def importances(self) -> dict[str, float] | None:
         """Return how much each setting mattered; None where too little is known."""
-        results = optuna.create_study(direction="maximize")
-        results.add_trials([self._frozen(values, gain) for values, gain in self._results.values()])
+        results = optuna.create_study(direction=self._directions[0])
+        results.add_trials([self._frozen(of.values, of.learnt[:1]) for of in self._results.values()])
         return importances(results, self._config.seed)
 
     @property
@@ -164,7 +189,7 @@ class TrackSampler:
                     return values
                 self.repeated += 1
                 if self.needs_its_proposals and key in self._results:
-                    self._view.tell(trial, self._results[key][1])
+                    self._tell(trial, self._results[key].learnt, self._results[key].constraints)
                 else:
                     repeated.append(trial)
         finally:
@@ -221,8 +246,15 @@ class TrackSampler:
     def _external(self, params: Values) -> dict[str, Any]:
         return {n: self._list(n)[v] if self._is_listed(n) else v for n, v in params.items()}
 
-    def _frozen(self, values: Values, gain: float) -> FrozenTrial:
-        return create_trial(params=self._internal(values), distributions=self._sampled, value=gain)
+    def _frozen(
+        self, values: Values, learnt: list[float], constraints: Constraints | None = None
+    ) -> FrozenTrial:
+        return create_trial(
+            params=self._internal(values),
+            distributions=self._sampled,
+            values=learnt,
+            constraints=dict(constraints) if constraints and self._config.sampler in CONSTRAINED else None,
+        )
 
     def _list(self, name: str) -> tuple[Any, ...]:
         axis = self._axes[name]

@@ -11,7 +11,6 @@ Optuna's storage, for Optuna's own tools, see :mod:`study.plan.optuna_record`.
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,18 +23,19 @@ from optuna.exceptions import StorageInternalError
 from sqlalchemy.exc import SQLAlchemyError
 
 from study.config.study import StudyConfig
-from study.plan.optuna_record import OptunaRecord
+from study.plan.aims import constraints_of, directions, learnt_of, value_names
+from study.plan.optuna_record import Ended, OptunaRecord
 from study.plan.same_sets import SameSets, same_set_sentence
 from study.plan.sampling import TrackSampler
 from study.plan.tracks import TrackKey, tracks_of
 from study.plan.warm_start import EarlierTrial
-from study.record.gains import gains_of, mean_of
+from study.record.gains import gains_of
 from study.record.ledger import SEARCH_PHASES, Ledger, TrialRecord
 from trainables.errors import first_line
 
 
 class GainSearch:
-    """Propose values and learn from the mean gains of the trials that ran them.
+    """Propose values and learn from the trials that ran them, see :mod:`study.plan.aims`.
 
     Parameters
     ----------
@@ -64,11 +64,11 @@ class GainSearch:
         self._asked = {track.key: track.trials for track in tracks_of(config)}
         for trial in earlier:
             sampler = self._samplers[trial.key]
-            sampler.know(sampler.values_of(trial.config), trial.gain)
+            sampler.know(sampler.values_of(trial.config), trial.learnt, trial.constraints)
         self._storage, self._say = storage, say
         arms = dict.fromkeys(arm for arm, _ in self._samplers)
         names = {arm: config.name if arm == "prefinetune" else f"{config.name}-{arm}" for arm in arms}
-        self._record = OptunaRecord(storage, names, say)
+        self._record = OptunaRecord(storage, names, directions(config), value_names(config), say)
         self._known: set[str] = set()  # trials that were opened and have not been told
         self._sets = {key: SameSets() for key in self._samplers}
         self._same: Counter[TrackKey] = Counter()  # trials that were the same training as an earlier one
@@ -166,12 +166,12 @@ class GainSearch:
         """
         self._known.remove(trial.trial_id)
         gains = gains_of(ledger, trial, self._config.objective)
-        mean = mean_of(gains)
-        learnt = None if trial.state == "failed" or math.isnan(mean) else mean
+        learnt = learnt_of(self._config, ledger, trial)
+        constraints = constraints_of(self._config, trial)
         key = trial.arm, trial.imbalance_ratio
         sampler = self._samplers[key]
         values = sampler.values_of(trial.config)
-        sampler.learn(values, learnt)
+        sampler.learn(values, learnt, constraints)
         earlier = self._sets[key].add(trial)
         if earlier is not None:
             self._same[key] += 1
@@ -179,11 +179,9 @@ class GainSearch:
                 self._say(same_set_sentence(trial, earlier))
         read = sampler.read_of(values)
         self._record.add(
-            trial,
+            Ended(trial, gains, learnt, constraints),
             {**read, "imbalance_ratio": trial.imbalance_ratio},
             {**{name: sampler.space[name] for name in read}, "imbalance_ratio": self._ratio_distribution},
-            gains,
-            learnt,
         )
 
     def catch_up(self, ledger: Ledger) -> None:

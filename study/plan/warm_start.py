@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from study.config.study import StudyConfig
+from study.plan.aims import constraints_of, learnt_of
 from study.plan.tracks import TrackKey, tracks_of
 from study.record.folder import StudyFolder
-from study.record.gains import gains_of, mean_of
 from study.record.ledger import SEARCH_PHASES, Ledger
 from trainables.errors import ConfigurationError
 
 # Values that may differ without making the earlier gains mean anything else.
-_OF_NO_MATTER = ("name", "preset", "seed", "space", "reference_space", "arm_spaces", "first", "replicates")
+_OF_NO_MATTER = (
+    *("name", "preset", "seed", "space", "reference_space", "arm_spaces", "first", "replicates"),
+    *("aim", "max_seconds_per_trial"),
+)
 
 
 @dataclass(frozen=True)
@@ -29,13 +31,14 @@ class EarlierTrial:
         Its arm and imbalance ratio.
     config
         Its settings.
-    gain
-        Its mean gain.
+    learnt, constraints
+        What this study's samplers learn of it, see :mod:`study.plan.aims`.
     """
 
     key: TrackKey
     config: Mapping[str, Any]
-    gain: float
+    learnt: list[float]
+    constraints: Mapping[str, float] | None = None
 
 
 def warm_start_faults(config: StudyConfig, own: Path) -> list[str]:
@@ -94,12 +97,12 @@ def earlier_trials(config: StudyConfig, corpus: str, say: Callable[[str], None])
     spaces = {track.key: track.space for track in tracks_of(config)}
     found, elsewhere = [], 0
     for trial in ledger.of_phase(*SEARCH_PHASES):
-        gain = mean_of(gains_of(ledger, trial, config.objective))
-        if trial.state not in ("complete", "raced_out") or not math.isfinite(gain):
+        learnt = None if trial.state == "running" else learnt_of(config, ledger, trial)
+        if learnt is None:
             continue
         key = trial.arm, trial.imbalance_ratio
         if key in spaces and all(trial.config.get(name) in axis for name, axis in spaces[key].items()):
-            found.append(EarlierTrial(key, trial.config, gain))
+            found.append(EarlierTrial(key, trial.config, learnt, constraints_of(config, trial)))
         else:
             elsewhere += 1
     before, now = known["config"], config.identity()

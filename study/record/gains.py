@@ -43,7 +43,7 @@ def ranked_trials(ledger: Ledger, trials: Iterable[TrialRecord], metric: str) ->
 
     The first is :func:`leading_trial`.
     """
-    rivals = [trial for trial in trials if trial.state != "failed"]
+    rivals = [trial for trial in trials if trial.state not in ("failed", "infeasible")]
     gains = {trial.trial_id: gains_of(ledger, trial, metric) for trial in rivals}
     sign = -1 if lower_is_better(metric) else 1
 
@@ -57,8 +57,9 @@ def ranked_trials(ledger: Ledger, trials: Iterable[TrialRecord], metric: str) ->
 def leading_trial(ledger: Ledger, trials: Iterable[TrialRecord], metric: str) -> TrialRecord | None:
     """Return the trial with the best mean gain among those with the most evidence; None if none has a gain.
 
-    Only complete trials compete, or, while there are none, all that have not failed. Of these, only the ones with the
-    most paired replicates compete: otherwise every search would be led by the luckiest trial with one replicate.
+    Only complete trials compete, or, while there are none, all that neither failed nor are infeasible. Of these, only
+    the ones with the most paired replicates compete: otherwise every search would be led by the luckiest trial with one
+    replicate.
 
     Parameters
     ----------

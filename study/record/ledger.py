@@ -22,7 +22,7 @@ PHASES = ("reference_tuning", "reference", "search", "control_search", "control"
 SEARCH_PHASES = ("reference_tuning", "search", "control_search")
 # Phases whose trials run on replicates that no search has seen.
 FRESH_PHASES = ("screening", "confirmation")
-FINISHED = ("complete", "raced_out", "failed")
+FINISHED = ("complete", "raced_out", "infeasible", "failed")
 MATCHED_TO = "matched_to"
 _TOLD = "damage_told"
 
@@ -46,9 +46,12 @@ class TrialRecord:
     replicates
         Records by replicate index.
     error
-        What went wrong, for a failed trial.
+        What went wrong, for a failed trial, or why it is infeasible.
     can_pass
         Whether that cause may be gone at a later launch.
+    training_seconds
+        Of a replicate on average, for a trial of a search that has ended, see :mod:`study.plan.training_time`; None
+        where an earlier version wrote its end.
     """
 
     trial_id: str
@@ -63,6 +66,7 @@ class TrialRecord:
     started: float = 0.0
     finished: float | None = None
     matched_to: str | None = None
+    training_seconds: float | None = None
 
     @property
     def seconds(self) -> float:
@@ -169,6 +173,7 @@ class Ledger:
             trial = self._begun(event["trial_id"])
             trial.state, trial.error, trial.finished = event["state"], event.get("error"), event["time"]
             trial.can_pass = event.get("can_pass", False)
+            trial.training_seconds = event.get("training_seconds")
         elif kind == "look":
             self.looks.add(int(event["replicates"]))
         elif kind == "trial_limit":
@@ -273,10 +278,16 @@ class Ledger:
         )
 
     def finish_trial(
-        self, trial_id: str, state: str, error: str | None = None, can_pass: bool = False
+        self,
+        trial_id: str,
+        state: str,
+        error: str | None = None,
+        can_pass: bool = False,
+        training_seconds: float | None = None,
     ) -> None:
         """Record the end of a trial; ``state`` is one of :data:`FINISHED`."""
-        self.append("trial_finished", trial_id=trial_id, state=state, error=error, can_pass=can_pass)
+        known = {} if training_seconds is None else {"training_seconds": training_seconds}
+        self.append("trial_finished", trial_id=trial_id, state=state, error=error, can_pass=can_pass, **known)
 
     def of_phase(self, *phases: str) -> list[TrialRecord]:
         """Return the trials of some phases in the order in which they started."""

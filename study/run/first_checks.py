@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 from pathlib import Path
 
+from study.config.aims import metric_faults
 from study.config.encoders import trial_encoder
 from study.config.faults import study_faults
 from study.config.masked_lm import headless_faults
@@ -53,6 +54,8 @@ def first_checks(config: StudyConfig, storage: str, tracking: str | None, unknow
     if not wrong & {"data", "corpus_options"}:
         if config.data is not None or not faults:
             corpus = collect(faults, lambda: read_corpus(config.corpus, config.data, **config.corpus_options))
+            if corpus is not None and "objective" not in wrong:
+                faults += metric_faults(config.objective, corpus.classes)
         else:  # nothing is downloaded for a launch that is refused anyway
             faults += option_faults(config.corpus, config.corpus_options)
     if faults or corpus is None:

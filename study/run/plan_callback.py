@@ -60,6 +60,11 @@ def for_tune(report: Mapping[str, Any]) -> dict[str, Any]:
     return {**report, "record": None if record is None else json.dumps(record)}
 
 
+def records_of(result: Mapping[str, Any]) -> list[ReplicateRecord]:
+    """Return the record of the replicate that a result of Tune tells of, if it is a new one."""
+    return [] if result["record"] is None else [ReplicateRecord(**json.loads(result["record"]))]
+
+
 class PlanSearcher(Searcher):  # type: ignore[misc]
     """Tune's view of a plan: asks it for jobs and tells it when they end.
 
@@ -179,10 +184,8 @@ class PlanCallback(tune.Callback):  # type: ignore[misc]
         """Record a finished replicate, or a failure that the trial reported itself."""
         self._hanging.began(trial)  # with the next one
         with kept_from_tune(self._plan):
-            if result["record"] is not None:
-                self._plan.on_replicate(
-                    self._searcher.jobs[trial.trial_id], ReplicateRecord(**json.loads(result["record"]))
-                )
+            for record in records_of(result):
+                self._plan.on_replicate(self._searcher.jobs[trial.trial_id], record)
             if result.get(STOPS):
                 self._searcher.given_back.add(trial.trial_id)
                 self._plan.stopped = self._plan.stopped or StudyStopped(str(result["failure"]))

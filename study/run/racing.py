@@ -6,7 +6,7 @@ unlike trials, while a trial stopped after r replicates has still estimated the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,8 +14,9 @@ from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialSch
 
 from study.config.study import StudyConfig
 from study.plan.tracks import TrackKey
-from study.record.gains import gains_of
+from study.record.gains import gains_of, lower_is_better
 from study.record.ledger import SEARCH_PHASES, Ledger
+from trainables.trial import TrialJob
 
 
 class RatioRacing(FIFOScheduler):  # type: ignore[misc]
@@ -25,11 +26,18 @@ class RatioRacing(FIFOScheduler):  # type: ignore[misc]
     ----------
     config
         The study: ``replicates``, ``grace_replicates`` and ``reduction_factor`` shape every race.
+    trains_too_long
+        Whether a job, by what is known with the latest result, is infeasible: it leaves its race without that result.
     """
 
-    def __init__(self, config: StudyConfig) -> None:
+    def __init__(
+        self,
+        config: StudyConfig,
+        trains_too_long: Callable[[TrialJob, Mapping[str, Any]], bool] = lambda job, result: False,
+    ) -> None:
         super().__init__()
         self._config = config
+        self._trains_too_long = trains_too_long
         self._races: dict[TrackKey, AsyncHyperBandScheduler] = {}
 
     def set_search_properties(self, metric: str | None, mode: str | None, **spec: Any) -> bool:
@@ -44,7 +52,8 @@ class RatioRacing(FIFOScheduler):  # type: ignore[misc]
             racer = SimpleNamespace(trial_id=record.trial_id)
             race = self._race_of((record.arm, record.imbalance_ratio))
             race.on_trial_add(None, racer)
-            for result in _running_means(list(gains_of(ledger, record, objective).values())):
+            raced = list(gains_of(ledger, record, objective).values())
+            for result in _running_means(raced[:-1] if record.state == "infeasible" else raced):
                 race.on_trial_result(None, racer, result)
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
@@ -58,6 +67,8 @@ class RatioRacing(FIFOScheduler):  # type: ignore[misc]
         race = self._race(trial)
         if race is None or result["failure"] is not None:
             return str(TrialScheduler.CONTINUE)
+        if self._trains_too_long(trial.config["job"], result):
+            return str(TrialScheduler.STOP)
         return str(race.on_trial_result(tune_controller, _racer(trial), result))
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
@@ -78,7 +89,7 @@ class RatioRacing(FIFOScheduler):  # type: ignore[misc]
             self._races[key] = AsyncHyperBandScheduler(
                 time_attr="replicates",
                 metric="objective",
-                mode="max",
+                mode="min" if lower_is_better(self._config.objective) else "max",
                 max_t=self._config.replicates,
                 grace_period=self._config.grace_replicates,
                 reduction_factor=self._config.reduction_factor,

@@ -21,7 +21,6 @@ from ray import tune
 from ray.exceptions import RayError
 from ray.tune.error import TuneError
 
-from study.config.study import StudyConfig
 from study.plan.plan import Plan
 from study.run.capacity import Capacity, TrialLimit
 from study.run.causes import can_pass, last_cause
@@ -30,13 +29,14 @@ from study.run.gpu import no_gpu
 from study.run.hanging import Hanging
 from study.run.node_watch import NodeWatch
 from study.run.nodes import NodeCheck
-from study.run.plan_callback import STOPS, PlanCallback, PlanSearcher, for_tune
+from study.run.plan_callback import STOPS, PlanCallback, PlanSearcher, for_tune, records_of
 from study.run.racing import RatioRacing
 from study.run.ray_watch import RayWatch, needed_processes
 from study.run.signals import ENDING_SIGNALS
 from study.run.waiting import waiting_on
 from trainables.errors import StudyError, StudyStopped, TrialFailed, first_line
 from trainables.prepared import CorpusOfReplicates, RunSettings
+from trainables.trial import TrialJob
 from trainables.worker import WorkerGroup, report_of_failure, run_in_process, run_in_worker_group
 
 _NO_LIMIT = 100_000  # trials at a time, where the searcher keeps the limit
@@ -51,14 +51,20 @@ class WarmRacing(RatioRacing):
 
     Parameters
     ----------
-    config
-        The study.
+    plan
+        The plan.
     processes
         Number of idle processes to keep: as many as trials may run at a time.
     """
 
-    def __init__(self, config: StudyConfig, processes: int) -> None:
-        super().__init__(config)
+    def __init__(self, plan: Plan, processes: int) -> None:
+        def trains_too_long(job: TrialJob, result: Mapping[str, Any]) -> bool:
+            # Tune asks its scheduler before it tells the plan of the replicate.
+            return plan.config.max_seconds_per_trial is not None and plan.trains_too_long(
+                job, *records_of(result)
+            )
+
+        super().__init__(plan.config, trains_too_long)
         self._processes = processes
         self._told = False
 
@@ -253,7 +259,7 @@ def run_trials(
     """
     searcher = PlanSearcher(plan) if limit is None else PlanSearcher(plan, limit)
     reuse = reuse_processes and resources.workers == 1
-    racing = WarmRacing(plan.config, resources.concurrency if reuse else 0)
+    racing = WarmRacing(plan, resources.concurrency if reuse else 0)
     racing.replay(plan.ledger, plan.config.objective)
     tuner = tune.Tuner(
         tune.with_resources(trainable, resources.of_trial_process()),

@@ -106,7 +106,7 @@ def view_of(trial: TrialRecord, ledger: Ledger, objective: str) -> RunView:
     if trial.matched_to is not None:
         tags["matched_to"] = trial.matched_to
     if trial.error:
-        tags["error"] = trial.error
+        tags["reason" if trial.state == "infeasible" else "error"] = trial.error
     return RunView(
         name=run_name(trial),
         tags={key: cut(value, LONGEST_TAG) for key, value in tags.items()},

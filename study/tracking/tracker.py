@@ -31,7 +31,7 @@ from study.tracking.projection import LONGEST_TAG, VALUES, RunView, cut, renamin
 from study.tracking.refusals import Refusals, attach, is_refusal, send
 from study.tracking.uri import open_client, reason, shown_uri
 
-STATUS = {"running": "RUNNING", "complete": "FINISHED", "raced_out": "FINISHED", "failed": "FAILED"}
+STATUS = {"running": "RUNNING", "failed": "FAILED"}  # any other end is FINISHED
 _ENTITIES_PER_BATCH = 800  # MLflow takes 1,000
 _WRITE_EVERY_S = 1.0  # replicates that finish within this time are written together
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 5.0, 60.0  # between attempts to reach an MLflow that is away
@@ -297,7 +297,7 @@ class Tracker:
         ]
         self._log(run, metrics, view.params, tags | {_COUNT: str(len(view.points))})
         self._log_corpus(run)
-        self._set_status(run, "KILLED" if interrupted else STATUS[view.state], view.finished)
+        self._set_status(run, "KILLED" if interrupted else STATUS.get(view.state, "FINISHED"), view.finished)
         if view.state != "running":
             run.points = None  # seldom needed again, and large
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from study.record.ledger import stored_config
 from study.verdict.comparison import CORPUS_FACTS, Comparison, Result
 from study.verdict.confirmed import ConfirmedArm, ConfirmedRatio
+from study.verdict.front import front_of
 from study.verdict.unchanged import unchanged_by_operator
 from trainables.interval import Interval
 
@@ -14,6 +16,7 @@ from trainables.interval import Interval
 def comparison_json(comparison: Comparison) -> dict[str, Any]:
     """Return the comparison as plain JSON values; undefined numbers are null."""
     corpus = comparison.study["corpus"]
+    front = {trial_id for ratio in comparison.ratios for trial_id in front_of(comparison, ratio)}
     return {
         "study": comparison.study["study"],
         "corpus": {key: corpus[key] for key in CORPUS_FACTS},
@@ -22,7 +25,8 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
         "encoder": comparison.study["encoder"],
         "baselines": [_baseline_json(comparison, result) for result in comparison.baselines],
         "trials": [
-            _trial_json(comparison, result) for result in (*comparison.trials, *comparison.control_trials)
+            _trial_json(comparison, result, front)
+            for result in (*comparison.trials, *comparison.control_trials)
         ],
         "augmentations": {
             operator: {"made": found.made, "unchanged": found.unchanged}
@@ -99,7 +103,7 @@ def _confirmed_json(comparison: Comparison, ratio: ConfirmedRatio, arm: Confirme
     }
 
 
-def _trial_json(comparison: Comparison, result: Result) -> dict[str, Any]:
+def _trial_json(comparison: Comparison, result: Result, front: Collection[str]) -> dict[str, Any]:
     record = result.record
     return {
         "trial_id": record.trial_id,
@@ -107,10 +111,13 @@ def _trial_json(comparison: Comparison, result: Result) -> dict[str, Any]:
         "imbalance_ratio": record.imbalance_ratio,
         "config": record.config,
         "state": record.state,
+        "reason": record.error,
         "replicates": result.replicates,
         "metrics": _metrics_json(result),
         "gain": {"metric": comparison.metric, **_interval_json(result.gain)},
         "seconds": record.seconds,
+        "training_seconds": record.training_seconds,
+        "on_pareto_front": record.trial_id in front,
     }
 
 

@@ -19,7 +19,7 @@ from study.audits.view import shown as shown_measure
 from study.record.folder import write_atomically
 from study.record.gains import lower_is_better
 from study.record.ledger import FINISHED
-from study.verdict import words
+from study.verdict import front, words
 from study.verdict.answer import answer, budget_note, vanilla_name
 from study.verdict.class_tables import CLASS_METRICS, class_sections, scale_of
 from study.verdict.comparison import (
@@ -168,6 +168,9 @@ def _content(comparison: Comparison) -> dict[str, Any]:
         "has_offsets": any(is_with_offsets(m) for r in everything for m in r.metrics),
         "arm_meanings": {arm: ARM_TABLE[arm].meaning for arm in used_arms if arm in ARM_TABLE},
         "searched": searched,
+        "with_training_time": front.tells_training_time(comparison),
+        "training_time": front.training_time,
+        "front": {trial_id for ratio in comparison.ratios for trial_id in front.front_of(comparison, ratio)},
         "constant": _constant_settings(comparison.trials, searched),
         "gain_scale": scale_of([t.gain for t in comparison.trials if t.gain.n > 1]),
         "lead_scale": scale_of([lead for f in found.findings for _, lead in f.controls]),
@@ -240,6 +243,9 @@ def _racing(trials: Iterable[Result]) -> dict[int, dict[str, int]]:
     for trial in sorted(trials, key=lambda t: t.replicates):
         row = table.setdefault(trial.replicates, dict.fromkeys((*FINISHED, "running"), 0))
         row[trial.record.state] += 1
+    if not any(row["infeasible"] for row in table.values()):
+        for row in table.values():
+            del row["infeasible"]
     return table
 
 

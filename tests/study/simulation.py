@@ -21,6 +21,8 @@ from trainables.seeds import generator
 from trainables.settings import TrialSettings
 from trainables.trial import ReplicateRecord, TrialJob
 
+METRIC = "val/macro_f1"
+
 
 def small_config(**changes: Any) -> StudyConfig:
     values: dict[str, Any] = {
@@ -89,9 +91,9 @@ class SimulatedStudy:
         # To make Optuna's file takes a second, which few tests need.
         self.search = GainSearch(config, folder / "optuna.db" if stores_optuna else None)
         self.search.replay(self.ledger)
-        self.racing = RatioRacing(config)
-        self.racing.replay(self.ledger, config.objective)
         self.plan = Plan(config, self.ledger, self.search, decided=decided, deadline=deadline)
+        self.racing = RatioRacing(config, lambda job, result: self.plan.trains_too_long(job))
+        self.racing.replay(self.ledger, config.objective)
         self.computed: list[tuple[str, int]] = []
         self._kill_after = kill_after
         self._fails = fails
@@ -134,10 +136,11 @@ class SimulatedStudy:
         if self._kill_after is not None and len(self.computed) >= self._kill_after:
             raise Killed
         self.computed.append((job.trial_id, replicate))
-        metrics = {"val/macro_f1": value, "val/recall/a": value}
-        metrics |= {f"{name}/macro_f1": value - 0.1 for name in job.test_sets}
+        metrics = {METRIC: value, "val/recall/a": value}
+        metrics |= {f"{name}/{METRIC.partition('/')[2]}": value - 0.1 for name in job.test_sets}
         posthoc = {name: v + 0.01 for name, v in metrics.items()}
         diagnostics = {"stage1_steps": 10.0, "stage2_steps": 20.0}
+        diagnostics |= {"stage1_seconds": 5 * job.settings.stage1_epochs, "stage2_seconds": 10.0}
         self.plan.on_replicate(job, ReplicateRecord(replicate, metrics, 1.0, diagnostics, posthoc))
 
 

@@ -51,7 +51,7 @@ def test_every_study_file_has_three_presets_without_a_fault(name, preset):
         ({"trials": "two"}, "trials is 'two': a whole number of at least 0 was expected"),
         ({"imbalance_ratios": 0.1}, "imbalance_ratios is 0.1: a list was expected"),
         ({"space": 5, "first": {}}, "space is 5: a JSON object was expected"),
-        ({"objective": "val/nll"}, "val/macro_f1"),
+        ({"objective": "val/f2"}, "val/macro_f1"),
         ({"objective": "val/macro-f1"}, "Did you mean 'val/macro_f1'?"),
         ({"space": {"imbalance_ratio": (0.1,)}, "first": {}}, "as imbalance_ratios instead"),
         ({"replicates": 2, "grace_replicates": 3}, "grace_replicates is 3, more than replicates (2)"),
@@ -218,9 +218,9 @@ def test_all_faults_are_told_at_once():
 
 def test_a_wrong_value_hides_no_other_fault():
     faults = study_faults(
-        small_config(trials="two", space=5, replicates=0, arms=("focl",), objective="val/nll")
+        small_config(trials="two", space=5, replicates=0, arms=("focl",), objective="val/f2")
     )
-    for said in ("trials is 'two'", "space is 5", "replicates is 0", "'focl'", "objective is 'val/nll'"):
+    for said in ("trials is 'two'", "space is 5", "replicates is 0", "'focl'", "objective is 'val/f2'"):
         assert any(said in fault for fault in faults), said
 
 

@@ -44,7 +44,7 @@ def test_a_small_space_is_tried_to_its_end_and_nothing_twice(name):
     while not sampler.is_exhausted:
         values = sampler.sample({"strength": 0.1})
         sampler.open(values)
-        sampler.learn(values, values["strength"])
+        sampler.learn(values, [values["strength"]])
         tried.append(tuple(values.values()))
     assert len(tried) == len(set(tried)) == sampler.size == 12
     assert 0.1 in tried[0]
@@ -61,7 +61,7 @@ def test_a_sampler_learns_from_gains(name):
             values = sampler.sample({})
             sampler.open(values)
             gains.append(gain(values))
-            sampler.learn(values, gains[-1])
+            sampler.learn(values, gains[-1:])
         better += sum(gains[-10:]) / 10 > sum(gains[:10]) / 10
     assert better >= seeds - 1
 
@@ -88,7 +88,7 @@ def test_a_sampler_that_repeats_itself_is_told_so_before_the_nearest_is_taken():
     for _ in range(60):
         values = sampler.sample({})
         sampler.open(values)
-        sampler.learn(values, gain(values))
+        sampler.learn(values, [gain(values)])
     assert sampler.repeated > 0
     assert sampler.nearest <= 1  # the others are the sampler's own
 

@@ -38,7 +38,7 @@ def test_the_sampler_knows_the_earlier_trials_and_counts_none(earlier, sampler):
     assert search.opened_trials(("prefinetune", 0.1)) == 0 and search.importances() == []
     view = search._samplers["prefinetune", 0.1]._view
     assert sorted(t.value for t in view.trials) == sorted(
-        t.gain for t in found if t.key == ("prefinetune", 0.1)
+        t.learnt[0] for t in found if t.key == ("prefinetune", 0.1)
     )
     for _ in range(3):
         assert set(search.propose(("prefinetune", 0.1), {})) == set(config.space)

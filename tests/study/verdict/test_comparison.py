@@ -47,6 +47,7 @@ def test_json_keeps_the_contract(tmp_path, make_study):
     for trial in values["trials"]:
         assert set(trial) == {
             "trial_id", "arm", "imbalance_ratio", "config", "state", "replicates", "metrics", "gain", "seconds",
+            "reason", "training_seconds", "on_pareto_front",
         }  # fmt: skip
         assert {"metric", "mean", "ci_low", "ci_high"} <= set(trial["gain"])
         assert all(set(m) == {"mean", "ci_low", "ci_high"} for m in trial["metrics"].values())
