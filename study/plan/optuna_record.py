@@ -138,7 +138,8 @@ def _frozen(
         distributions=dict(distributions),
         user_attrs=told,
         intermediate_values=dict(ended.gains),
-        constraints=None if ended.constraints is None else dict(ended.constraints),
+        # Without their names, as every version of Optuna's dashboard reads them.
+        system_attrs=None if ended.constraints is None else {"constraints": [*ended.constraints.values()]},
     )
     # So that the time line shows when it ran, not when the file was written.
     frozen.datetime_start = datetime.fromtimestamp(trial.started)

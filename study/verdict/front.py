@@ -11,7 +11,7 @@ from study.verdict.comparison import Comparison
 
 def pursues_front(comparison: Comparison) -> bool:
     """Return whether the study's search pursues gain and training time at once."""
-    return comparison.study["config"].get("aim") == PARETO
+    return bool(comparison.study["config"].get("aim") == PARETO)
 
 
 def tells_training_time(comparison: Comparison) -> bool:

@@ -7,7 +7,6 @@ from types import SimpleNamespace
 import optuna
 import pytest
 
-from study.plan.aims import CONSTRAINT
 from study.plan.training_time import TrainingTimes
 from study.record.ledger import Ledger
 from study.tracking.projection import view_of
@@ -63,7 +62,7 @@ def test_optunas_storage_holds_the_limit_as_a_constraint_and_its_best_trial_keep
     stored = optuna.load_study(study_name="toy", storage=f"sqlite:///{tmp_path / 'optuna.db'}")
     by_id = {trial.user_attrs["trial_id"]: trial for trial in stored.trials}
     for trial in searched(study):
-        assert by_id[trial.trial_id].constraints == {CONSTRAINT: trial.training_seconds - 17.0}
+        assert by_id[trial.trial_id].constraints == {"0": trial.training_seconds - 17.0}
     assert {by_id[t.trial_id].state.name for t in searched(study, "infeasible")} == {"COMPLETE"}
     assert stored.best_trial.params["stage1_epochs"] == 1.0
     assert max(stored.trials, key=lambda trial: trial.value).params["stage1_epochs"] == 2.0

@@ -15,7 +15,7 @@ from study.plan.search import GainSearch
 from study.record.ledger import Ledger
 from study.run import cluster
 from study.run.hanging import Hanging
-from study.run.plan_callback import STOPS, PlanCallback, PlanSearcher, for_tune
+from study.run.plan_callback import STOPS, PlanCallback, PlanSearcher, for_tune, records_of
 from study.run.tuning import WarmRacing, report_to_tune, run_trials
 from tests.study.simulation import SimulatedStudy, small_config
 from trainables.errors import TrialFailed
@@ -41,14 +41,35 @@ def trial(number: int) -> SimpleNamespace:
 def test_tune_is_told_once_to_keep_as_many_processes_as_trials_run_at_a_time():
     cache = CountingCache()
     controller = SimpleNamespace(_tune_controller=SimpleNamespace(_actor_cache=cache))
-    racing = WarmRacing(small_config(), processes=3)
+    racing = WarmRacing(SimpleNamespace(config=small_config()), processes=3)
     for number in range(5):
         racing.on_trial_add(controller, trial(number))
     assert cache.bound == {"one CPU": 3}
 
 
 def test_a_tune_without_such_a_cache_runs_all_the_same():
-    WarmRacing(small_config(), processes=3).on_trial_add(SimpleNamespace(), trial(0))
+    WarmRacing(SimpleNamespace(config=small_config()), processes=3).on_trial_add(SimpleNamespace(), trial(0))
+
+
+def test_a_trial_is_stopped_by_the_result_that_shows_that_it_trains_too_long(tmp_path):
+    """Tune asks its scheduler before it tells the plan of the replicate."""
+    study = SimulatedStudy(tmp_path, small_config(max_seconds_per_trial=40.0))
+    while (job := study.plan.next_job()).phase != "search":
+        study._run_job(job)
+    racing = WarmRacing(study.plan, processes=1)
+    of_tune = SimpleNamespace(trial_id="a", config={"job": job}, placement_group_factory="one CPU")
+    racing.on_trial_add(SimpleNamespace(), of_tune)
+    decisions = []
+    for replicate, seconds in enumerate((35.0, 36.0, 70.0)):
+        record = {"replicate": replicate, "metrics": {"val/macro_f1": 0.9}, "seconds": 1.0}
+        record |= {"diagnostics": {"stage2_steps": 9.0, "stage2_seconds": seconds}, "posthoc": {}}
+        result = {"replicates": replicate + 1, "objective": 0.3, "training_iteration": replicate + 1}
+        result = for_tune({**result, "record": record, "failure": None})
+        decisions.append(racing.on_trial_result(SimpleNamespace(), of_tune, result))
+        study.plan.on_replicate(job, *records_of(result))
+    assert decisions[:2] == ["CONTINUE", "CONTINUE"] and decisions[2] == "STOP"  # 47 s on average
+    study.plan.on_end(job, None)
+    assert study.ledger.trials[job.trial_id].state == "infeasible"
 
 
 def test_a_folder_that_cannot_be_written_stops_the_study_with_advice(tmp_path):
