@@ -167,7 +167,7 @@ def run(
     from study.run.estimate import estimate_cost
     from study.run.nodes import check_present_nodes, node_check
     from study.run.numerics import precision_sentence
-    from study.run.speed import measured_speed
+    from study.run.speed import speed_of_trials
     from study.tracking.uri import tracking_faults, tracking_uri
 
     libraries = start.loading + time.time() - loads
@@ -198,7 +198,7 @@ def run(
     if slow := precision_sentence(texts.run.encoder, connection):
         console.print(slow, highlight=False, soft_wrap=True)
     first = texts.prepared.of_replicate(0)
-    speed = measured_speed(config, first, texts.run, resources)
+    speed = speed_of_trials(config, first, texts.run, resources, joined=connection.joined)
     beside = budget.StartAndEnd(time.time() - start.began, libraries)
     chosen = None
     if config.minutes is not None and known is None:

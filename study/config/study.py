@@ -160,9 +160,10 @@ class StudyConfig:
     seed
         Seed of the study.
     workers_per_trial, cpus_per_trial, gpus_per_trial, concurrency
-        Resources. ``concurrency`` None: as many trials as fit. ``gpus_per_trial`` None: as many trials share a GPU
-        as its memory is estimated to hold; but where a trial has several workers, each gets a whole GPU, and so does
-        a trial on a cluster that has no GPU yet.
+        Resources. ``concurrency``: at most so many trials at a time, never more than fit (None: as many as fit); on a
+        joined cluster, than will fit once it has started its nodes. ``gpus_per_trial`` None: as many trials share a
+        GPU as its memory is estimated to hold; but where a trial has several workers, each gets a whole GPU, and so
+        does a trial on a cluster that has no GPU yet.
     cache_gb
         Size limit, in GB, of the cache of augmentations and stages. Checkpoints of unfinished stages and paid
         answers come on top of it, see :class:`trainables.reuse.cache.ContentCache`.

@@ -148,6 +148,13 @@ def join_running_cluster() -> Connection | None:
         if not address:
             return None  # the file outlived its cluster
         raise no_cluster(address, error) from error
+    except RuntimeError as error:
+        if "mismatch" not in str(error):
+            raise
+        raise ConfigurationError(
+            f"The Ray cluster at {address or 'this machine'} runs other versions of Ray or Python than this command: "
+            f"{' '.join(str(error).split())} Install requirements.lock, with one version of Python, on both."
+        ) from error
     # On a lost node Ray prints the end of its log to standard output; study.run.node_watch says a line of its own.
     ray._private.worker._worker_logs_enabled = False
     nodes = sum(bool(node["Alive"]) for node in ray.nodes())

@@ -6,7 +6,7 @@ As many of them run at once as trials will, because processors that share caches
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -16,7 +16,9 @@ import numpy as np
 import torch
 
 from study.config.study import StudyConfig
+from study.run.capacity import places
 from study.run.cluster import TrialResources
+from study.run.place import cpus_here
 from trainables.augment.registry import OPERATORS, make_operator
 from trainables.class_offsets import cross_fitted, fit_offsets
 from trainables.method.arms import ARM_TABLE, MASKED_LM_ARMS, PAPER_ARM
@@ -33,6 +35,7 @@ from trainables.training.stage_settings import StageSettings
 from trainables.world import World
 
 _TIMED_STEPS = 6
+_ASK_S = 300.0
 _SCORED, _FITTED, _AUGMENTED = 64, 96, 8  # rows that are timed
 
 
@@ -61,6 +64,67 @@ class Speed:
     fitted_row: Mapping[str, float] = field(default_factory=dict)
     augmented_text: Mapping[str, float] = field(default_factory=dict)
     loading: float = 0.0
+
+
+def speed_of_trials(
+    config: StudyConfig,
+    prepared: PreparedCorpus,
+    run: RunSettings,
+    resources: TrialResources,
+    *,
+    joined: bool,
+) -> Speed:
+    """Time what a study does where its trials will run: on a worker of a joined cluster, if one is there and has time.
+
+    Parameters
+    ----------
+    config, prepared, run, resources
+        The study, its texts, what its trials share, and what each of them gets.
+    joined
+        Whether a running cluster was joined.
+    """
+    if not joined:
+        return measured_speed(config, prepared, run, resources)
+    import ray
+    from ray.exceptions import RayError, RayTaskError
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    if found := roomiest([node for node in ray.nodes() if node["Alive"]], resources):
+        node, at_once = found
+        ask = ray.remote(
+            num_cpus=at_once * resources.cpus,
+            num_gpus=resources.gpus,
+            max_retries=0,
+            scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False),
+        )(measured_speed)
+        asked = ask.remote(config, prepared, run, replace(resources, concurrency=at_once))
+        try:
+            there: Speed = ray.get(asked, timeout=_ASK_S)
+            return there
+        except RayTaskError:
+            raise
+        except RayError:  # the node was lost, or is busy with what others run
+            ray.cancel(asked)
+    here = max(1, min(resources.concurrency, int(cpus_here() / resources.cpus)))
+    return measured_speed(config, prepared, run, replace(resources, concurrency=here))
+
+
+def roomiest(nodes: Sequence[Mapping[str, Any]], resources: TrialResources) -> tuple[str, int] | None:
+    """Return the node that holds most workers, and how many run there at a time; None where no worker fits anywhere.
+
+    Parameters
+    ----------
+    nodes
+        What Ray says of each node.
+    resources
+        What a trial gets, and how many run at a time.
+    """
+    room = {node["NodeID"]: places(resources.of_worker(), [node["Resources"]]) for node in nodes}
+    node = max(room, key=lambda name: room[name], default="")
+    if not room.get(node):
+        return None
+    alone = resources.gpus or resources.workers > 1
+    return node, 1 if alone else min(room[node], resources.concurrency)
 
 
 def measured_speed(

@@ -51,3 +51,14 @@ def test_every_phase_is_told(tmp_path):
     for title in ("tuning vanilla", "reference vanilla", "search", "screening", "confirmation"):
         assert f"{title}: " in lines
     assert re.search(r"screening \d+/\d+; confirmation \d+/\d+", lines)
+
+
+def test_what_trials_wait_for_is_part_of_the_sign_of_life(tmp_path, monkeypatch):
+    monkeypatch.setattr("study.command.progress._LINE_EVERY_S", -1.0)
+    study = run_to_the_end(tmp_path, small_config(trials=1))
+    written = io.StringIO()
+    view = ProgressView(study.config, study.ledger, Console(file=written, width=400), NOTHING_EXPECTED)
+    for waits in ("waiting for nodes: a trial asks for 1 x (4 CPUs), and there is no node", ""):
+        view.tick(waits)
+    first, second = written.getvalue().splitlines()
+    assert first == f"{second}; waiting for nodes: a trial asks for 1 x (4 CPUs), and there is no node"
