@@ -102,6 +102,8 @@ case ${1:-} in
   mlflow) # the server of all launches; it stays when Ray is started again
     if curl --silent --fail --output /dev/null "http://127.0.0.1:$port/health"; then exit; fi
     mkdir -p "$kept"
+    # Its jobs would run in eight more processes; no study uses them.
+    export MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false MLFLOW_DISABLE_TELEMETRY=true
     PATH=$venv/bin:$PATH setsid nohup "$venv/bin/mlflow" server --host 127.0.0.1 --port "$port" --workers 1 \
       --backend-store-uri "sqlite:///$kept/mlflow.db" --artifacts-destination "$kept/artifacts" \
       > "$kept/server.log" 2>&1 < /dev/null &

@@ -174,7 +174,10 @@ def test_a_server_that_does_not_answer_is_started_with_one_worker_and_ends_with_
         unused.bind(("127.0.0.1", 0))
         port = str(unused.getsockname()[1])
     run("head")
-    for name, does in (("mlflow", 'echo "$@"; exec sleep 600'), ("ray", ":")):
+    for name, does in (
+        ("mlflow", 'echo "$@" $MLFLOW_SERVER_ENABLE_JOB_EXECUTION; exec sleep 600'),
+        ("ray", ":"),
+    ):
         (folder / "venv" / "bin" / name).write_text(f"#!/bin/sh\n{does}\n")
         (folder / "venv" / "bin" / name).chmod(0o755)
     run("mlflow", STUDY_MLFLOW_PORT=port)
@@ -182,6 +185,7 @@ def test_a_server_that_does_not_answer_is_started_with_one_worker_and_ends_with_
     while not log.read_text() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert f"--host 127.0.0.1 --port {port} --workers 1" in log.read_text()
+    assert log.read_text().endswith(" false\n"), "the server's jobs stay off"
     assert f"sqlite:///{folder}/shared/mlflow/mlflow.db" in log.read_text()
     server = int((folder / "shared" / "mlflow" / "server.pid").read_text())
     assert Path(f"/proc/{server}").exists()
