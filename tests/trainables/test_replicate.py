@@ -15,6 +15,7 @@ from trainables.replicate import run_replicate
 from trainables.settings import STAGE1_DATA, TrialSettings, augments
 from trainables.texts.tokens import tokenise
 from trainables.texts.words import with_words
+from trainables.trial import SET_DIGEST
 from trainables.world import World
 
 FILLERS = ["alpha", "beta", "gamma", "delta", "omega", "kappa"]
@@ -93,8 +94,8 @@ def test_rows_of_single_stage_arms(replicate, arm, rows):
 
 
 def test_what_decides_the_stage_1_set_is_in_the_keys(replicate):
-    """What stage 2 alone reads is not."""
-    replicate()
+    """What stage 2 alone reads is not. Trials are told apart by the set that they made."""
+    made = replicate().diagnostics[SET_DIGEST]
     fresh = {
         "strength": {"settings": dataclasses.replace(SETTINGS, strength=0.6)},
         "copies": {"settings": dataclasses.replace(SETTINGS, copies=2)},
@@ -105,8 +106,16 @@ def test_what_decides_the_stage_1_set_is_in_the_keys(replicate):
     for name, change in fresh.items():
         numbers = replicate(**change).diagnostics
         assert numbers["augmentation_cache_hits"] == numbers["stage1_cache_hits"] == 0, name
+        assert numbers[SET_DIGEST] != made, name
     shared = replicate(dataclasses.replace(SETTINGS, stage2_learning_rate=1e-5, head="reinit")).diagnostics
     assert shared["augmentation_cache_hits"] == shared["stage1_cache_hits"] == 1
+    assert shared[SET_DIGEST] == made
+    one, other = (
+        replicate(dataclasses.replace(SETTINGS, strength=strength)).diagnostics for strength in (0.02, 0.04)
+    )
+    assert one[SET_DIGEST] == other[SET_DIGEST] and other["augmentation_cache_hits"] == 0
+    assert other["stage1_cache_hits"] == 1  # stage 1 is not trained again
+    assert SET_DIGEST not in replicate(dataclasses.replace(SETTINGS, arm="vanilla")).diagnostics
 
 
 @pytest.mark.parametrize("arm", ["prefinetune_duplicated", "vanilla"])
