@@ -139,6 +139,7 @@ def join_running_cluster() -> Connection | None:
     if not cluster_is_named():
         return None
     check_address(address)
+    ray_watch.outlive_the_head()
     import ray
 
     try:

@@ -20,8 +20,9 @@ from trainables.errors import StudyStopped
 
 _EVERY_S = 1.0
 _CONNECT_S = 3.0
-# Ray gives up after this many seconds, of which we wait for two thirds: a head may be restarted.
+# Ray's nodes give up after this many seconds, of which we wait for two thirds: a head may be restarted.
 _RECONNECT_VARIABLE, _RECONNECT_S = "RAY_gcs_rpc_server_reconnect_timeout_s", 60.0
+_OUTLIVED_S = 600.0
 _OWN_PROCESS_S = 2.0  # nothing restarts a process that this machine has lost
 _STEP_OF_TUNE_S = (
     4.0  # after this long Tune does not come back to its loop, and the watch ends the driver itself
@@ -56,6 +57,21 @@ class RayProcess:
         return True
 
 
+_head_may_be_away_s = _RECONNECT_S * 2 / 3
+
+
+def outlive_the_head() -> None:
+    """Have Ray leave this driver alone for ten minutes once it has lost the head of the cluster that it will join.
+
+    The watch stops a study sooner. But where the plan is done, the report and the models need no head any more.
+    """
+    global _head_may_be_away_s
+    given = float(os.environ.get(_RECONNECT_VARIABLE, _RECONNECT_S))
+    if given != _OUTLIVED_S:
+        _head_may_be_away_s = given * 2 / 3
+        os.environ[_RECONNECT_VARIABLE] = f"{_OUTLIVED_S:.0f}"
+
+
 def needed_processes(joined: bool) -> list[RayProcess]:
     """Return the processes that the connected driver needs; none where Ray Client stands between."""
     import ray
@@ -65,7 +81,7 @@ def needed_processes(joined: bool) -> list[RayProcess]:
     context = ray.get_runtime_context()
     host, _, port = context.gcs_address.rpartition(":")
     own = next(node for node in ray.nodes() if node["NodeID"] == context.get_node_id())
-    patience = float(os.environ.get(_RECONNECT_VARIABLE, _RECONNECT_S)) * 2 / 3 if joined else _OWN_PROCESS_S
+    patience = _head_may_be_away_s if joined else _OWN_PROCESS_S
     head = (
         f"The head of the Ray cluster at {context.gcs_address} does not answer any more. {_NOTHING_LOST}: start the "
         "cluster again, and give the same command again."

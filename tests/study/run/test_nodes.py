@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.metadata
+import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -138,14 +141,42 @@ def test_every_node_is_asked_and_one_with_other_libraries_is_refused(two_nodes, 
     assert f"nlpaug is 1.0 there and {importlib.metadata.version('nlpaug')} here" in fault
 
 
-@pytest.mark.slow
-def test_a_storage_folder_of_ones_own_is_refused_on_every_node(two_nodes, tmp_path, monkeypatch):
-    """What nodes read is not what was written here."""
+# A node as `ray start --address` makes it, which would also note the cluster's address for every later driver.
+_NODE = """
+import sys, time
+from ray._private.node import Node
+from ray._private.parameter import RayParams
+given = RayParams(gcs_address=sys.argv[1], num_cpus=1, object_store_memory=80 * 2**20, include_log_monitor=False)
+Node(given, head=False, shutdown_at_exit=True, spawn_reaper=True)
+time.sleep(600)
+"""
 
-    own = node_report(str(tmp_path))._replace(nonce="secret")
-    check = NodeCheck(str(tmp_path / "elsewhere"), own)
-    monkeypatch.setattr(nodes, "_written", lambda folder: contextlib.nullcontext(check))
+
+@pytest.fixture
+def node_of_its_own(two_nodes, tmp_path):
+    """A folder, and a further node on which that folder is another one, as where nothing was mounted."""
+    storage = tmp_path / "storage"
+    storage.mkdir()
+    alone = ["unshare", "--mount", "sh", "-c"]
+    if shutil.which("unshare") is None or subprocess.run([*alone, "true"], check=False).returncode:
+        pytest.skip("mount namespaces are not allowed here")
+    start = f"mount -t tmpfs none '{storage}' && exec '{sys.executable}' -c '{_NODE}' {two_nodes.address}"
+    before = len(ray.nodes())
+    process = subprocess.Popen([*alone, start])
+    try:
+        deadline = time.monotonic() + 120
+        while len(ray.nodes()) == before and time.monotonic() < deadline:
+            time.sleep(0.5)
+        yield storage
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+@pytest.mark.slow
+def test_a_node_that_does_not_share_the_storage_is_refused_before_anything_is_computed(node_of_its_own):
     with pytest.raises(ConfigurationError) as refused:
-        check_present_nodes(StudyFolder(tmp_path, "toy"), JOINED)
-    unshared = ["does not share the storage folder" in fault for fault in refused.value.faults]
-    assert sum(unshared) >= 2  # beside what another test's node lacks
+        check_present_nodes(StudyFolder(node_of_its_own, "toy"), JOINED)
+    told = [fault for fault in refused.value.faults if "does not share the storage folder" in fault]
+    assert len(told) == 1 and str(node_of_its_own) in told[0]
+    assert [*node_of_its_own.iterdir()] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 
@@ -62,3 +63,16 @@ def test_a_signal_that_tune_does_not_get_round_to_ends_the_process(listening, mo
     monkeypatch.setattr(type(ray_watch.ENDING_SIGNALS), "waited_s", 1.0)
     with RayWatch(watched(listening), lambda failure: ended.set() if failure is None else None):
         assert ended.wait(5)
+
+
+@pytest.mark.parametrize(("given", "patience_s"), [(None, 40.0), ("90", 60.0)])
+def test_a_driver_is_not_ended_by_ray_before_the_watch_stops_the_study(monkeypatch, given, patience_s):
+    """Ray would end it from C++, without a word, and without closing anything."""
+    monkeypatch.setattr(ray_watch, "_head_may_be_away_s", 0.0)
+    monkeypatch.setenv(ray_watch._RECONNECT_VARIABLE, given or "")
+    if given is None:
+        monkeypatch.delenv(ray_watch._RECONNECT_VARIABLE)
+    for _ in range(2):
+        ray_watch.outlive_the_head()
+        assert ray_watch._head_may_be_away_s == patience_s
+        assert float(os.environ[ray_watch._RECONNECT_VARIABLE]) > 2 * patience_s
