@@ -44,6 +44,10 @@ class RatioRacing(FIFOScheduler):  # type: ignore[misc]
         """Accept Tune's call; each race has its own metric and mode."""
         return True
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return nothing: Tune pickles what it is given, but the ledger is the state."""
+        return {}
+
     def replay(self, ledger: Ledger, objective: str) -> None:
         """Put the finished search trials of earlier launches on the rungs of their races."""
         for record in ledger.of_phase(*SEARCH_PHASES):

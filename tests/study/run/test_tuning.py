@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 from functools import partial
 from pathlib import Path
@@ -57,6 +58,7 @@ def test_a_trial_is_stopped_by_the_result_that_shows_that_it_trains_too_long(tmp
     while (job := study.plan.next_job()).phase != "search":
         study._run_job(job)
     racing = WarmRacing(study.plan, processes=1)
+    pickle.dumps(racing)  # as Tune does with all that it is given
     of_tune = SimpleNamespace(trial_id="a", config={"job": job}, placement_group_factory="one CPU")
     racing.on_trial_add(SimpleNamespace(), of_tune)
     decisions = []
