@@ -114,7 +114,7 @@ def trials_per_hour(encoder: EncoderSettings, together: int, steps: int = TRIAL_
 def measure() -> dict[str, Any]:
     """Return all figures, or ``{"gpu": None, "reason": …}`` where there is no GPU."""
     if not torch.cuda.is_available():
-        return {"gpu": None, "reason": "torch sees no CUDA device: nothing was measured"}
+        return {"gpu": None, "reason": "skipped: torch sees no CUDA device, so nothing was measured"}
     with tempfile.TemporaryDirectory() as folder:
         encoders = {name: write_encoder(Path(folder) / name, shape) for name, shape in SHAPES.items()}
         return {

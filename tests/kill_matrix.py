@@ -5,9 +5,10 @@ Command::
     python -m tests.kill_matrix [--victims driver mlflow] [--moments racing confirmation]
 
 Victims: the driver; the process in which a trial trains; the raylet of a second node of a cluster, on which the trials
-run (a third node joins after it); the MLflow server, which is away until the launch has ended. Each is killed once:
-while vanilla trains, when the search has begun, when a first trial of it has ended (its race was decided), and when the
-confirmation has begun. Then, when the launch has ended by itself, or at once if it was the victim, the same command is
+run (a third node joins after it); the head of a cluster, which ends it (there is another one for the next launch); the
+MLflow server, which is away until the launch has ended. Each is killed once: while vanilla trains, when the search has
+begun, when a first trial of it has ended (its race was decided), and when the confirmation has begun. Then, when the
+launch has ended by itself, or at once if it was the victim, the same command is
 given again. What it leaves is compared with what one undisturbed launch of the same study left:
 
 - trials in Optuna's storage by state, and runs in MLflow by status;
@@ -31,7 +32,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ from tests.default_signals import default_signals
 from tests.study.tiny_launch import ROOT, command, environment
 from tests.tiny_encoder import write_tiny_encoder
 
-VICTIMS = ("driver", "trial", "raylet", "mlflow")
+VICTIMS = ("driver", "trial", "raylet", "head", "mlflow")
 MOMENTS = ("vanilla", "first trials", "racing", "confirmation")
 _LAUNCH_S = 900.0
 _TIMES = ("seconds", "cost", "started", "finished")
@@ -155,6 +156,10 @@ class Cluster:
         self.second.kill_raylet(check_alive=False)
         self.second = self._cluster.add_node(num_cpus=1, wait=False)
 
+    def kill_head(self) -> None:
+        """Kill the process without which a cluster is lost."""
+        self._cluster.head_node.kill_gcs_server(check_alive=False)
+
     def close(self) -> None:
         """End the cluster's processes."""
         self._cluster.shutdown()
@@ -193,12 +198,14 @@ class Matrix:
         """Kill a victim at a moment, give the command again, and return what is left and in what that differs."""
         name = f"{victim}-{moment.replace(' ', '-')}"
         if victim == "raylet":
-            cluster = Cluster()
-            try:
+            with closing(Cluster()) as cluster:
                 self._disturb(name, moment, cluster.kill_second, RAY_ADDRESS=cluster.address)
                 self._finish(name, RAY_ADDRESS=cluster.address)
-            finally:
-                cluster.close()
+        elif victim == "head":
+            with closing(Cluster()) as cluster:
+                self._disturb(name, moment, cluster.kill_head, RAY_ADDRESS=cluster.address)
+            with closing(Cluster()) as cluster:
+                self._finish(name, RAY_ADDRESS=cluster.address)
         else:
             self._disturb(name, moment, victim)
             if victim == "mlflow":

@@ -10,7 +10,10 @@ ROOT = Path(__file__).parents[2]
 
 
 def command(encoder: Path, storage: Path, *more: str) -> list[str]:
-    """Return the command; ``more`` are further arguments, which win over the given ones."""
+    """Return the command; ``more`` are further arguments, which win over the given ones.
+
+    Ratios add up over a command line, so those of ``more`` take the place of the given ones.
+    """
     overrides = {
         "encoder_layers": "null",
         "max_length": 32,
@@ -21,9 +24,10 @@ def command(encoder: Path, storage: Path, *more: str) -> list[str]:
         "fixed": '{"stage2_epochs": 1.0, "stage1_learning_rate": 0.001, "stage2_learning_rate": 0.001}',
     }
     sets = [f"--set={name}={value}" for name, value in overrides.items()]
+    ratios = [] if "--imbalance-ratio" in more else ["--imbalance-ratio", "natural", "0.2"]
     return [
         sys.executable, "-m", "study.launch", "adme", "--preset", "smoke", "--encoder", str(encoder),
-        "--storage", str(storage), "--imbalance-ratio", "natural", "0.2", "--trials", "4", *sets, *more,
+        "--storage", str(storage), *ratios, "--trials", "4", *sets, *more,
     ]  # fmt: skip
 
 

@@ -85,7 +85,9 @@ def compute_logits(
     device = next(model.parameters()).device
     ids, attention_mask = _padded(model, texts, before=_reads_last_position(model))
     with FastDropout(masks) if masks is not None else nullcontext():
-        output = model(input_ids=_on(device, ids), attention_mask=_mask_on(device, attention_mask))
+        output = model(
+            input_ids=on_device(device, ids), attention_mask=_mask_on(model, device, attention_mask)
+        )
     return output.logits.float(), ids.numel()
 
 
@@ -115,11 +117,11 @@ def compute_token_logits(
         else:
             ids, attention_mask = _padded(model, texts)
             output = model.base_model(
-                input_ids=_on(device, ids), attention_mask=_mask_on(device, attention_mask)
+                input_ids=on_device(device, ids), attention_mask=_mask_on(model, device, attention_mask)
             )
             hidden, computed = output[0].flatten(0, 1), ids.numel()
             rows = np.flatnonzero(attention_mask.numpy())[places]
-        logits = head_logits(model, hidden[_on(device, torch.from_numpy(rows))])
+        logits = head_logits(model, hidden[on_device(device, torch.from_numpy(rows))])
     return logits.float(), computed
 
 
@@ -128,12 +130,18 @@ def _padded(model: Any, texts: TokenisedTexts, *, before: bool = False) -> tuple
     return pad(texts, model.config.pad_token_id, most=positions if positions > 0 else None, before=before)
 
 
-def _mask_on(device: torch.device, attention_mask: torch.Tensor) -> torch.Tensor | None:
+def _mask_on(model: Any, device: torch.device, attention_mask: torch.Tensor) -> torch.Tensor | None:
     """Copy a mask to a device, unless it masks nothing: attention without a mask takes the fastest kernel.
 
-    It is checked on the CPU, so that no GPU is waited for.
+    It is checked on the CPU, so that no GPU is waited for. Transformers would check a (b, l) mask once more, on the
+    GPU, in every step; a whole one, (b, 1, l, l), it takes as it is. That BERT uses it for nothing else is known.
     """
-    return None if bool(attention_mask.all()) else _on(device, attention_mask)
+    if bool(attention_mask.all()):
+        return None
+    if device.type == "cuda" and model.config.model_type == "bert":
+        attended = on_device(device, attention_mask.bool()[:, None, None, :])
+        return attended.expand(-1, -1, attention_mask.shape[1], -1)
+    return on_device(device, attention_mask)
 
 
 def _reads_last_position(model: Any) -> bool:
@@ -141,7 +149,7 @@ def _reads_last_position(model: Any) -> bool:
     return hasattr(model, "sequence_summary") and getattr(model.config, "summary_type", None) == "last"
 
 
-def _on(device: torch.device, tensor: torch.Tensor) -> torch.Tensor:
+def on_device(device: torch.device, tensor: torch.Tensor) -> torch.Tensor:
     """Copy to a device; to a GPU from locked memory, so that the copy waits for nothing."""
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 

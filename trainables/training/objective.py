@@ -10,7 +10,7 @@ import torch
 
 from trainables.cpu.dropout import MaskGenerator
 from trainables.model.flops import FlopCount, model_flops
-from trainables.model.forward import compute_logits, compute_token_logits
+from trainables.model.forward import compute_logits, compute_token_logits, on_device
 from trainables.seeds import generator
 from trainables.texts.batching import Rows
 from trainables.texts.labelled import LabelledTexts
@@ -76,7 +76,9 @@ class LabelsOfTexts:
 
         def losses(rows: Rows) -> tuple[torch.Tensor, int]:
             logits, computed = compute_logits(self._model, self._tokens.select(rows), self._masks)
-            return self._settings.loss(logits, self._labels[rows].to(self._device), progress), computed
+            return self._settings.loss(
+                logits, on_device(self._device, self._labels[rows]), progress
+            ), computed
 
         return losses
 
@@ -114,10 +116,10 @@ class TokensOfTexts:
             logits, computed = compute_token_logits(self._model, part.shown, places, self._masks)
             targets = torch.from_numpy(part.targets.ids[places].astype(np.int64))
             text_of = np.repeat(np.arange(len(rows)), part.shown.lengths)[places]
-            of_tokens = self._loss(logits, targets.to(self._device), 0.0)
+            of_tokens = self._loss(logits, on_device(self._device, targets), 0.0)
             of_rows = torch.zeros(len(rows), device=self._device)
             return of_rows.index_add(
-                0, torch.from_numpy(text_of).to(self._device), of_tokens * scale
+                0, on_device(self._device, torch.from_numpy(text_of)), of_tokens * scale
             ), computed
 
         return losses
