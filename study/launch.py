@@ -20,7 +20,7 @@ from study.command.launch_arguments import build_parser, listing, read_overrides
 from study.config.files import read_study_file
 from study.config.study_files import FACT as STUDY_FILE
 from study.config.study_files import file_facts, taken_name_faults
-from study.record.folder import StudyFolder, name_faults
+from study.record.folder import DISK, StudyFolder, name_faults
 from study.run import cluster, place
 from study.run.first_checks import first_checks
 from trainables.corpora.corpus import Corpus
@@ -223,12 +223,14 @@ def run(
         return Launched(connection, uri, None)
     from study.command.conduct import CheckedStudy, Times, conduct
     from study.plan.confirmation import planned_looks
+    from study.run.cache_size import least_bytes
     from study.run.facts import facts_of, part_facts
     from study.run.tokens import TOKENS, token_facts
     from study.run.tuning import Execution
     from study.verdict.confirmed import FACT as CONFIRMATION
     from study.verdict.confirmed import confirmation_facts
     from study.verdict.study_time import FACT as TIME
+    from trainables.model.memory_estimate import shape_of
 
     say = partial(console.print, highlight=False, soft_wrap=True)
     if args.fresh:
@@ -245,6 +247,7 @@ def run(
             PAPER_FACT: paper_operator,
             TIME: budget.time_facts(config, known, chosen, estimate.total_seconds, speed, beside),
             STUDY_FILE: file_facts(args.name),
+            DISK: least_bytes(shape_of(run_settings.encoder).parameters, resources.concurrency),
             CONFIRMATION: confirmation_facts(planned_looks(config, Ledger(folder.ledger)), config.region),
         }
         replicate_s = estimate.seconds * resources.concurrency / max(1, estimate.replicates)

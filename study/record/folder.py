@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
 import re
+import shutil
 import socket
 import tempfile
 import time
@@ -17,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.filesize import decimal
+
 from trainables.errors import ConfigurationError, StudyStopped
 
 DEFAULT_STORAGE = "results"
@@ -24,6 +28,8 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _OTHERS = ("cache", "mlflow.db", "mlflow-artifacts")  # what lies beside studies in a storage folder
 MODELS = ("winner", "vanilla")  # what a study leaves to label texts with
 STORAGE_VARIABLE = "STUDY_STORAGE"
+# Where study.json holds the bytes that a study needs on its disk.
+DISK = "disk_bytes"
 
 
 def default_storage() -> str:
@@ -220,9 +226,26 @@ def unwritable(folder: Path) -> Iterator[None]:
         raise
     except OSError as fault:
         raise StudyStopped(
-            f"The study's folder {folder} cannot be written: {fault}. Nothing that was recorded is lost: make room or "
-            "repair the folder, and give the same command again."
+            f"The study's folder {folder} cannot be written: {fault}. Nothing that was recorded is lost: "
+            f"{_remedy(folder, fault)}, and give the same command again."
         ) from fault
+
+
+def _remedy(folder: Path, fault: OSError) -> str:
+    """Return what to do about a folder that cannot be written; of a full disk, how much room is needed."""
+    if fault.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return "make room or repair the folder"
+    free, needed = "", 0
+    with contextlib.suppress(OSError, ValueError, AttributeError, TypeError):
+        free = f" ({decimal(shutil.disk_usage(folder).free)} are free)"
+        needed = int(json.loads((folder / "study.json").read_text(encoding="utf-8")).get(DISK, 0))
+    room = f" for {decimal(needed)}{free}" if needed else free
+    stages = folder.parent / "cache" / "stage1"
+    kept = [entry.stat().st_size for entry in stages.rglob("*") if entry.is_file()] if stages.is_dir() else []
+    spare = (
+        f"; {stages} holds {decimal(sum(kept))} that are trained again where they are missing" if kept else ""
+    )
+    return f"make room{room}{spare}"
 
 
 def study_id(folder: StudyFolder) -> str:

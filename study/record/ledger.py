@@ -6,6 +6,7 @@ driver killed at any moment loses at most the line it was writing.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -229,16 +230,24 @@ class Ledger:
 
     def _write(self, *records: Mapping[str, Any]) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("ab+") as file:
-            if file.tell() > 0:
+        # Without a buffer, which would be written once more when the file is closed.
+        with self.path.open("ab+", buffering=0) as file:
+            size = file.seek(0, os.SEEK_END)
+            content = b"".join(map(line_of, records))
+            if size > 0:
                 file.seek(-1, os.SEEK_END)
-                if file.read(1) != b"\n":
-                    file.write(b"\n")
-            file.writelines(map(line_of, records))
-            # What a killed driver wrote is safe anyway; fsync protects against a machine that goes down.
-            if records[-1]["event"] == "trial_finished":
-                file.flush()
-                os.fsync(file.fileno())
+                content = content if file.read(1) == b"\n" else b"\n" + content
+            try:
+                while content:
+                    content = content[file.write(content) :]
+                # What a killed driver wrote is safe anyway; fsync protects against a machine that goes down.
+                if records[-1]["event"] == "trial_finished":
+                    os.fsync(file.fileno())
+            except OSError:
+                # A full disk takes the beginning of a line; what was not recorded as a whole is not recorded at all.
+                with contextlib.suppress(OSError):
+                    file.truncate(size)
+                raise
 
     def start_trial(
         self,

@@ -6,6 +6,9 @@ from study.config.study import StudyConfig
 
 _WEIGHTS_BYTES = 4  # per parameter, float32
 _STATE_BYTES = 12  # per parameter: its weight and the optimizer's two moments
+_RECORDS_BYTES = (
+    50_000_000  # ledger, MLflow's and Optuna's databases, report: some 100 kB a trial, and scores
+)
 
 
 def needed_bytes(parameters: int, lengths: int, trials: int) -> int:
@@ -24,6 +27,20 @@ def needed_bytes(parameters: int, lengths: int, trials: int) -> int:
         Number of trials at a time.
     """
     return trials * (_STATE_BYTES + max(1, lengths) * _WEIGHTS_BYTES) * parameters
+
+
+def least_bytes(parameters: int, trials: int) -> int:
+    """Return the bytes that a study needs for what it cannot do without, whatever its cache holds.
+
+    That is the state of a stage for every trial that runs at a time, two models, each as weights and as ONNX, and what
+    is recorded.
+
+    Parameters
+    ----------
+    parameters, trials
+        As in :func:`needed_bytes`.
+    """
+    return (trials * _STATE_BYTES + 2 * 2 * _WEIGHTS_BYTES) * parameters + _RECORDS_BYTES
 
 
 def cache_sentence(config: StudyConfig, parameters: int, trials: int) -> str:
