@@ -13,7 +13,8 @@ learnt, races nothing, and keeps no ledger.
 ``seconds_per_trial`` is over all trials but the first ones, in which processes start; ``driver_seconds_per_trial`` is
 the part of it in which the driver itself computed, the same on a machine that does other work too. ``growth`` and
 ``driver_growth`` are these seconds in the last :data:`_WINDOW` trials over those in the first ones.
-``memory_per_trial_kb`` is what the driver's memory grew by in a trial after the first :data:`_WINDOW` trials.
+``memory_per_trial_kb`` is what the driver's memory grew by in a trial after the first :data:`_WINDOW` trials, and
+``stored_per_trial_kb`` what the ledger, Optuna's database and MLflow's hold for one.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import ray
@@ -107,8 +109,8 @@ def study_of(trials: int, at_a_time: int) -> StudyConfig:
     )
 
 
-def run_study(trials: int, at_a_time: int, folder: Path, uri: str) -> list[Mark]:
-    """Run a study of empty trials and return the end of each trial of its search."""
+def run_study(trials: int, at_a_time: int, folder: Path, uri: str) -> tuple[list[Mark], Ledger]:
+    """Run a study of empty trials and return the end of each trial of its search, and what was recorded."""
     config = study_of(trials, at_a_time)
     resources = cluster.trial_resources(config, cluster.Connection(False, ""))
     folder.mkdir()
@@ -127,7 +129,7 @@ def run_study(trials: int, at_a_time: int, folder: Path, uri: str) -> list[Mark]
     tracker.close()
     if plan.stopped is not None or tracker.behind:
         raise RuntimeError(f"the study did not reach its end: {plan.stopped or 'MLflow lacks a part'}")
-    return marks
+    return marks, ledger
 
 
 def figures_of(marks: Sequence[Mark], at_a_time: int) -> dict[str, float]:
@@ -192,15 +194,21 @@ def measure(args: argparse.Namespace) -> int:
         cluster.start_here(study_of(args.trials, args.at_a_time))
         try:
             with LocalServer(folder) as server:
-                marks = run_study(args.trials, args.at_a_time, folder / "study", server.uri)
+                marks, ledger = run_study(args.trials, args.at_a_time, folder / "study", server.uri)
+                stored = sum(f.stat().st_size for f in (*folder.glob("study/*.*"), *folder.glob("*.db*")))
                 reference_s = run_reference(
                     args.reference_trials, args.at_a_time, folder / "reference", server.uri
                 )
         finally:
             ray.shutdown()
     figures = figures_of(marks, args.at_a_time)
+    recorded = {
+        "trials": len(marks),
+        "replicates_per_trial": fmean(len(trial.replicates) for trial in ledger.trials.values()),
+        "stored_per_trial_kb": stored / 1000 / len(ledger.trials),
+    }
     ratio = reference_s / figures["seconds_per_trial"]
-    print(json.dumps({"trials": len(marks), **figures, "reference_s": reference_s, "ratio": ratio}))
+    print(json.dumps({**recorded, **figures, "reference_s": reference_s, "ratio": ratio}))
     return 0
 
 

@@ -149,6 +149,7 @@ def conduct(study: CheckedStudy, console: Console) -> StudyEnd:
         ledger.end_launch()
         comparison = replace(comparison, time=study_time(ledger, facts))
         write_report(comparison)  # now with all the time that the study took
+    tracker.log_artifacts([report])
     page = None if tracker.behind else tracker.address(ui_server(uri))
     said = (comparison.time.in_words(), comparison.time.cut_in_words())
     return StudyEnd(comparison, report, page, tuple(filter(None, said)))

@@ -122,6 +122,12 @@ def test_mlflow_has_one_parent_and_a_finished_run_for_every_trial(launched):
         assert child.data.metrics["val/gain_macro_f1"] == pytest.approx(sum(gains) / len(gains))
 
 
+def test_mlflow_has_the_report_that_lies_in_the_folder(launched):
+    storage, _ = launched
+    (logged,) = (storage / "mlflow-artifacts").rglob("report.html")
+    assert logged.read_bytes() == (storage / "adme" / "report.html").read_bytes()
+
+
 def test_optuna_opens_its_storage(launched):
     storage, _ = launched
     study = optuna.load_study(study_name="adme", storage=sqlite_uri(storage / "adme" / "optuna.db"))
