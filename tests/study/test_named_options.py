@@ -25,7 +25,12 @@ ROOT = Path(__file__).parents[2]
 OPTION = re.compile(r"(?<![\w(-])--[a-z][a-z-]*[a-z]")  # not the variables of style sheets: var(--ink)
 SET = re.compile(r"--set '?([a-z_]+)=")
 SETTING = re.compile(r"(?<![\w/.'\"{(-])[a-z]+(?:_[a-z0-9]+)+(?!\.?[\w(/{])")
-OF_OTHER_PROGRAMS = {"--backend-store-uri", "--host", "--port", "--version"}
+OF_OTHER_PROGRAMS = {
+    "--backend-store-uri", "--host", "--port", "--version",  # of MLflow
+    "--gcs-address", "--autoscaling-config",  # of Ray's own processes
+    "--no-deps", "--editable",  # of pip
+    "--show-toplevel",  # of git
+}  # fmt: skip
 NO_SETTINGS = {
     "clinical_pharmacology", "set_id", "other_drug",  # fields of drug labels, and of sentences about them
     "alembic_version", "version_num",  # of database schemas
