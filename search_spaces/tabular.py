@@ -1,5 +1,10 @@
 """Your own table, at its natural imbalance unless ratios are given.
 
+Expect about 120 runs on up to 800 rows each (preset ``laptop``): ``--dry-run`` says what that takes with your texts on
+your machine, and ``--minutes 30`` makes the study fit. Its ten replicates in the confirmation can show a gain of about
+.05 in macro F1 (80 % power, a standard deviation of the paired differences of .04 assumed; the plan of a second launch
+knows your own). ``smoke`` takes some minutes and can show nothing.
+
 Command::
 
     python -m study.launch tabular --data my.csv --text COLUMN --label COLUMN [--group COLUMN] [--split COLUMN]
