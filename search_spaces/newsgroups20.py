@@ -1,6 +1,6 @@
 """20 Newsgroups by date with a long tail of rare classes, twenty classes.
 
-Expect about 120 runs on up to 2,000 posts each (preset ``laptop``, one ratio): the longest of the shipped studies.
+Expect about 120 runs on up to 2,000 posts each (preset ``laptop``, one ratio).
 ``--dry-run`` says what that takes on your machine, and ``--minutes 60`` makes the study fit. Its ten replicates in the
 confirmation can show a gain of about .05 in macro F1 (80 % power, a standard deviation of the paired differences of .04
 assumed). ``smoke`` takes some minutes and can show nothing.
