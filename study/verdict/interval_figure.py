@@ -12,8 +12,12 @@ from matplotlib.figure import Figure
 from study.verdict.statistics import reading
 from trainables.interval import Interval
 
-_BETTER, _WORSE, _NOT_SHOWN, _THEIRS = "#1f6feb", "#b42318", "#6e7681", "#b35900"
-_INK, _FAINT = "#1c1e21", "#c9ccd1"
+_THEIRS, _INK, _FAINT = "#b35900", "#1c1e21", "#c9ccd1"
+_BETTER, _WORSE, _NOT_SHOWN = (
+    ("o", "#1f6feb", "#1f6feb"),
+    ("s", "#b42318", "#b42318"),
+    ("o", "#6e7681", "white"),
+)
 _STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "intervals",
@@ -39,7 +43,7 @@ class FigureRow(NamedTuple):
 def interval_figure(rows: Sequence[FigureRow], *, title: str, axis: str, metric: str) -> str:
     """Return the figure as the text of an SVG file; the same rows give the same text. The first row is at the bottom.
 
-    A filled mark has an interval that leaves out zero (a blue circle above it, a red square below), a hollow grey one
+    A filled mark has an interval that leaves out zero (a blue circle: better, a red square: worse), a hollow grey one
     has not; a diamond is a published figure.
 
     Parameters
@@ -63,17 +67,15 @@ def interval_figure(rows: Sequence[FigureRow], *, title: str, axis: str, metric:
             gain = row.gain
             if not gain.is_defined:
                 continue
-            colour, mark = _NOT_SHOWN, "o"
-            if gain.leaves_out_zero:
-                colour, mark = (_BETTER, "o") if gain.mean > 0 else (_WORSE, "s")
+            shows = reading(gain, metric)
+            mark, colour, inside = {"better": _BETTER, "worse": _WORSE}.get(shows, _NOT_SHOWN)
             if gain.ci_low is not None and gain.ci_high is not None:
                 axes.plot([gain.ci_low, gain.ci_high], [place, place], color=colour, linewidth=2.5)
-            inside = colour if gain.leaves_out_zero else "white"
             axes.plot([gain.mean], [place], mark, color=colour, markerfacecolor=inside, markersize=8)
             axes.text(
                 1.02,  # in a column of its own, where it meets no label and no interval
                 place,
-                f"{gain.text(signed=True)}\n{reading(gain, metric)}",
+                f"{gain.text(signed=True)}\n{shows}",
                 transform=axes.get_yaxis_transform(),
                 va="center",
                 fontsize=9,
