@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from study.config.aims import GAIN, PARETO
 from study.config.ranges import Axis, Range, size_of
+from trainables.rules import is_number
 
 CMA_ES = "cma-es"
 NSGA_II = "nsga-ii"
@@ -25,9 +26,7 @@ def is_ordered(axis: Axis) -> bool:
     >>> is_ordered((0.05, 0.1)), is_ordered(("aeda", "eda"))
     (True, False)
     """
-    return isinstance(axis, Range) or all(
-        isinstance(value, (int, float)) and not isinstance(value, bool) for value in axis
-    )
+    return isinstance(axis, Range) or all(map(is_number, axis))
 
 
 def sampler_faults(sampler: str, searched: Mapping[str, Mapping[str, Axis]], aim: str = GAIN) -> list[str]:

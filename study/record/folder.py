@@ -235,12 +235,12 @@ def _remedy(folder: Path, fault: OSError) -> str:
     """Return what to do about a folder that cannot be written; of a full disk, how much room is needed."""
     if fault.errno not in (errno.ENOSPC, errno.EDQUOT):
         return "make room or repair the folder"
-    free, needed = "", 0
+    study, free, needed = StudyFolder(folder.parent, folder.name), "", 0
     with contextlib.suppress(OSError, ValueError, AttributeError, TypeError):
         free = f" ({decimal(shutil.disk_usage(folder).free)} are free)"
-        needed = int(json.loads((folder / "study.json").read_text(encoding="utf-8")).get(DISK, 0))
+        needed = int(json.loads(study.facts.read_text(encoding="utf-8")).get(DISK, 0))
     room = f" for {decimal(needed)}{free}" if needed else free
-    stages = folder.parent / "cache" / "stage1"
+    stages = study.cache / "stage1"
     kept = [entry.stat().st_size for entry in stages.rglob("*") if entry.is_file()] if stages.is_dir() else []
     spare = (
         f"; {stages} holds {decimal(sum(kept))} that are trained again where they are missing" if kept else ""

@@ -171,11 +171,21 @@ class TrialLimit:
         return self._limit
 
 
-def nodes_alive() -> list[Mapping[str, float]]:
-    """Return the resources of every node of the connected cluster."""
+def alive() -> list[dict[str, Any]]:
+    """Return what Ray says of every node of the connected cluster that is alive."""
     import ray
 
-    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return [node for node in ray.nodes() if node["Alive"]]
+
+
+def nodes_alive() -> list[Mapping[str, float]]:
+    """Return the resources of every node of the connected cluster."""
+    return [node["Resources"] for node in alive()]
+
+
+def node_name(node: Mapping[str, Any]) -> str:
+    """Return how people are told of a node, of which Ray says this."""
+    return f"{node['NodeManagerAddress']} ({node['NodeManagerHostname']})"
 
 
 def joined_capacity() -> Capacity:

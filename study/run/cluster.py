@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 from study.config.study import StudyConfig
 from study.run import gpu, ray_watch
 from study.run.address import check_address, demand_a_token, no_cluster
-from study.run.capacity import HEAD, LEAST, Capacity, Demand, TrialLimit, joined_capacity, shown
+from study.run.capacity import HEAD, LEAST, Capacity, Demand, TrialLimit, alive, joined_capacity, shown
 from study.run.place import cluster_is_named, cpus_here
 from study.run.signals import ENDING_SIGNALS
 from trainables.errors import ConfigurationError, StudyStopped
@@ -158,8 +158,9 @@ def join_running_cluster() -> Connection | None:
         ) from error
     # On a lost node Ray prints the end of its log to standard output; study.run.node_watch says a line of its own.
     ray._private.worker._worker_logs_enabled = False
-    nodes = sum(bool(node["Alive"]) for node in ray.nodes())
-    sentence = f"Joined the running Ray cluster ({nodes} nodes, {_inventory(ray.cluster_resources())})."
+    sentence = (
+        f"Joined the running Ray cluster ({len(alive())} nodes, {_inventory(ray.cluster_resources())})."
+    )
     return Connection(True, sentence, capacity=joined_capacity())
 
 

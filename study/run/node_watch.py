@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from study.run.capacity import node_name
+
 _LOOK_EVERY_S = 10.0
 _ENDED, _TAKEN_BACK, _IDLE = 1, 3, 4  # Ray's NodeDeathInfo.Reason
 _MOST_LETTERS = 160
@@ -61,7 +63,7 @@ class NodeWatch:
         self._lost = [node for node in self._lost if node.get("DeathReason") != _IDLE]
         for node in nodes:
             if node["NodeID"] in alive - before:
-                self._say(f"Node {_name(node)} joined the cluster.")
+                self._say(f"Node {node_name(node)} joined the cluster.")
         self._alive = alive
 
     def end(self) -> None:
@@ -76,7 +78,7 @@ class NodeWatch:
             )
 
     def _tell(self) -> None:
-        losses = "; ".join(f"{_name(node)}: {_reason(node)}" for node in self._lost)
+        losses = "; ".join(f"{node_name(node)}: {_reason(node)}" for node in self._lost)
         count = (
             "nothing was in flight there"
             if not self._in_flight
@@ -85,10 +87,6 @@ class NodeWatch:
         nodes = "node" if len(self._lost) == 1 else "nodes"
         self._say(f"Lost {nodes} {losses}; {count}.")
         self._lost, self._in_flight = [], 0
-
-
-def _name(node: Mapping[str, Any]) -> str:
-    return f"{node['NodeManagerAddress']} ({node['NodeManagerHostname']})"
 
 
 def _reason(node: Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from study.record.folder import StudyFolder, unwritable
 from study.run import node_report
+from study.run.capacity import alive, node_name
 from study.run.cluster import Connection
 from study.run.node_report import NodeReport
 from trainables.errors import ConfigurationError, StudyStopped, first_line
@@ -184,11 +185,7 @@ def ask_nodes(ask: Callable[[], T], *, only_with_cpus: bool = True) -> list[tupl
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    nodes = [
-        node
-        for node in ray.nodes()
-        if node["Alive"] and (node["Resources"].get("CPU", 0) or not only_with_cpus)
-    ]
+    nodes = [node for node in alive() if node["Resources"].get("CPU", 0) or not only_with_cpus]
     remote = ray.remote(num_cpus=0, max_retries=0)(lambda: ask())
     asked = [
         remote.options(
@@ -207,7 +204,6 @@ def _answers(nodes: Sequence[dict[str, Any]], asked: Sequence[Any], answered: Se
 
     found, faults = [], []
     for node, answer in zip(nodes, asked, strict=True):
-        name = f"{node['NodeManagerAddress']} ({node['NodeManagerHostname']})"
         why = f"does not answer within {_ANSWER_S:.0f} s"
         if answer in answered:
             try:
@@ -217,10 +213,10 @@ def _answers(nodes: Sequence[dict[str, Any]], asked: Sequence[Any], answered: Se
                 raise
             except RayError as error:
                 why = f"cannot run anything ({first_line(error)})"
-        if node["NodeID"] in {other["NodeID"] for other in ray.nodes() if other["Alive"]}:
+        if node["NodeID"] in {other["NodeID"] for other in alive()}:
             faults.append(
-                f"Node {name} {why}, although Ray counts it as alive. Look at the machine and at its Ray, or take the "
-                "node out of the cluster."
+                f"Node {node_name(node)} {why}, although Ray counts it as alive. Look at the machine and at its Ray, "
+                "or take the node out of the cluster."
             )
     if faults:
         raise ConfigurationError(faults)

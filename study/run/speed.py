@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from study.config.study import StudyConfig
-from study.run.capacity import places
+from study.run.capacity import alive, places
 from study.run.cluster import TrialResources
 from study.run.place import cpus_here
 from trainables.augment.registry import OPERATORS, make_operator
@@ -89,7 +89,7 @@ def speed_of_trials(
     from ray.exceptions import RayError, RayTaskError
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    if found := roomiest([node for node in ray.nodes() if node["Alive"]], resources):
+    if found := roomiest(alive(), resources):
         node, at_once = found
         ask = ray.remote(
             num_cpus=at_once * resources.cpus,

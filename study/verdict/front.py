@@ -24,6 +24,8 @@ def front_of(comparison: Comparison, ratio: float | str) -> set[str]:
 
     Nothing where the search pursues something else.
     """
+    if not pursues_front(comparison):
+        return set()
     points = {
         trial.record.trial_id: (trial.gain.mean, trial.record.training_seconds)
         for trial in comparison.trials_at(ratio)
@@ -31,8 +33,6 @@ def front_of(comparison: Comparison, ratio: float | str) -> set[str]:
         and trial.gain.is_defined
         and trial.record.training_seconds is not None
     }
-    if not pursues_front(comparison):
-        return set()
     return pareto_front(points, (-1 if lower_is_better(comparison.metric) else 1, -1))
 
 
