@@ -31,9 +31,10 @@ test-all: lint
 bench: setup
 	for name in overhead augmentation training memory study statistics; do $(BIN)/python -m benchmarks.$$name || exit 1; done
 
-# Rows a second, MFU and trials an hour on this machine's GPU; without one it says so.
+# Rows a second, MFU, memory and trials an hour on this machine's GPU, and the tests that need one; without one it says so.
 gpu: setup
 	$(BIN)/python -m benchmarks.training --gpu
+	$(BIN)/python -m pytest -rs tests/benchmarks/test_training_gpu.py
 
 # Resolve the lower bounds of pyproject.toml anew. torch comes first, at its pinned version: a range would pull
 # in a newer build with gigabytes of CUDA packages.

@@ -1,4 +1,5 @@
-"""The training core on a GPU: BERT-base's shape at 128 real tokens, and small trials that share the GPU.
+"""The training core on a GPU: BERT-base's shape at 128 real tokens, small trials that share the GPU, the estimate of a
+trial's memory beside what it took, a batch that does not fit, and gradients averaged by nccl.
 
 It needs only torch and transformers; weights are random, so that nothing is downloaded. Run it with
 ``python -m benchmarks.training --gpu``.
@@ -6,24 +7,29 @@ It needs only torch and transformers; weights are random, so that nothing is dow
 
 from __future__ import annotations
 
+import logging
 import statistics
 import tempfile
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from benchmarks.processes import process_pool
 from trainables.model.encoder import build_classifier, resolve_precision
+from trainables.model.memory_estimate import CONTEXT_BYTES, shape_of, trial_bytes
 from trainables.settings import EncoderSettings
 from trainables.texts.labelled import LabelledTexts
 from trainables.texts.tokens import TokenisedTexts
 from trainables.training.stage import StageReport, train_stage
 from trainables.training.stage_settings import StageSettings
+from trainables.world import World
 
 VOCABULARY, LENGTH, CLASSES = 30522, 128, 5
 SHAPES: dict[str, dict[str, int]] = {
@@ -44,6 +50,10 @@ BATCH_SIZES = (16, 64, 256)
 TRIALS_TOGETHER = (1, 2, 4, 8)
 STEPS, WARM_UP_STEPS, REPEATS = 60, 20, 3
 TRIAL_STEPS, TRIALS_EACH = 200, 2
+MEMORY_STEPS = 3
+# Memory above what a small batch takes, as a share of what a large one takes beyond it: the large one fits in halves.
+SHORT_OF_MEMORY = 0.6
+REDUCED_NUMBERS, REDUCTIONS = 100_000_000, 10
 
 
 def write_encoder(folder: Path, shape: dict[str, int]) -> EncoderSettings:
@@ -68,7 +78,7 @@ def texts(n: int, shortest: int = LENGTH) -> tuple[TokenisedTexts, Any]:
 
 def train(encoder: EncoderSettings, batch_size: int, steps: int, shortest: int = LENGTH) -> StageReport:
     """Train a classifier for the given number of steps."""
-    tokens, labels = texts(16 * batch_size, shortest)
+    tokens, labels = texts(min(16, steps) * batch_size, shortest)
     model = build_classifier(encoder, CLASSES, seed=0)
     return train_stage(
         model,
@@ -111,6 +121,87 @@ def trials_per_hour(encoder: EncoderSettings, together: int, steps: int = TRIAL_
         return TRIALS_EACH * together * 3600.0 / (time.perf_counter() - started)
 
 
+def peak_bytes(encoder: EncoderSettings, batch_size: int) -> int:
+    """Return the most memory that training took from the GPU, what the allocator set aside included."""
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    train(encoder, batch_size, MEMORY_STEPS)
+    return torch.cuda.max_memory_reserved()
+
+
+def memory(encoder: EncoderSettings, batch_size: int) -> dict[str, float]:
+    """Return what a trial's training takes in GB: the estimate that decides how many share a GPU, and as measured.
+
+    The CUDA context lies outside of the allocator, so that the estimate's constant for it is left out.
+    """
+    tokens = batch_size * LENGTH
+    estimated = trial_bytes(shape_of(encoder), tokens, resolve_precision(encoder)) - CONTEXT_BYTES
+    measured = peak_bytes(encoder, batch_size)
+    return {"estimated_gb": estimated / 1e9, "measured_gb": measured / 1e9, "ratio": estimated / measured}
+
+
+def out_of_memory(encoder: EncoderSettings, small: int = 8, large: int = 512) -> dict[str, float]:
+    """Train with batches that do not fit, and return how many rows were computed at once and how far the loss is from
+    that of the same batches in enough memory; dropout masks differ between the two.
+    """
+    roomy = train(encoder, large, MEMORY_STEPS)
+    least, most = peak_bytes(encoder, small), peak_bytes(encoder, large)
+    allowed = least + SHORT_OF_MEMORY * (most - least)
+    with _no_more_than(allowed), _silent("trainables.model.token_budget"):
+        short = train(encoder, large, MEMORY_STEPS)
+    return {
+        "batch_size": float(large),
+        "rows_at_once": float(short.micro_batch),
+        "loss_difference": short.mean_loss - roomy.mean_loss,
+    }
+
+
+def nccl() -> dict[str, float]:
+    """Average 400 MB of gradients among one process by nccl, and return its GB a second and the greatest error."""
+    with tempfile.TemporaryDirectory() as folder:
+        dist.init_process_group("nccl", init_method=f"file://{folder}/met", rank=0, world_size=1)
+        try:
+            assert World.from_distributed() == World.single()
+            values = torch.arange(REDUCED_NUMBERS, device="cuda", dtype=torch.float32)
+            expected = values.clone()
+            dist.all_reduce(values)  # sets up the communicator
+            torch.cuda.synchronize()
+            started = time.perf_counter()
+            for _ in range(REDUCTIONS):
+                dist.all_reduce(values)
+            torch.cuda.synchronize()
+            seconds = time.perf_counter() - started
+            return {
+                "gb_per_second": REDUCTIONS * values.nbytes / seconds / 1e9,
+                "greatest_error": float((values - expected).abs().max()),
+            }
+        finally:
+            dist.destroy_process_group()
+
+
+@contextmanager
+def _no_more_than(allowed: float) -> Iterator[None]:
+    torch.cuda.empty_cache()
+    total = torch.cuda.get_device_properties(0).total_memory
+    torch.cuda.set_per_process_memory_fraction(min(1.0, allowed / total))
+    try:
+        yield
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+        torch.cuda.empty_cache()
+
+
+@contextmanager
+def _silent(name: str) -> Iterator[None]:
+    log = logging.getLogger(name)
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+
+
 def measure() -> dict[str, Any]:
     """Return all figures, or ``{"gpu": None, "reason": …}`` where there is no GPU."""
     if not torch.cuda.is_available():
@@ -121,5 +212,11 @@ def measure() -> dict[str, Any]:
             "gpu": torch.cuda.get_device_name(),
             "precision": str(resolve_precision(encoders["bert-base"])).removeprefix("torch."),
             "bert-base": {str(size): speed(encoders["bert-base"], size) for size in BATCH_SIZES},
+            "memory": {
+                name: {str(size): memory(encoder, size) for size in BATCH_SIZES}
+                for name, encoder in encoders.items()
+            },
+            "out_of_memory": out_of_memory(encoders["minilm"]),
+            "nccl": nccl(),
             "trials_per_hour": {str(n): trials_per_hour(encoders["minilm"], n) for n in TRIALS_TOGETHER},
         }

@@ -64,12 +64,15 @@ def first_checks(config: StudyConfig, storage: str, tracking: str | None, unknow
 
 
 def version_faults() -> list[str]:
-    """Return which of the libraries are older than what this project was built on."""
+    """Return which of the libraries are missing, or older than what this project was built on."""
     faults = []
     for name, least in MINIMUM_VERSIONS.items():
-        found = importlib.metadata.version(name)
+        expected = f"{'.'.join(map(str, least))} or newer was expected: run `make setup`."
+        try:
+            found = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            faults.append(f"{name} is not installed, {expected}")
+            continue
         if tuple(int(part) for part in found.split(".")[:2]) < least:
-            faults.append(
-                f"{name} {found} is installed, {'.'.join(map(str, least))} or newer was expected: run `make setup`."
-            )
+            faults.append(f"{name} {found} is installed, {expected}")
     return faults

@@ -102,14 +102,20 @@ class FlatAdamW:
 
     def collect(self, *, add: bool = False) -> None:
         """Move the parameters' gradients to the flat buffer, in float32, or add them to what is there."""
+        views, gradients = [], []
         for slot in self._slots:
             gradient = slot.parameter.grad
             if gradient is not None:
-                view = slot.view(self.gradient)
-                view.add_(gradient) if add else view.copy_(gradient)
+                views.append(slot.view(self.gradient))
+                gradients.append(gradient)
                 slot.parameter.grad = None
             elif not add:
                 slot.view(self.gradient).zero_()
+        # One kernel on a GPU in place of one a parameter; on a CPU PyTorch goes through the lists itself.
+        if views and add:
+            torch._foreach_add_(views, gradients)
+        elif views:
+            torch._foreach_copy_(views, gradients)
 
     def discard(self) -> None:
         """Forget the gradients of the current step."""
