@@ -18,6 +18,7 @@ import pytest
 from ray.scripts.scripts import cli
 
 from study.command.launch_arguments import build_parser
+from study.config.study_files import known_studies
 from tests.tiny_encoder import write_tiny_encoder
 from tests.tiny_model import tiny_model
 from tests.trainables.corpora.label_records import sample_labels, write_lines
@@ -102,6 +103,14 @@ def test_make_knows_its_targets(command):
 
 
 @pytest.mark.parametrize("command", of_kind(r"study\.launch"))
+def test_the_launch_commands_name_what_there_is(command):
+    _, _, _, *words = shlex.split(command)
+    arguments = build_parser().parse_args(words)
+    assert arguments.name in known_studies()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", of_kind(r"study\.launch"))
 def test_the_launch_commands(place, command):
     _, encoder, _, run = place
     smaller = [option for option in TINY if "--preset" not in command or option not in ("--preset", "smoke")]
@@ -136,6 +145,7 @@ def test_the_command_that_keeps_a_page(place, command):
     assert "| vanilla finetuning |" in page.read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", of_kind(r"study\.ladder"))
 def test_the_ladder_command(place, command):
     folder, encoder, _, run = place
