@@ -27,5 +27,6 @@ from study.config.presets import PREFINETUNING, presets
 
 STUDY: dict[str, Any] = {**PREFINETUNING, "corpus": "adme", "profile": "step"}
 
-# `make study` ends in ten minutes on any machine: a plan that measures the machine makes the preset fit.
-PRESETS = presets(laptop={"minutes": 10.0}, cluster={"corpus_options": {"labels": "all"}})
+# `make study` ends in ten minutes on any machine: a plan that measures the machine makes the preset fit. Its minutes go
+# into draws that a model can learn from, before further controls.
+PRESETS = presets(laptop={"minutes": 10.0, "arms": ()}, cluster={"corpus_options": {"labels": "all"}})

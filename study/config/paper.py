@@ -41,12 +41,12 @@ def with_paper_operator(
     str
         The operator, to be kept in ``study.json``.
     tuple of str
-        A remark where it is not the paper's.
+        Remarks where it, or a learning rate, is not the paper's.
     """
     published = ARM_TABLE[PAPER_ARM].recipe["operator"]
     asked_for = config.paper.get("operator")
     if asked_for is not None or config.wrong_fields() or option_faults(config.operator_options):
-        return config, str(asked_for or published), ()
+        return config, str(asked_for or published), _rates_remark(config)
     of_trials = config.space.get("operator", (config.fixed.get("operator", TrialSettings.operator),))
     reasons = {name: _reason(name, config) for name in (published, _SECOND, *of_trials)}
     stored = (facts or {}).get(FACT)
@@ -55,14 +55,27 @@ def with_paper_operator(
         config = replace(config, paper={**config.paper, "operator": stored})
     chosen = stored or next((name for name, why in reasons.items() if why is None), published)
     if chosen == published:
-        return config, published, _engine_remark(config)
+        return config, published, (*_engine_remark(config), *_rates_remark(config))
     why = reasons[published] or "this study was started without it; with --fresh it is used."
-    remark = (
-        f"The paper's recipe back-translates; here its other values are as published, but its operator is {chosen}: "
-        f"{why}"
-    )
+    remark = f"The paper's recipe back-translates; here its operator is {chosen}: {why}"
     paper = {"strength": _STRENGTH, **config.paper, "operator": chosen}
-    return replace(config, paper=paper), chosen, (remark,)
+    return replace(config, paper=paper), chosen, (remark, *_rates_remark(config))
+
+
+def _rates_remark(config: StudyConfig) -> tuple[str, ...]:
+    published = ARM_TABLE[PAPER_ARM].recipe
+    rates = [(f"stage{n}_learning_rate", f"stage {n}") for n in (1, 2)]
+    own = [
+        f"{config.paper[name]:g} in {stage} (published: {published[name]:g})"
+        for name, stage in rates
+        if config.paper.get(name, published[name]) != published[name]
+    ]
+    if not own:
+        return ()
+    return (
+        f"The arm of the paper's recipe has other learning rates than the paper: {' and '.join(own)}. Small encoders "
+        "and draws need higher ones; --set 'paper={}' takes the published ones.",
+    )
 
 
 def _engine_remark(config: StudyConfig) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from study.config.presets import BERT, ON_GPUS
+from study.config.presets import BERT, ON_GPUS, SMALL
 from study.config.study import StudyConfig
 from trainables.corpora.split_settings import ROW
 from trainables.method.arms import ARM_TABLE, PAPER_ARM
@@ -47,9 +47,6 @@ _RATE = 1e-5  # of vanilla, and of the recipe's finetuning
 # The grid from which the paper took vanilla's batch size and rate.
 _BATCH_SIZES = (8, 16, 32)
 _RATES = (5e-6, 1e-5, 3e-5, 5e-5)
-# The packaged encoder is a fifth of the paper's, and a laptop's draws are a tenth of its rows or less. At the published
-# rates vanilla then predicts the majority alone.
-_SMALL = 10.0
 # The settings as they are, on a cluster. A single length of stage 1 is kept, not three: less cache.
 AS_PUBLISHED = {**ON_GPUS, "cache_gb": 60.0}
 # Draws of some hundred rows are not worth scoring thousands.
@@ -98,16 +95,16 @@ def on_small_draws(study: dict[str, Any]) -> dict[str, Any]:
         Values of :func:`as_published`.
     """
     [epochs] = study["reference_space"]["stage2_epochs"]
-    rates = tuple(_SMALL * rate for rate in _RATES)
+    rates = tuple(SMALL * rate for rate in _RATES)
     return {
         "encoder": "minilm",
         "encoder_revision": None,
         "paper": {
             **study["paper"],
-            "stage1_learning_rate": _SMALL * 1e-4,
-            "stage2_learning_rate": _SMALL * _RATE,
+            "stage1_learning_rate": SMALL * 1e-4,
+            "stage2_learning_rate": SMALL * _RATE,
         },
-        "reference_space": {"stage2_learning_rate": (_SMALL * _RATE,), "stage2_epochs": (epochs,)},
+        "reference_space": {"stage2_learning_rate": (SMALL * _RATE,), "stage2_epochs": (epochs,)},
         "arm_spaces": {"vanilla_tuned": {"batch_size": _BATCH_SIZES, "stage2_learning_rate": rates}},
     }
 

@@ -1,6 +1,7 @@
 """How large a study is made, so that it ends in a given time: a pure choice among sizes, each larger than the last.
 
-The confirmation decides the question, so it keeps at least as many replicates as its test needs to show anything. Then
+The confirmation decides the question, so it keeps at least as many replicates as its test needs to show anything. The
+first that grows are the draws, until training on them has the steps that a model needs to learn anything. Then
 everything grows together, from the least that is useful to what the preset asks for, and beyond where time allows, so
 that neither the search nor the confirmation takes all of it. What does not even fit at the least is asked at fewer
 imbalance ratios.
@@ -16,8 +17,6 @@ from dataclasses import dataclass
 
 # Fewer pairs than this show nothing, whatever a test says.
 FEWEST_PAIRS = 5
-# A second ratio is worth its time from draws of so many rows on; one ratio alone may have smaller ones.
-ROWS_FOR_MORE_RATIOS = 96
 # Steps from the least sizes to the preset's, and from there to the most.
 _STEPS = 48
 
@@ -59,12 +58,16 @@ class Range:
         The least that are of use, what the preset asks for, and the most that time may buy.
     pairs
         Replicates that a confirmation needs to show anything, at one ratio, at two, and so on: more verdicts need more.
+    enough_rows
+        Rows of a draw on which a model learns something. Nothing else grows, and no second ratio is worth its time,
+        before draws have them.
     """
 
     least: Sizes
     usual: Sizes
     most: Sizes
     pairs: Sequence[int]
+    enough_rows: int
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,9 @@ def choose(between: Range, seconds_of: Callable[[Sizes], float], budget: float) 
 def rungs(between: Range, ratios: int) -> Sequence[Sizes]:
     """Return sizes from the least to the most, each at least as large as the one before in everything."""
     at = [dataclasses.replace(sizes, ratios=ratios) for sizes in (between.least, between.usual, between.most)]
-    steps = (*_steps(at[0], at[1]), *_steps(at[1], at[2]))
+    enough = min(max(between.enough_rows, at[0].train_rows), at[1].train_rows)
+    learning = dataclasses.replace(at[0], train_rows=enough)
+    steps = (*_steps(at[0], learning), *_steps(learning, at[1]), *_steps(at[1], at[2]))
     if at[0].confirmation_replicates < at[2].confirmation_replicates:  # it is left to the budget
         pairs = between.pairs[ratios - 1]
         most = [max(sizes.confirmation_replicates, pairs) for sizes in steps]
@@ -124,7 +129,6 @@ def rungs(between: Range, ratios: int) -> Sequence[Sizes]:
     found = list(dict.fromkeys(steps))
     if ratios == between.least.ratios:
         return found
-    enough = min(ROWS_FOR_MORE_RATIOS, at[1].train_rows)
     return [sizes for sizes in found if sizes.train_rows >= enough]
 
 

@@ -226,16 +226,16 @@ class _Costs:
             yield float(equal * paper["stage1_epochs"]), self._share(paper["stage1_trainable"])
             yield float(n_rows * paper["stage2_epochs"]), 1.0
         elif arm in LONG_ARMS:
-            rows = self._stage1_rows() * _mid(config, "stage1_epochs", config.space)
+            rows = self._stage1_rows() * typical_value(config, "stage1_epochs", config.space)
             shares = [self._share(name) for name in _values(config, "stage1_trainable", config.space)]
             yield rows, 1.0 if ARM_TABLE[arm].stage1 is None else float(np.mean(shares))
-            yield n_rows * _mid(config, "stage2_epochs", config.space), 1.0
+            yield n_rows * typical_value(config, "stage2_epochs", config.space), 1.0
         elif arm == "vanilla_matched":
             for rows, _ in self._stages("prefinetune" if config.trials else PAPER_ARM):
                 yield rows, 1.0  # as many steps, of all layers
         elif arm not in HEAD_ARMS:  # those train a new head on vanilla's weights, which the cache has
             one_stage = self.balanced if ARM_TABLE[arm].stage2.texts is OVERSAMPLED else n_rows
-            yield one_stage * _mid(config, "stage2_epochs", self._space(arm)), 1.0
+            yield one_stage * typical_value(config, "stage2_epochs", self._space(arm)), 1.0
 
     def masked_rows(self, arm: str) -> float:
         """Return the rows of an arm's masked-language training."""
@@ -264,7 +264,7 @@ class _Costs:
         of_sets = []
         for name in _values(config, "stage1_data", config.space):
             kind, _, also = name.partition("+")
-            rows = sizes[kind.rpartition("_")[2]] * _mid(config, "copies", config.space)
+            rows = sizes[kind.rpartition("_")[2]] * typical_value(config, "copies", config.space)
             of_sets.append(rows + (int(self.counts.sum()) if also else 0))
         return float(np.mean(of_sets))
 
@@ -286,8 +286,8 @@ def _values(config: StudyConfig, name: str, space: Mapping[str, Any]) -> Sequenc
     return space.get(name) or (config.fixed.get(name, getattr(TrialSettings(), name)),)
 
 
-def _mid(config: StudyConfig, name: str, space: Mapping[str, Any]) -> float:
-    """Return a typical value of a setting: the mean of what is searched, else its fixed value, else its default."""
+def typical_value(config: StudyConfig, name: str, space: Mapping[str, Any]) -> float:
+    """Return a typical value of a number: the mean of what is searched, else its fixed value, else its default."""
     if name in space:
         return float(mean_of(axis_of(name, space[name])))
     return float(config.fixed.get(name, getattr(TrialSettings(), name)))

@@ -8,7 +8,7 @@ from study.verdict.comparison import Comparison
 from study.verdict.confirmed import ConfirmedArm, ConfirmedRatio, ConfirmedStudy
 from study.verdict.statistics import reading
 from study.verdict.words import arm_name, at_ratio, counted, evaluated_on, metric_name
-from trainables.method.arms import PAPER_ARM
+from trainables.method.arms import FROZEN_ARM, PAPER_ARM
 
 _MOST_NAMED = 3
 
@@ -200,7 +200,26 @@ def _of_ratio(found: ConfirmedRatio, study: ConfirmedStudy) -> str:
             f" The best control, {arm_name(best.record.arm)}: {best.gain.text(signed=True)}; the winner minus it: "
             f"{best.lead.text(signed=True)}."
         )
-    return text
+    return f"{text}{hardly_learned(found, study.metric)}"
+
+
+def hardly_learned(found: ConfirmedRatio, metric: str) -> str:
+    """Say that vanilla stays behind its own encoder, frozen: a gain over it is then one over hardly anything.
+
+    Finetuning begins with the encoder that the frozen arm uses. Where logistic regression on that is better, vanilla
+    was trained too little, or at rates that do not fit, to reach what it began with.
+    """
+    frozen = next((arm for arm in found.controls if arm.record.arm == FROZEN_ARM), None)
+    if frozen is None or reading(frozen.gain, metric) != "better":
+        return ""
+    vanilla = found.arms[0].record
+    steps = max((r.diagnostics.get("stage2_steps", 0.0) for r in vanilla.replicates.values()), default=0.0)
+    trained = f"in {steps:.0f} steps " if steps else ""
+    return (
+        f" Vanilla has hardly learned: {trained}it stays behind logistic regression on its own encoder, frozen, by "
+        f"{frozen.gain.text()}. A gain over such a vanilla says little. More rows or epochs, other learning rates or "
+        "more time (--minutes) would tell more."
+    )
 
 
 def _basis(study: ConfirmedStudy) -> str:

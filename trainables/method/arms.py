@@ -307,6 +307,7 @@ ARM_TABLE: Mapping[str, Arm] = {
 }
 POSTHOC_ARM = "logit_adjustment_posthoc"  # scored from vanilla's logits, not trained
 PAPER_ARM = "paper"
+FROZEN_ARM = "frozen_lr"  # begins where finetuning does
 # Arms that are trained, in the order in which a study runs them.
 ARMS = tuple(name for name, arm in ARM_TABLE.items() if arm.is_trained)
 TWO_STAGE_ARMS = tuple(name for name, arm in ARM_TABLE.items() if arm.stage1 is not None)

@@ -12,7 +12,7 @@ from study.plan.sizes import Range, Sizes, choose, differences, rungs
 LEAST = Sizes(1, 48, 150, 200, 2, 2, 1, 0, 7)
 USUAL = Sizes(2, 160, 500, 300, 4, 3, 2, 2, 10)
 MOST = Sizes(2, 800, 500, 300, 32, 6, 4, 4, 30)
-BETWEEN = Range(LEAST, USUAL, MOST, (7, 8))
+BETWEEN = Range(LEAST, USUAL, MOST, (7, 8), 96)
 BUDGETS = [60.0 * 1.25**n for n in range(40)]
 SPEEDS = [(row, start) for row in (0.002, 0.02, 0.1) for start in (10.0, 120.0)]
 
@@ -71,6 +71,18 @@ def test_search_and_confirmation_grow_together():
         )
         confirmed = 5 * sizes.confirmation_replicates
         assert 0.2 <= searched / confirmed <= 5.0
+
+
+def test_draws_grow_first_until_a_model_can_learn_from_them():
+    ladder = rungs(BETWEEN, 1)
+    growing = [sizes for sizes in ladder if sizes.train_rows < 96]
+    assert {dataclasses.replace(sizes, train_rows=96) for sizes in growing} == {
+        dataclasses.replace(LEAST, train_rows=96)
+    }
+    assert [sizes.train_rows for sizes in growing] == sorted(
+        {*range(48, 96)} & {s.train_rows for s in growing}
+    )
+    assert len(ladder) > len(growing) > 10
 
 
 def test_a_second_ratio_is_asked_at_once_its_draws_are_large_enough():

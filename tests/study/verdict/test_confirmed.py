@@ -97,6 +97,16 @@ def test_a_control_that_is_as_good_is_named(confirmed):
     )
 
 
+def test_a_vanilla_behind_its_own_frozen_encoder_has_hardly_learned(confirmed):
+    assert "hardly learned" not in answer(confirmed()).paragraph
+
+
+def test_a_gain_over_a_vanilla_that_hardly_learned_is_told_to_say_little(confirmed):
+    found = answer(confirmed(strengths={**STRENGTHS, "vanilla": 0.2, "frozen_lr": 2.2})).paragraph
+    assert "Vanilla has hardly learned: " in found and "own encoder, frozen, by 0." in found
+    assert "A gain over such a vanilla says little." in found
+
+
 def test_harm_is_told(confirmed):
     comparison = confirmed(strengths=WORSE)
     assert "pre-finetuning is worse than tuned vanilla" in answer(comparison).headline
