@@ -1,9 +1,9 @@
 """ADME classification of pharmacokinetics paragraphs of FDA drug labels, five classes.
 
 Expect ten minutes (preset ``laptop``) on any machine: rows, trials and replicates are chosen to fit, and the plan says
-which gain they can show: with ten replicates in the confirmation at one ratio about .05 in macro F1, at two about .06
-(80 % power, a standard deviation of the paired differences of .04 assumed). ``--minutes 60`` takes more of everything;
-``smoke`` takes some minutes and can show nothing.
+which gain they can show: with the seven replicates that a confirmation needs at least, about .08 in macro F1, with ten
+.05 (80 % power, a standard deviation of the paired differences of .04 assumed). ``--minutes 60`` takes more of
+everything; ``smoke`` takes some minutes and can show nothing.
 
 Command::
 

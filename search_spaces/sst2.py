@@ -1,6 +1,6 @@
 """SST-2 with one class made rare, two classes: the setting of Hu et al. 2019, "Learning Data Manipulation".
 
-Expect about 120 runs (preset ``laptop``, 50:1000) that train on 390,000 rows: ``--dry-run`` says what that takes on
+Expect about 120 runs (preset ``laptop``, 50:1000) that train on 470,000 rows: ``--dry-run`` says what that takes on
 your machine, and ``--minutes 30`` makes the study fit. Its ten replicates in the confirmation can show a gain of about
 .05 in macro F1 (80 % power, a standard deviation of the paired differences of .04 assumed; so few rare rows may well
 spread more, which the plan of a second launch knows). ``smoke`` takes some minutes and can show nothing.

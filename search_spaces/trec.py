@@ -1,6 +1,6 @@
 """TREC questions by the kind of answer: six classes, one of them naturally rare (86 of 5,452).
 
-Expect about 200 runs (preset ``laptop``, two ratios) that train on 490,000 rows of about ten words: ``--dry-run`` says
+Expect about 200 runs (preset ``laptop``, two ratios) that train on 590,000 rows of about ten words: ``--dry-run`` says
 what that takes on your machine, and ``--minutes 30`` makes the study fit. Its ten replicates in the confirmation can
 show a gain of about .06 in macro F1 (80 % power, a standard deviation of the paired differences of .04 assumed).
 At strengths of .05 and .1 the same comes out of 95-99 % of these short texts: only larger ones can matter. ``smoke``
