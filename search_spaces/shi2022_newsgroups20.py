@@ -13,13 +13,13 @@ Published (bert-base-uncased, 600 : 60 posts, five seeds; non-majority micro F1 
 for vanilla and the paper's recipe, long-tailed .7137 and .7571.
 
 Ours (preset ``laptop``: the packaged MiniLM, 40 : 4 posts, tenfold rates, back-translation through Spanish and Catalan,
-five replicates, 600 test posts; AMD EPYC with two cores and AVX-512, bfloat16; means with 95 % intervals; the page is in
-``findings/``):
+five replicates, 600 test posts; AMD EPYC with two cores and AVX-512, bfloat16; means with 95 % intervals; the page is
+in ``findings/``):
 
 - Step: vanilla .466 [.451, .480], the recipe .477 [.452, .501], gain +.011 [-.010, +.032], not shown. Over vanilla with
   as many steps +.002 [-.012, +.016], over vanilla tuned on the paper's grid -.006 [-.034, +.022]. Ahead of the recipe
   are what costs little or nothing: post-hoc logit adjustment .546 (by .070 [.026, .113]), oversampling .582 (by .106
-  [.068, .143]) and logistic regression on the frozen encoder .589 (by .112 [.095, .129]).
+  [.068, .143], at twice the steps) and logistic regression on the frozen encoder .589 (by .112 [.095, .129]).
 - Long-tailed, the ratios of figure 4 and EDA have not been run.
 
 With four posts of each rare class, finetuning stays behind the encoder that it begins with. What the recipe adds to
