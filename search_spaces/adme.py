@@ -13,16 +13,16 @@ Every control tuned on its own with the budget of pre-finetuning, as in the pres
 
     python -m study.launch adme --data labels.jsonl.gz --arms all --arm-trials same
 
-Found (preset ``laptop`` in ``--minutes 17`` at the natural imbalance ratio: 13 minutes on an AMD EPYC with two cores and
-AVX-512, bfloat16; 1,111 labels, split by substance; 292 training rows, three trials an arm, eight fresh replicates, 247
-test paragraphs; macro F1 with 95 % intervals; the page is in ``findings/``): no difference between pre-finetuning and
-tuned vanilla is shown, .809 [.783, .834] and .801 [.776, .825], gain +.008 [-.015, +.030]. The paper's recipe
-.794 [.755, .833], gain -.007 [-.037, +.024]. TF-IDF with logistic regression, in a third of a second, is ahead of both:
-.887 [.871, .902].
+Found (preset ``laptop`` in ``--minutes 17`` at the natural imbalance ratio: 13 minutes on an AMD EPYC with two cores
+and AVX-512, bfloat16; 1,111 labels, split by substance; 292 training rows, three trials an arm, eight fresh replicates,
+247 test paragraphs; macro F1 with 95 % intervals; the page is in ``findings/``): no difference between pre-finetuning
+and tuned vanilla is shown, .809 [.783, .834] and .801 [.776, .825], gain +.008 [-.015, +.030]. The paper's recipe .794
+[.755, .833], gain -.007 [-.037, +.024]. TF-IDF with logistic regression, in a third of a second, is ahead of both: .887
+[.871, .902].
 
-Without ``--data`` the labels are the first 1,000 of openFDA by identity (``--labels all``
-takes every label, as the preset ``cluster`` does); without a network the corpus is a generated sample, whose results
-mean nothing about FDA labels.
+Without ``--data`` the labels are the first 1,000 of openFDA by identity (``--labels all`` takes every label, as the
+preset ``cluster`` does); without a network the corpus is a generated sample, whose results mean nothing about FDA
+labels.
 """
 
 from __future__ import annotations

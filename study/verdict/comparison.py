@@ -109,6 +109,11 @@ class Comparison:
         alone = (b for b in self.baselines if b.record.phase != "control_search")
         return (*self.tuning, *alone, *self.trials, *self.control_trials, *self.fresh)
 
+    def fresh_result(self, record: TrialRecord) -> Result:
+        """Return the result of a trial of the screening or the confirmation."""
+        [found] = [result for result in self.fresh if result.record is record]
+        return found
+
     def baseline(self, ratio: float | str, arm: str) -> Result | None:
         """Return a baseline of one ratio.
 

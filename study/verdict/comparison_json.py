@@ -32,9 +32,7 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
             operator: {"made": found.made, "unchanged": found.unchanged}
             for operator, found in unchanged_by_operator(r.record for r in comparison.everything).items()
         },
-        "confirmation": [
-            _confirmed_json(comparison, ratio, arm) for ratio, arm in _confirmed_arms(comparison)
-        ],
+        "confirmation": confirmation_json(comparison),
         "time": comparison.time.to_json(),
         "report": str(comparison.report),
         "mlflow": {key: comparison.study["mlflow"][key] for key in ("tracking_uri", "experiment")},
@@ -67,14 +65,15 @@ def _baseline_json(comparison: Comparison, result: Result) -> dict[str, Any]:
     }
 
 
-def _confirmed_arms(comparison: Comparison) -> list[tuple[ConfirmedRatio, ConfirmedArm]]:
+def confirmation_json(comparison: Comparison) -> list[dict[str, Any]]:
+    """Return every confirmed arm as plain JSON values; nothing where there is no confirmation."""
     ratios = comparison.confirmation.ratios if comparison.confirmation else ()
-    return [(ratio, arm) for ratio in ratios for arm in ratio.arms]
+    return [_confirmed_json(comparison, ratio, arm) for ratio in ratios for arm in ratio.arms]
 
 
 def _confirmed_json(comparison: Comparison, ratio: ConfirmedRatio, arm: ConfirmedArm) -> dict[str, Any]:
     assert comparison.confirmation is not None
-    [result] = [found for found in comparison.fresh if found.record is arm.record]
+    result = comparison.fresh_result(arm.record)
     judged = arm.judgement.to_json() if arm.judgement else {}
     return {
         "trial_id": arm.record.trial_id,

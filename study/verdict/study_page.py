@@ -10,8 +10,10 @@ from study.config.published import Published
 from study.config.study import StudyConfig
 from study.verdict.answer import answer
 from study.verdict.comparison import Comparison, Result, difference
+from study.verdict.comparison_json import confirmation_json
+from study.verdict.confirmed import ConfirmedRatio
 from study.verdict.interval_figure import FigureRow, interval_figure
-from study.verdict.statistics import reading
+from study.verdict.statistics import metric_mean, reading
 from study.verdict.words import arm_name, duration, evaluated_on, metric_name, ratio_phrase, setting_text
 from trainables.interval import Interval
 from trainables.method.arms import ARM_TABLE
@@ -106,6 +108,7 @@ def page_json(page: StudyPage) -> dict[str, Any]:
         "machine": study.get("machine"),
         "versions": study["versions"],
         "git_commit": study.get("git_commit"),
+        "confirmation": confirmation_json(comparison),
         "ratios": [
             {
                 "imbalance_ratio": ratio,
@@ -152,35 +155,56 @@ def page_text(page: StudyPage, figure: str, command: str) -> str:
     lines += [f"![gain over vanilla]({figure})", "", "```sh", command, "```", ""]
     lines += [*_facts(comparison), ""]
     for ratio in comparison.ratios:
+        confirmed = comparison.confirmation.at(ratio) if comparison.confirmation else None
+        if confirmed is not None:
+            lines += [*_confirmed_table(comparison, confirmed), *_confirmed_classes(comparison, confirmed)]
         for metric in filter(None, (comparison.metric, _skewed(comparison.metric))):
             lines += list(_table(page, ratio, metric))
-        lines += list(_class_table(page, ratio))
+        if confirmed is None:
+            leading, vanilla = comparison.best.get(ratio), comparison.baseline(ratio, "vanilla")
+            lines += list(
+                _class_table(leading, vanilla, comparison.leading_name, comparison.metric, comparison)
+            )
     place, name = study["corpus"]["source"], str(study["corpus"].get("name"))
     lines += ["## Remarks", "", *(f"- {remark.replace(place, name)}" for remark in study["remarks"])]
     return "\n".join(lines) + "\n"
 
 
 def page_figure(page: StudyPage) -> str:
-    """Return the gains of all arms over vanilla as the text of an SVG file."""
-    comparison = page.comparison
+    """Return the gains of all arms over vanilla as the text of an SVG file; confirmed ones where there are any."""
+    comparison, study = page.comparison, page.comparison.confirmation
     several = len(comparison.ratios) > 1
-    rows = [
-        FigureRow(
-            arm_name(result.record.arm) + (f", {ratio_phrase(ratio)}" if several else ""),
-            result.gain,
-            page.published_gain(result.record.arm, comparison.metric, ratio),
-        )
-        for ratio in reversed(comparison.ratios)
-        for result in reversed(arms_at(comparison, ratio))
-        if result.record.arm != "vanilla" and (not several or result is comparison.best.get(ratio))
-    ]
+    if study is not None and study.ratios:
+        metric, others = study.metric, " and test texts" if study.covers_texts else ""
+        rows = [
+            FigureRow(
+                arm_name(arm.record.arm) + (f", {ratio_phrase(found.ratio)}" if several else ""),
+                arm.gain,
+                page.published_gain(arm.record.arm, metric, found.ratio),
+            )
+            for found in reversed(study.ratios)
+            for arm in reversed(found.arms)
+            if arm.role != "vanilla" and (not several or arm is found.winner)
+        ]
+    else:
+        metric, others = comparison.metric, ""
+        rows = [
+            FigureRow(
+                arm_name(result.record.arm) + (f", {ratio_phrase(ratio)}" if several else ""),
+                result.gain,
+                page.published_gain(result.record.arm, metric, ratio),
+            )
+            for ratio in reversed(comparison.ratios)
+            for result in reversed(arms_at(comparison, ratio))
+            if result.record.arm != "vanilla" and (not several or result is comparison.best.get(ratio))
+        ]
     where = "" if several else f", {ratio_phrase(comparison.ratios[0])}"
     axis = (
-        f"gain over vanilla in {metric_name(comparison.metric)}{where}\n"
-        f"{evaluated_on(comparison.metric).lower()}, 95 % interval over replicates"
+        f"gain over vanilla in {metric_name(metric)}{where}\n"
+        f"{evaluated_on(metric).lower()}, 95 % interval over replicates{others}"
     )
     title = f"Gains in the study {comparison.study['study']}"
-    return interval_figure(rows, title=title, axis=axis, metric=comparison.metric)
+    return interval_figure(rows, title=title, axis=axis, metric=metric)
 
 
 def _skewed(metric: str) -> str | None:
@@ -254,17 +278,50 @@ def _table(page: StudyPage, ratio: float | str, metric: str) -> Iterator[str]:
     yield ""
 
 
-def _class_table(page: StudyPage, ratio: float | str) -> Iterator[str]:
-    comparison = page.comparison
-    leading, vanilla = comparison.best.get(ratio), comparison.baseline(ratio, "vanilla")
+def _confirmed_table(comparison: Comparison, found: ConfirmedRatio) -> Iterator[str]:
+    assert comparison.confirmation is not None
+    metric = comparison.confirmation.metric
+    yield f"## Confirmed: {metric_name(metric)} {evaluated_on(metric).lower()}, {ratio_phrase(found.ratio)}"
+    yield ""
+    yield (
+        "| arm | mean [95 % interval] | gain over vanilla | verdict | the winner minus it | replicates | settings | "
+        "training of a replicate |"
+    )
+    yield "|---|---|---|---|---|---|---|---|"
+    for arm in found.arms:
+        result, values = comparison.fresh_result(arm.record), arm.record.values(metric)
+        name = arm_name(arm.record.arm) + (", the winner" if arm is found.winner else "")
+        gain = "the reference" if arm.role == "vanilla" else arm.gain.text(signed=True, digits=4)
+        lead = "" if arm.lead is None else arm.lead.text(signed=True, digits=4)
+        yield (
+            f"| {name} | {metric_mean(values.values(), metric).text(digits=4)} | {gain} | "
+            f"{arm.judgement.verdict if arm.judgement else ''} | {lead} | {len(values)} | {result.budget.in_words()} | "
+            f"{duration(arm.record.seconds / max(1, len(values)))} |"
+        )
+    yield ""
+
+
+def _confirmed_classes(comparison: Comparison, found: ConfirmedRatio) -> Iterator[str]:
+    assert comparison.confirmation is not None
+    winner, vanilla = (comparison.fresh_result(arm.record) for arm in (found.winner, found.arms[0]))
+    return _class_table(winner, vanilla, "the winner", comparison.confirmation.metric, comparison)
+
+
+def _class_table(
+    leading: Result | None, vanilla: Result | None, name_of_leading: str, metric: str, comparison: Comparison
+) -> Iterator[str]:
     if leading is None or vanilla is None:
         return
-    yield f"## F1 of each class {evaluated_on(comparison.metric).lower()}, {ratio_phrase(ratio)}"
+    yield (
+        f"## F1 of each class {evaluated_on(metric).lower()}, {ratio_phrase(leading.record.imbalance_ratio)}"
+    )
     yield ""
-    yield f"| class | vanilla | {comparison.leading_name} | difference |"
+    yield f"| class | vanilla | {name_of_leading} | difference |"
     yield "|---|---|---|---|"
-    for name, metric in zip(comparison.study["corpus"]["classes"], _class_metrics(comparison), strict=True):
-        if metric in vanilla.metrics and metric in leading.metrics:
-            change = difference(leading, vanilla, metric).text(signed=True)
-            yield f"| {name} | {vanilla.metrics[metric].mean:.3f} | {leading.metrics[metric].mean:.3f} | {change} |"
+    part = metric.partition("/")[0]
+    for name in comparison.study["corpus"]["classes"]:
+        each = f"{part}/f1/{name}"
+        if each in vanilla.metrics and each in leading.metrics:
+            change = difference(leading, vanilla, each).text(signed=True)
+            yield f"| {name} | {vanilla.metrics[each].mean:.3f} | {leading.metrics[each].mean:.3f} | {change} |"
     yield ""

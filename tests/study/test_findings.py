@@ -7,6 +7,7 @@ import json
 from search_spaces import shi2022_newsgroups20
 from study.findings import build_parser, findings, without_places
 from study.verdict.study_page import published_for
+from tests.study.confirmed_study import confirm
 
 
 def write(tmp_path, *more):
@@ -30,6 +31,26 @@ def test_a_page_its_json_and_its_figure(tmp_path, make_study):
         gain = arms["prefinetune"]["metrics"]["val/macro_f1"]["gain_over_vanilla"]
         assert gain["n"] > 1 and gain["low"] < gain["mean"] < gain["high"]
     assert (out / "adme.svg").read_text().count("<svg") == 1
+
+
+def test_a_confirmed_study_shows_its_verdicts_first(tmp_path, make_study):
+    ledger = make_study(ratios=(0.1,), failed=False)
+    confirm(ledger, ratios=(0.1,))
+    out = write(tmp_path)
+    page, values = (out / "adme.md").read_text(), json.loads((out / "adme.json").read_text())
+    confirmed, searched = (
+        page.index("## Confirmed: macro F1 on the test split"),
+        page.index("macro F1 on validation"),
+    )
+    assert confirmed < searched
+    [winner] = [line for line in page.splitlines() if line.startswith("| pre-finetuning, the winner |")]
+    assert "| better |" in winner and "| 10 |" in winner
+    assert "## F1 of each class on the test split" in page[confirmed:searched]
+    roles = {arm["role"]: arm for arm in values["confirmation"]}
+    assert roles["winner"]["verdict"] == "better" and roles["winner"]["gain"]["metric"] == "test/macro_f1"
+    assert (
+        "TF-IDF" in (out / "adme.svg").read_text() and "on the test split" in (out / "adme.svg").read_text()
+    )
 
 
 def test_nothing_of_the_machine_but_its_processor_is_told(tmp_path, make_study):
