@@ -11,6 +11,7 @@ from study.config.study import StudyConfig
 from trainables.augment.operators.pivots import GIVE_MODELS, NAME, read_options
 from trainables.augment.registry import OPERATORS, option_faults, why_unavailable
 from trainables.method.arms import ARM_TABLE, PAPER_ARM
+from trainables.rules import is_number
 from trainables.settings import TrialSettings
 
 FACT = "paper_operator"  # in study.json
@@ -66,15 +67,15 @@ def _rates_remark(config: StudyConfig) -> tuple[str, ...]:
     published = ARM_TABLE[PAPER_ARM].recipe
     rates = [(f"stage{n}_learning_rate", f"stage {n}") for n in (1, 2)]
     own = [
-        f"{config.paper[name]:g} in {stage} (published: {published[name]:g})"
+        f"{value:g} in {stage} (published: {published[name]:g})"
         for name, stage in rates
-        if config.paper.get(name, published[name]) != published[name]
+        if is_number(value := config.paper.get(name, published[name])) and value != published[name]
     ]
     if not own:
         return ()
     return (
         f"The arm of the paper's recipe has other learning rates than the paper: {' and '.join(own)}. Small encoders "
-        "and draws need higher ones; --set 'paper={}' takes the published ones.",
+        "and draws need higher ones; those of the paper can be given as values of paper (--set paper=…).",
     )
 
 

@@ -67,7 +67,6 @@ PREFINETUNING: dict[str, Any] = {
         "stage2_learning_rate": (1e-4, 2e-4, 3e-4, 5e-4),
     },
     "first": {**PAPERS_RECIPE, **_SMALL_RATES},
-    "paper": _SMALL_RATES,
 }
 # Vanilla and every single-stage control are tuned on one grid; its lowest rate is ten times the paper's.
 _RATES: Grid = (1e-4, 2e-4, 3e-4, 5e-4, 7e-4)
@@ -77,6 +76,7 @@ PREFINETUNING["arm_spaces"] = arm_spaces(PREFINETUNING["space"], rates=_RATES, e
 
 # Runs every step once: a test of the installation, not of the method.
 SMOKE: dict[str, Any] = {
+    "paper": _SMALL_RATES,
     "encoder_layers": 2,
     "max_length": 48,
     "imbalance_ratios": (0.1,),
@@ -92,6 +92,7 @@ SMOKE: dict[str, Any] = {
 }
 
 LAPTOP: dict[str, Any] = {
+    "paper": _SMALL_RATES,
     "max_length": 64,
     "imbalance_ratios": ("natural", 0.1),
     "max_train_rows": 800,
@@ -142,7 +143,6 @@ CLUSTER: dict[str, Any] = {
         "stage2_learning_rate": (1e-5, 2e-5, 5e-5, 1e-4),
     },
     "first": PAPERS_RECIPE,
-    "paper": {},
     # Every control, with as many configurations and replicates as pre-finetuning gets, or its whole grid if smaller.
     "arms": ALL_CONTROLS,
     "arm_trials": "same",

@@ -174,30 +174,30 @@ def page_figure(page: StudyPage) -> str:
     """Return the gains of all arms over vanilla as the text of an SVG file; confirmed ones where there are any."""
     comparison, study = page.comparison, page.comparison.confirmation
     several = len(comparison.ratios) > 1
+    metric, others = comparison.metric, ""
+    gains = [
+        (ratio, result.record.arm, result.gain)
+        for ratio in comparison.ratios
+        for result in arms_at(comparison, ratio)
+        if not several or result is comparison.best.get(ratio)
+    ]
     if study is not None and study.ratios:
         metric, others = study.metric, " and test texts" if study.covers_texts else ""
-        rows = [
-            FigureRow(
-                arm_name(arm.record.arm) + (f", {ratio_phrase(found.ratio)}" if several else ""),
-                arm.gain,
-                page.published_gain(arm.record.arm, metric, found.ratio),
-            )
-            for found in reversed(study.ratios)
-            for arm in reversed(found.arms)
-            if arm.role != "vanilla" and (not several or arm is found.winner)
+        gains = [
+            (found.ratio, arm.record.arm, arm.gain)
+            for found in study.ratios
+            for arm in found.arms
+            if not several or arm is found.winner
         ]
-    else:
-        metric, others = comparison.metric, ""
-        rows = [
-            FigureRow(
-                arm_name(result.record.arm) + (f", {ratio_phrase(ratio)}" if several else ""),
-                result.gain,
-                page.published_gain(result.record.arm, metric, ratio),
-            )
-            for ratio in reversed(comparison.ratios)
-            for result in reversed(arms_at(comparison, ratio))
-            if result.record.arm != "vanilla" and (not several or result is comparison.best.get(ratio))
-        ]
+    rows = [
+        FigureRow(
+            arm_name(arm) + (f", {ratio_phrase(ratio)}" if several else ""),
+            gain,
+            page.published_gain(arm, metric, ratio),
+        )
+        for ratio, arm, gain in reversed(gains)
+        if arm != "vanilla"
+    ]
     where = "" if several else f", {ratio_phrase(comparison.ratios[0])}"
     axis = (
         f"gain over vanilla in {metric_name(metric)}{where}\n"
