@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -26,6 +34,13 @@ ENTRIES = {
     "ray": "from ray.scripts.scripts import main; sys.exit(main())",
     "mlflow": "from mlflow.cli import cli; sys.exit(cli())",
 }
+
+
+def run(command: Sequence[str], seconds: float = 900, codes: tuple[int, ...] = (0,)) -> str:
+    """Run a command and return what it says; it has to end with one of some exit codes."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
+    assert done.returncode in codes, f"{done.stdout[-6000:]}\n{done.stderr[-6000:]}"
+    return done.stdout + done.stderr
 
 
 def lacking() -> str | None:
@@ -86,6 +101,37 @@ class Hosts:
         clean = ["env", "-i", "HOME=/root", "PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"]
         return self._run("enter", str(host), *clean, *command, check=check, timeout=timeout)
 
+    def listed(self, what: str) -> list[dict[str, Any]]:
+        """Return what the head's Ray lists: its nodes, its actors."""
+        asked = self.enter(HEAD, "ray", "list", what, "--format", "json", "--limit", "1000")
+        found: list[dict[str, Any]] = json.loads(asked.stdout)
+        return found
+
+    def nodes(self) -> dict[str, str]:
+        """Return the addresses of the nodes that are alive, by Ray's names for them."""
+        return {node["node_id"]: node["node_ip"] for node in self.listed("nodes") if node["state"] == "ALIVE"}
+
+    def link(self, host: int, state: str) -> None:
+        """Put a host's connection to the others ``up`` or ``down``."""
+        subprocess.run(["ip", "link", "set", f"{self.name}-{host}", state], check=True)
+
+    @contextmanager
+    def forwarded(self, cluster: str, port: int) -> Iterator[str]:
+        """Forward the head's MLflow to this machine by Ray's own means; the address."""
+        forward = subprocess.Popen(
+            self.ray("exec", "--port-forward", str(port), cluster, "sleep 600"),
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        address, deadline = f"http://127.0.0.1:{port}", time.monotonic() + 60
+        try:
+            while not _answers(address):
+                assert time.monotonic() < deadline and forward.poll() is None, "MLflow does not answer"
+                time.sleep(1)
+            yield address
+        finally:
+            forward.send_signal(signal.SIGTERM)
+            forward.wait(30)
+
     def _run(self, *words: str, check: bool = True, timeout: int = 120) -> subprocess.CompletedProcess[str]:
         named = {"FOLDER": str(self.folder), "NAME": self.name, "NET": self.net, "STORAGE": STORAGE}
         done = subprocess.run(
@@ -134,3 +180,11 @@ class Hosts:
         file = self.folder / "local.yaml"
         file.write_text(yaml.safe_dump(config))
         return file
+
+
+def _answers(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{address}/health", timeout=5) as page:
+            return bool(page.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
