@@ -50,7 +50,7 @@ from tests.tiny_encoder import write_tiny_encoder
 VICTIMS = ("driver", "trial", "raylet", "head", "mlflow")
 MOMENTS = ("vanilla", "first trials", "racing", "confirmation")
 _LAUNCH_S = 900.0
-_TIMES = ("seconds", "cost", "started", "finished")
+_TIMES = ("seconds", "cost", "started", "finished", "taken_s", "planned_s")
 
 
 def has_come(moment: str, ledger: Ledger) -> bool:
