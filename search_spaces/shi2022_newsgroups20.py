@@ -20,15 +20,15 @@ in ``findings/``):
   as many steps +.002 [-.012, +.016], over vanilla tuned on the paper's grid -.006 [-.034, +.022]. Ahead of the recipe
   are what costs little or nothing: post-hoc logit adjustment .546 (by .070 [.026, .113]), oversampling .582 (by .106
   [.068, .143], in 500 steps for 275) and logistic regression on the frozen encoder .589 (by .112 [.095, .129]).
-- Long-tailed: vanilla .411 [.331, .491], the recipe .540 [.489, .591], gain +.129 [+.035, +.223]: vanilla is still far
-  from done after 5 epochs of few rows. Over vanilla tuned on the paper's grid (.513) +.027 [-.037, +.092], over post-hoc
-  logit adjustment (.538) +.003 [-.097, +.102], over TF-IDF (.537) +.003 [-.043, +.050]. Oversampling .650 and the frozen
-  encoder .646 are ahead of the recipe by .110 [.076, .144] and .106 [.052, .159].
+- Long-tailed: vanilla .411 [.331, .491], the recipe .540 [.489, .591], gain +.129 [+.035, +.223]: vanilla is still
+  far from done after 5 epochs of few rows. Over vanilla tuned on the paper's grid (.513) +.027 [-.037, +.092], over
+  post-hoc logit adjustment (.538) +.003 [-.097, +.102], over TF-IDF (.537) +.003 [-.043, +.050]. Oversampling .650
+  and the frozen encoder .646 are ahead of the recipe by .110 [.076, .144] and .106 [.052, .159].
 - The ratios of figure 4 and EDA have not been run.
 
-With few posts of each rare class, finetuning stays behind the encoder that it begins with. The recipe is ahead of vanilla
-where vanilla has hardly learned; that it adds anything to a tuned vanilla is not shown at this size, and sampling or
-adjusting by class frequency gives as much or several times as much.
+With few posts of each rare class, finetuning stays behind the encoder that it begins with. The recipe is ahead of
+vanilla where vanilla has hardly learned; that it adds anything to a tuned vanilla is not shown at this size, and
+sampling or adjusting by class frequency gives as much or several times as much.
 """
 
 from __future__ import annotations
