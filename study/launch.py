@@ -33,6 +33,12 @@ if TYPE_CHECKING:
     from study.config.study import StudyConfig
 
 
+_PRESET_UNSURE = (
+    "The cluster has no GPU at this moment, and it cannot be told what its autoscaler may start: the preset is laptop, "
+    "which trains on CPUs. Where it starts GPU nodes, give --preset cluster."
+)
+
+
 class Launched(NamedTuple):
     """A cluster that was joined or started, MLflow's store, and what the study left behind (None: a dry run)."""
 
@@ -117,9 +123,13 @@ def launch_study(
             raise ConfigurationError(faults)
         cluster.quieten()
         connection = cluster.join_running_cluster()
-        if cluster.has_gpus(connection):
+        gpus = cluster.may_get_gpus(connection)
+        if gpus is not False:
             larger, absent = read_study_file(args.name, "cluster", overrides)
-            config = config if absent else larger
+            if gpus and not absent:
+                config = larger
+            elif not absent:
+                console.print(_PRESET_UNSURE, highlight=False, soft_wrap=True)
     if args.called is not None:
         config = replace(config, name=args.called)
         faults += name_faults(args.called)

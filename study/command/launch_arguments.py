@@ -32,7 +32,10 @@ def build_parser() -> argparse.ArgumentParser:
         "name", metavar="NAME", help="one of the studies below, or the path of a file of your own"
     )
     parser.add_argument("--data", metavar="PATH", help="where the corpus lies (default: the study's own)")
-    parser.add_argument("--preset", help="smoke, laptop or cluster (default: cluster with GPUs, else laptop)")
+    parser.add_argument(
+        "--preset",
+        help="smoke, laptop or cluster (default: cluster with GPUs or where some may be started, else laptop)",
+    )
     parser.add_argument(
         "--encoder",
         metavar="NAME_OR_PATH",

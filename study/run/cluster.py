@@ -237,10 +237,35 @@ def _end_process(code: int) -> NoReturn:
 
 
 def has_gpus(connection: Connection | None) -> bool:
-    """Return whether there are GPUs in the joined cluster, or, without one, on this machine."""
+    """Return whether there are GPUs at this moment: in the joined cluster, or, without one, on this machine."""
     if connection is not None:
         return connection.total.get("GPU", 0) > 0
     return gpu.torch_has_gpu()
+
+
+def may_get_gpus(connection: Connection | None) -> bool | None:
+    """Return whether there are GPUs, or an autoscaler that may start nodes with some.
+
+    Parameters
+    ----------
+    connection
+        The cluster that was joined; None: this machine.
+
+    Returns
+    -------
+    bool or None
+        None where no GPU is there and it cannot be told what the cluster's autoscaler may start.
+    """
+    if has_gpus(connection):
+        return True
+    autoscaler = None if connection is None or connection.capacity is None else connection.capacity.autoscaler
+    if autoscaler is None:
+        return False
+    if autoscaler.types is None:
+        return None
+    return autoscaler.most > 0 and any(
+        kind.most and kind.resources.get("GPU", 0) for kind in autoscaler.types
+    )
 
 
 def trains_on_gpus(config: StudyConfig, connection: Connection | None) -> bool:

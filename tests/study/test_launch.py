@@ -14,8 +14,11 @@ from rich.console import Console
 from study.command.launch_arguments import build_parser, overrides_of
 from study.config.arms import ALL_CONTROLS
 from study.config.study_files import first_lines
-from study.launch import main, print_corpus
+from study.launch import launch_study, main, print_corpus
 from study.record.folder import StudyFolder
+from study.run import cluster, place
+from study.run.capacity import Autoscaler, Capacity, NodeType
+from study.run.cluster import Connection
 from tests.study.simulation import small_config
 from tests.trainables.corpora.label_records import label, sample_labels, write_lines
 from trainables.corpora.corpus import Corpus
@@ -136,6 +139,35 @@ def test_a_study_without_a_corpus_is_told_what_else_is_wrong(launch, tmp_path):
 
 def test_an_unknown_preset_names_the_known_ones(launch):
     refused(launch("adme", "--preset", "tiny"), "smoke, laptop, cluster")
+
+
+@pytest.mark.parametrize(
+    ("autoscaler", "preset", "said"),
+    [
+        (Autoscaler((NodeType({"CPU": 4, "GPU": 1}, 8),), 8), "cluster", ""),
+        (Autoscaler((NodeType({"CPU": 4}, 8),), 8), "laptop", ""),
+        (Autoscaler(), "laptop", "it cannot be told what its autoscaler may start: the preset is laptop"),
+    ],
+)
+def test_the_preset_follows_the_gpus_that_a_joined_cluster_may_start(
+    monkeypatch, tmp_path, autoscaler, preset, said
+):
+    joined = Connection(True, "", {"CPU": 0.0}, Capacity(lambda: [{"CPU": 0.0}], autoscaler))
+    monkeypatch.setattr(place, "cluster_is_named", lambda: True)
+    monkeypatch.setattr(cluster, "join_running_cluster", lambda: joined)
+    checked = []
+
+    def stop(config, *given):
+        checked.append(config.preset)
+        raise ConfigurationError("no further")
+
+    monkeypatch.setattr("study.launch.first_checks", stop)
+    args = build_parser().parse_args(["adme", "--storage", str(tmp_path)])
+    console = Console(file=io.StringIO(), width=1000)
+    with pytest.raises(ConfigurationError, match="no further"):
+        launch_study(args, console)
+    assert checked == [preset]
+    assert said in console.file.getvalue() and bool(said) == bool(console.file.getvalue())
 
 
 def test_a_missing_file_is_named(launch, tmp_path):

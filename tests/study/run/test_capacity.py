@@ -14,7 +14,7 @@ from study.run.capacity import (
     autoscaler_of,
     joined_capacity,
 )
-from study.run.cluster import Connection, trial_resources
+from study.run.cluster import Connection, has_gpus, may_get_gpus, trial_resources
 from tests.study.simulation import small_config
 from trainables.errors import ConfigurationError
 
@@ -93,6 +93,24 @@ def test_a_study_that_begins_with_no_node_asks_for_all_of_them(preset_limit):
     assert trial_resources(small_config(concurrency=5), joined([EMPTY_HEAD], CONFIG)).concurrency == 5
     by_hand = trial_resources(small_config(concurrency=preset_limit), joined([EMPTY_HEAD, SMALL], ""))
     assert by_hand.concurrency == 2
+
+
+@pytest.mark.parametrize(
+    ("nodes", "autoscaler", "expected"),
+    [
+        ([EMPTY_HEAD], autoscaler_of(CONFIG), True),
+        ([EMPTY_HEAD, LARGE], None, True),
+        ([EMPTY_HEAD, SMALL], None, False),
+        ([EMPTY_HEAD], Autoscaler((NodeType(SMALL, 2), NodeType(LARGE, 0)), 3), False),
+        ([EMPTY_HEAD], Autoscaler((NodeType(LARGE, 2),), 0), False),
+        ([EMPTY_HEAD], Autoscaler(), None),  # as on Kubernetes
+    ],
+)
+def test_gpus_are_also_those_of_nodes_that_may_be_started(nodes, autoscaler, expected):
+    total = {"GPU": sum(node.get("GPU", 0) for node in nodes)}
+    connection = Connection(True, "", total, capacity(nodes, autoscaler))
+    assert may_get_gpus(connection) is expected
+    assert has_gpus(connection) == (LARGE in nodes), "those that are there now are another question"
 
 
 def test_what_no_node_will_ever_hold_is_refused_at_once():
