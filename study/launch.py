@@ -177,7 +177,7 @@ def run(
     from study.run.estimate import estimate_cost
     from study.run.nodes import check_present_nodes, node_check
     from study.run.numerics import precision_sentence
-    from study.run.speed import speed_of_trials
+    from study.run.speed import speed_of_trials, stand_in_sentence
     from study.tracking.uri import tracking_faults, tracking_uri
 
     libraries = start.loading + time.time() - loads
@@ -209,6 +209,8 @@ def run(
         console.print(slow, highlight=False, soft_wrap=True)
     first = texts.prepared.of_replicate(0)
     speed = speed_of_trials(config, first, texts.run, resources, joined=connection.joined)
+    if caveat := stand_in_sentence(speed):
+        console.print(caveat, highlight=False, soft_wrap=True)
     beside = budget.StartAndEnd(time.time() - start.began, libraries)
     chosen = None
     if config.minutes is not None and known is None:
@@ -266,7 +268,7 @@ def run(
             folder.ray,
             run_settings,
             connection.capacity,
-            replicate_s,
+            None if speed.stands_in else replicate_s,
             check_of_nodes,
             config.concurrency,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -21,11 +22,13 @@ class Hanging:
 
     A replicate may take ten times as long as the longest one of the study so far, or as estimated where that is more,
     and always ten minutes: what is waited for in vain costs little beside a replicate that is ended for nothing.
+    Without an estimate none hangs until the study knows a replicate. Its first ones are vanilla's, which train a
+    network as the others do.
 
     Parameters
     ----------
     expected_s
-        Seconds that a replicate is estimated to take; infinity: no trial ever hangs.
+        Seconds that a replicate is estimated to take; None: there is no estimate; infinity: no trial ever hangs.
     ledger
         The study's ledger, which knows how long replicates took.
     clock
@@ -33,7 +36,7 @@ class Hanging:
     """
 
     def __init__(
-        self, expected_s: float, ledger: Ledger, clock: Callable[[], float] = time.monotonic
+        self, expected_s: float | None, ledger: Ledger, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._expected_s = expected_s
         self._ledger = ledger
@@ -54,7 +57,9 @@ class Hanging:
             ),
             default=0.0,
         )
-        return max(_LEAST_S, _TIMES * max(self._expected_s, longest))
+        if self._expected_s is None and not longest:
+            return math.inf
+        return max(_LEAST_S, _TIMES * max(self._expected_s or 0.0, longest))
 
     def began(self, trial: Any) -> None:
         """Note that a trial of Tune began a replicate."""

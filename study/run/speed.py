@@ -55,6 +55,8 @@ class Speed:
         An augmentation, by operator.
     loading
         What a trial's process loads once for the operators.
+    stands_in
+        Whether this machine was timed in place of a cluster's nodes, on which the trials will run.
     """
 
     trained_row: float
@@ -64,6 +66,17 @@ class Speed:
     fitted_row: Mapping[str, float] = field(default_factory=dict)
     augmented_text: Mapping[str, float] = field(default_factory=dict)
     loading: float = 0.0
+    stands_in: bool = False
+
+
+def stand_in_sentence(speed: Speed) -> str:
+    """Return that estimates were timed on a machine that runs no trials; empty where they were not."""
+    if not speed.stands_in:
+        return ""
+    return (
+        "No node for trials is up yet, or none has time: what follows was timed on the processors of this machine. On "
+        "the cluster's nodes, above all on GPUs, the study takes another time."
+    )
 
 
 def speed_of_trials(
@@ -75,6 +88,8 @@ def speed_of_trials(
     joined: bool,
 ) -> Speed:
     """Time what a study does where its trials will run: on a worker of a joined cluster, if one is there and has time.
+
+    Otherwise this machine stands in for it, without a GPU, with no more trials at a time than it has processors for.
 
     Parameters
     ----------
@@ -106,7 +121,9 @@ def speed_of_trials(
         except RayError:  # the node was lost, or is busy with what others run
             ray.cancel(asked)
     here = max(1, min(resources.concurrency, int(cpus_here() / resources.cpus)))
-    return measured_speed(config, prepared, run, replace(resources, concurrency=here))
+    return replace(
+        measured_speed(config, prepared, run, replace(resources, concurrency=here)), stands_in=True
+    )
 
 
 def roomiest(nodes: Sequence[Mapping[str, Any]], resources: TrialResources) -> tuple[str, int] | None:

@@ -92,7 +92,8 @@ class Execution:
     capacity
         What the cluster has and may have that this launch joined; None where Ray was started here.
     replicate_s
-        Seconds that a replicate is estimated to take on this machine, on average over the study.
+        Seconds that a replicate is estimated to take, on average over the study; None where only a machine was timed
+        that runs no trials.
     nodes
         What the nodes of a joined cluster are checked by before trials begin on them.
     at_most
@@ -103,7 +104,7 @@ class Execution:
     work_dir: Path
     run: RunSettings
     capacity: Capacity | None = None
-    replicate_s: float = 0.0
+    replicate_s: float | None = 0.0
     nodes: NodeCheck | None = None
     at_most: int | None = None
 

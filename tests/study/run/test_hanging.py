@@ -13,7 +13,7 @@ class Watched:
     """A trial that is watched by a clock that a test turns."""
 
     def __init__(self, folder, expected_s=1.0, took_s=()):
-        ledger = Ledger(folder / "ledger.jsonl")
+        ledger = self.ledger = Ledger(folder / "ledger.jsonl")
         ledger.start_trial("earlier", "search", "prefinetune", 0.1, {})
         for replicate, seconds in enumerate(took_s):
             ledger.add_replicate("earlier", ReplicateRecord(replicate, {}, seconds))
@@ -32,11 +32,26 @@ class Watched:
 
 @pytest.mark.parametrize(
     ("expected_s", "took_s", "minutes"),
-    [(1.0, (), 10), (120.0, (), 20), (1.0, (30.0, 90.0), 15), (float("inf"), (), None)],
+    [
+        (1.0, (), 10),
+        (120.0, (), 20),
+        (1.0, (30.0, 90.0), 15),
+        (float("inf"), (), None),
+        (None, (), None),
+        (None, (30.0,), 10),
+        (None, (90.0, 120.0), 20),
+    ],
 )
 def test_a_replicate_may_take_ten_times_as_long_as_the_longest(tmp_path, expected_s, took_s, minutes):
     found = Watched(tmp_path, expected_s, took_s).minutes_until_overdue()
     assert found == minutes or 0 < found - minutes <= 0.5
+
+
+def test_without_an_estimate_the_first_replicate_that_arrives_sets_the_time(tmp_path):
+    watched = Watched(tmp_path, expected_s=None)
+    assert watched.minutes_until_overdue(at_most=300) is None
+    watched.ledger.add_replicate("earlier", ReplicateRecord(0, {}, 90.0))
+    assert watched.minutes_until_overdue() is not None
 
 
 def test_every_replicate_has_the_whole_time(tmp_path):

@@ -7,7 +7,7 @@ import ray
 
 from study.run import speed
 from study.run.cluster import TrialResources
-from study.run.speed import roomiest, speed_of_trials
+from study.run.speed import Speed, roomiest, speed_of_trials, stand_in_sentence
 
 HEAD = {"NodeID": "head", "Alive": True, "Resources": {"CPU": 0.0}}
 SMALL = {"NodeID": "small", "Alive": True, "Resources": {"CPU": 2.0}}
@@ -33,13 +33,20 @@ def test_the_node_with_most_room_is_timed_with_as_many_trials_as_it_holds(nodes,
     assert roomiest(nodes, resources) == found
 
 
-def test_a_head_without_workers_is_timed_with_no_more_trials_than_it_has_processors(monkeypatch):
+def test_a_head_without_workers_is_timed_with_no_more_trials_than_it_has_processors_and_says_so(monkeypatch):
     """Later it may run two dozen trials, on nodes that have not been started."""
     timed = []
+
+    def measured(*given):
+        timed.append(given[3].concurrency)
+        return Speed(1.0, 1.0)
+
     monkeypatch.setattr(ray, "nodes", lambda: [HEAD, GONE])
     monkeypatch.setattr(speed, "cpus_here", lambda: 3)
-    monkeypatch.setattr(speed, "measured_speed", lambda *given: timed.append(given[3].concurrency))
+    monkeypatch.setattr(speed, "measured_speed", measured)
     resources = TrialResources(workers=1, cpus=1.5, gpus=0.0, concurrency=24)
     for joined, at_once in ((True, 2), (False, 24)):
-        speed_of_trials(None, None, None, resources, joined=joined)
+        found = speed_of_trials(None, None, None, resources, joined=joined)
         assert timed[-1] == at_once
+        assert found.stands_in == joined == bool(stand_in_sentence(found))
+    assert "timed on the processors of this machine" in stand_in_sentence(Speed(1.0, 1.0, stands_in=True))
