@@ -279,8 +279,10 @@ def trains_on_gpus(config: StudyConfig, connection: Connection | None) -> bool:
 
 
 def gpu_precision(config: StudyConfig, connection: Connection | None) -> torch.dtype | None:
-    """Return the precision in which trials compute fast on the GPUs there are; None where none has been started."""
-    return gpu.find_gpu(config).precision if has_gpus(connection) else None
+    """Return the precision in which trials compute fast on all GPUs there are; None where none has been started."""
+    if not has_gpus(connection):
+        return None
+    return gpu.find_gpu(config, joined=connection is not None and connection.joined).precision
 
 
 def _gpus_of_a_worker(
@@ -300,7 +302,7 @@ def _gpus_of_a_worker(
         return 0.0, ""
     if config.workers_per_trial > 1:
         return 1.0, ""
-    return gpu.gpu_share(config, gpu.find_gpu(config), total.get("CPU", 0) / gpus)
+    return gpu.gpu_share(config, gpu.find_gpu(config, joined=connection.joined), total.get("CPU", 0) / gpus)
 
 
 def _inventory(resources: Mapping[str, float]) -> str:

@@ -31,7 +31,7 @@ def machine(monkeypatch):
     ) -> None:
         resources = {"CPU": cpus, **({"GPU": gpus} if gpus else {})}
         monkeypatch.setattr(ray, "cluster_resources", lambda: resources)
-        monkeypatch.setattr(gpu, "find_gpu", lambda config: gpu.Gpu(gpu_bytes, precision))
+        monkeypatch.setattr(gpu, "find_gpu", lambda config, *, joined: gpu.Gpu(gpu_bytes, precision))
 
     return make
 
@@ -128,7 +128,7 @@ def test_a_gpu_that_torch_does_not_find_is_refused_before_and_in_a_trial(tiny, m
     monkeypatch.setattr(gpu, "torch_has_gpu", lambda: True)
     monkeypatch.setattr(gpu.socket, "gethostname", lambda: "gpu-7")
     with pytest.raises(ConfigurationError, match="gpu-7 offers a GPU to Ray, but torch finds none there"):
-        gpu.find_gpu(small_config(encoder=tiny))
+        gpu.find_gpu(small_config(encoder=tiny), joined=False)
     for gpus in (0.0, 0.5):
         execution = Execution(TrialResources(1, 1, gpus, 1), tmp_path, None)
         if gpus:
