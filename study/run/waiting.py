@@ -1,13 +1,12 @@
-"""Whether trials wait in vain: for nodes that a cluster does not have and that nothing will start."""
+"""Whether trials wait in vain: for nodes that a cluster does not have and that nothing will start, or can start."""
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from study.record.ledger import Ledger
+from study.run.autoscaler_report import Launches, launches_since, may_be_started
 from study.run.capacity import Capacity, shown
 from study.run.cluster import TrialResources
 from trainables.errors import StudyStopped
@@ -15,8 +14,7 @@ from trainables.errors import StudyStopped
 _EVERY_S = 10.0
 _IN_VAIN_S = 60.0
 _SAY_AGAIN_S = 300.0
-# Where the autoscaler of a cluster leaves its report (version 1; version 2 has a place of its own).
-_STATUS_KEY = "__autoscaling_status"
+_REFUSED_S = 900.0  # an autoscaler tries again every few seconds
 
 
 class Waiting:
@@ -34,6 +32,8 @@ class Waiting:
         Returns the resources of every node that is alive.
     autoscaler
         Returns whether an autoscaler may start a node for such a trial.
+    launches
+        Returns what became of the nodes that it tried to start since a moment of :func:`time.time`.
 
     Attributes
     ----------
@@ -48,15 +48,18 @@ class Waiting:
         say: Callable[[str], None],
         nodes: Callable[[], Sequence[Mapping[str, float]]],
         autoscaler: Callable[[Mapping[str, float]], bool],
+        launches: Callable[[float], Launches] = lambda began: Launches(),
     ) -> None:
         self._resources = resources
         self._ledger = ledger
         self._say = say
         self._nodes = nodes
         self._autoscaler = autoscaler
+        self._launches = launches
         self.reason = ""
         self._replicates = -1
         self._since: float | None = None
+        self._began = self._refused_since = 0.0
         self._looked = self._said = float("-inf")
 
     def check(self) -> None:
@@ -65,7 +68,8 @@ class Waiting:
         Raises
         ------
         StudyStopped
-            For a minute no node has been large enough for a trial, and nothing can start one that is.
+            For a minute no node has been large enough for a trial, and nothing can start one that is; or what starts
+            nodes has been refused every one for a quarter of an hour.
         """
         now = time.monotonic()
         if now - self._looked < _EVERY_S:
@@ -77,12 +81,26 @@ class Waiting:
         if arrived or self._resources.demand.slots(nodes):
             self._since, self.reason = None, ""
             return
-        self._since = self._since or now
+        if self._since is None:
+            self._since = self._refused_since = now
+            self._began = time.time()
         asked = (
             f"a trial asks for {self._resources.workers} x ({shown(self._resources.of_worker())}), and "
             f"{_offer(nodes)}"
         )
         self.reason = f"waiting for nodes: {asked}"
+        launches = self._launches(self._began)
+        if launches.refused:
+            self.reason += f"; the last launch of a node failed with: {launches.refused}"
+        if launches.coming or not launches.refused:
+            self._refused_since = now
+        if now - self._refused_since >= _REFUSED_S:
+            raise StudyStopped(
+                f"No trial can run on this cluster: {asked}. For {_REFUSED_S / 60:.0f} minutes its autoscaler has "
+                f"started no node; the last launch failed with: {launches.refused}. monitor.log on the head, in "
+                "/tmp/ray/session_latest/logs, holds the provider's own words (a quota, an image, no machine to be "
+                "had). Repair that, and give the same command again: what was recorded is kept."
+            )
         if now - self._since < _IN_VAIN_S:
             return
         if not self._autoscaler(self._resources.of_worker()):
@@ -93,7 +111,10 @@ class Waiting:
             )
         if now - self._said >= _SAY_AGAIN_S:
             self._said = now
-            self._say(f"No trial can run yet: {asked}. Waiting until the cluster has started such nodes.")
+            refused = f" Its last launch failed with: {launches.refused}." if launches.refused else ""
+            self._say(
+                f"No trial can run yet: {asked}. Waiting until the cluster has started such nodes.{refused}"
+            )
 
 
 def _offer(nodes: Sequence[Mapping[str, float]]) -> str:
@@ -114,35 +135,7 @@ def waiting_on(
         # What it may start was looked at before the study began.
         return capacity.autoscaler is not None and (capacity.is_known or may_be_started(needed))
 
-    return Waiting(resources, ledger, say, capacity.nodes, may_start)
+    def launches(began: float) -> Launches:
+        return launches_since(began) if capacity.autoscaler is not None else Launches()
 
-
-def may_be_started(needed: Mapping[str, float]) -> bool:
-    """Return whether the connected cluster has an autoscaler that may start a node with these resources."""
-    import ray
-    from ray._raylet import GcsClient  # type: ignore[attr-defined]
-    from ray.core.generated.autoscaler_pb2 import GetClusterStatusReply
-    from ray.experimental.internal_kv import _internal_kv_get
-
-    reply = GetClusterStatusReply()
-    reply.ParseFromString(GcsClient(ray.get_runtime_context().gcs_address).get_cluster_status(timeout_s=10))
-    scaling = reply.autoscaling_state
-    if scaling.autoscaler_state_version:
-        refused = [dict(request.resources_bundle) for request in scaling.infeasible_resource_requests]
-        for gang in scaling.infeasible_gang_resource_requests:
-            refused += [
-                dict(request.resources_bundle)
-                for bundle in gang.bundle_selectors
-                for request in bundle.resource_requests
-            ]
-        return not any(needed.items() <= request.items() for request in refused)
-    return starts_nodes(json.loads(_internal_kv_get(_STATUS_KEY) or b"{}"))
-
-
-def starts_nodes(status: Mapping[str, Any]) -> bool:
-    """Return whether the report of an autoscaler's first version is of one that starts nodes.
-
-    A cluster whose nodes were started by hand has a reporter only, which calls every node a type of its own.
-    """
-    types = status.get("autoscaler_report", {}).get("node_type_mapping") or {}
-    return any(kind != f"node_{node}" for node, kind in types.items())
+    return Waiting(resources, ledger, say, capacity.nodes, may_start, launches)

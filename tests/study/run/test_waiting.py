@@ -6,8 +6,9 @@ import pytest
 
 from study.record.ledger import Ledger
 from study.run import waiting
+from study.run.autoscaler_report import Launches
 from study.run.cluster import TrialResources
-from study.run.waiting import Waiting, starts_nodes
+from study.run.waiting import Waiting
 from trainables.errors import StudyStopped
 from trainables.trial import ReplicateRecord
 
@@ -19,6 +20,7 @@ def clock(monkeypatch):
     """The time, which each look moves on by ten seconds."""
     now = [1000.0]
     monkeypatch.setattr(waiting.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(waiting.time, "time", lambda: 1e9 + now[0])
     return now
 
 
@@ -28,11 +30,13 @@ def looks(waits, clock, seconds):
         clock[0] += 10
 
 
-def make(tmp_path, nodes, *, autoscaler=False, cpus=4.0, gpus=0.0, workers=1):
+def make(tmp_path, nodes, *, autoscaler=False, cpus=4.0, gpus=0.0, workers=1, launches=None):
     said = []
     ledger = Ledger(tmp_path / "ledger.jsonl")
     resources = TrialResources(workers, cpus, gpus, 1)
-    return Waiting(resources, ledger, said.append, lambda: nodes, lambda needed: autoscaler), said, ledger
+    reports = {} if launches is None else {"launches": launches}
+    waits = Waiting(resources, ledger, said.append, lambda: nodes, lambda needed: autoscaler, **reports)
+    return waits, said, ledger
 
 
 @pytest.mark.parametrize(
@@ -96,9 +100,36 @@ def test_replicates_that_arrive_show_that_trials_run(tmp_path, clock):
         looks(waits, clock, 80)
 
 
-def test_a_reporter_of_nodes_is_no_autoscaler():
-    def report(**types):
-        return {"autoscaler_report": {"node_type_mapping": types}}
+def test_a_quarter_of_an_hour_of_refused_launches_stops_the_study_with_the_reason(tmp_path, clock):
+    asked = []
 
-    assert not starts_nodes({}) and not starts_nodes(report(ab12="node_ab12", cd34="node_cd34"))
-    assert starts_nodes({"autoscaler_report": {"node_type_mapping": {"10.0.0.1": "head"}}})
+    def refused(began):
+        asked.append(began)
+        return Launches("gpu_spot: VcpuLimitExceeded")
+
+    waits, said, _ = make(tmp_path, [HEAD], autoscaler=True, launches=refused)
+    looks(waits, clock, 890)
+    assert waits.reason.endswith("; the last launch of a node failed with: gpu_spot: VcpuLimitExceeded")
+    assert said[0].endswith("Its last launch failed with: gpu_spot: VcpuLimitExceeded.")
+    assert {*asked} == {1e9 + 1000.0}, "what failed before this wait is told of no more"
+    with pytest.raises(StudyStopped) as stopped:
+        looks(waits, clock, 30)
+    for part in ("gpu_spot: VcpuLimitExceeded", "15 minutes", "monitor.log", "the same command again"):
+        assert part in str(stopped.value)
+
+
+def test_a_node_that_comes_after_all_is_waited_for(tmp_path, clock):
+    now = [Launches("no machine to be had")]
+    nodes = [HEAD]
+    waits, _, _ = make(tmp_path, nodes, autoscaler=True, launches=lambda began: now[0])
+    looks(waits, clock, 800)
+    now[0] = Launches("no machine to be had", coming=True)
+    looks(waits, clock, 3600)
+    now[0] = Launches("no machine to be had")
+    looks(waits, clock, 800)
+    nodes.append(LARGE)
+    looks(waits, clock, 60)
+    nodes.pop()
+    looks(waits, clock, 800)
+    with pytest.raises(StudyStopped):
+        looks(waits, clock, 200)
