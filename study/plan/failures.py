@@ -3,30 +3,65 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections.abc import Collection
+from typing import NamedTuple
 
 from study.record.ledger import TrialRecord
 from trainables.errors import StudyStopped, TrialFailed
 
-# A trial's process may die this many times; at the next death the trial counts as failed.
+# A trial's process may die this many times without a replicate in between; at the next death the trial has failed.
 LOSSES_THAT_FAIL = 2
+# What a lost node takes with it is not the trial's, unless the trial is what brings its nodes down.
+NODES_THAT_FAIL = 10
 # This many trials that fail one after another of the same cause, with no replicate in between, stop the study.
 SAME_FAULTS_THAT_STOP = 5
 _OF_THIS_TRIAL = re.compile(r"^replicate \d+: |\(traceback: .*\)$|\d+(\.\d+)?(e[+-]?\d+)?")
 
 
+class Death(NamedTuple):
+    """How the process of a trial died.
+
+    Attributes
+    ----------
+    message
+        What is known of it.
+    at_most
+        How often it may happen on nodes that stay.
+    node
+        Where the process was; empty where that is not known.
+    gone
+        The nodes that the cluster has lost by now.
+    """
+
+    message: str
+    at_most: int = LOSSES_THAT_FAIL
+    node: str = ""
+    gone: Collection[str] = ()
+
+
 class Losses:
-    """Count how often the process of each trial died."""
+    """Count how often the process of each trial died since its last replicate."""
 
     def __init__(self) -> None:
-        self._of: Counter[str] = Counter()
+        self._of: dict[str, list[str]] = {}
 
-    def failure(self, trial_id: str, message: str, at_most: int) -> TrialFailed | None:
-        """Note that a trial's process died; return its failure if that happened more often than it may."""
-        self._of[trial_id] += 1
-        if self._of[trial_id] <= at_most:
+    def forget(self, trial_id: str) -> None:
+        """Note that a replicate of a trial ended well."""
+        self._of.pop(trial_id, None)
+
+    def failure(self, trial_id: str, death: Death) -> TrialFailed | None:
+        """Note that a trial's process died; return its failure if that happened more often than it may.
+
+        A node may be counted as alive for a while after it has taken its processes with it, so earlier deaths are
+        looked at again.
+        """
+        nodes = self._of.setdefault(trial_id, [])
+        nodes.append(death.node)
+        with_node = sum(node in death.gone for node in nodes)
+        if len(nodes) - with_node <= death.at_most and with_node <= NODES_THAT_FAIL:
             return None
-        lost = f"its process died {self._of[trial_id]} times, most recently with: {message}"
+        of_nodes = f", {with_node} of them with its node" if with_node else ""
+        lost = f"its process died {len(nodes)} times{of_nodes}, most recently with: {death.message}"
         return TrialFailed(lost, can_pass=True)
 
 

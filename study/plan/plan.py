@@ -13,7 +13,7 @@ from typing import Any
 from study.config.study import StudyConfig
 from study.plan.confirmation import Confirmation, Decided
 from study.plan.deadline import Deadline
-from study.plan.failures import LOSSES_THAT_FAIL, Losses, SameFault
+from study.plan.failures import Death, Losses, SameFault
 from study.plan.fruitless import Ends, fruitless, no_reference
 from study.plan.owed import Owed, Planned, reopen_owed
 from study.plan.posthoc import PosthocTrials
@@ -319,6 +319,7 @@ class Plan:
     def on_replicate(self, job: TrialJob, record: ReplicateRecord) -> None:
         """Record a finished replicate."""
         self._same_fault.is_over()
+        self._losses.forget(job.trial_id)
         self._add_replicate(job.trial_id, record)
 
     def on_end(self, job: TrialJob, failure: TrialFailed | None) -> None:
@@ -338,10 +339,9 @@ class Plan:
             if trial.state == "infeasible":
                 self.stopped = self.stopped or self._fruitless_search()
 
-    def on_lost(self, job: TrialJob, message: str, at_most: int = LOSSES_THAT_FAIL) -> None:
+    def on_lost(self, job: TrialJob, death: Death) -> None:
         """Record that a job's process died; what it did not finish is handed out again, a limited number of times."""
-        failure = self._losses.failure(job.trial_id, message, at_most)
-        if failure is not None:
+        if (failure := self._losses.failure(job.trial_id, death)) is not None:
             self.on_end(job, failure)
             return
         self._running -= {(job.trial_id, replicate) for replicate in job.replicates}

@@ -22,6 +22,10 @@ class NodeWatch:
         Returns what Ray says of every node, those that were lost included.
     say
         Called with each line.
+    groups
+        Whether trials train on groups of workers, which are elsewhere than the processes of the trials.
+    place
+        Returns the id of the node of a process of Ray.
     clock
         A monotonic clock, in seconds.
     """
@@ -30,21 +34,47 @@ class NodeWatch:
         self,
         nodes: Callable[[], Sequence[Mapping[str, Any]]],
         say: Callable[[str], None],
+        *,
+        groups: bool = False,
+        place: Callable[[Any], str] = lambda actor: node_of(actor),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._nodes = nodes
         self._say = say
+        self._groups = groups
+        self._place = place
         self._clock = clock
+        self._places: dict[str, str] = {}
         self._looked = float("-inf")
         self._alive: set[str] | None = None
         self._lost: list[Mapping[str, Any]] = []  # of which nothing was said yet
         self._in_flight = 0  # since something was said
         self._again: list[str] = []
 
-    def process_died(self, trial_id: str) -> None:
-        """Note that the process of a trial died, and with it the replicate that it was at."""
+    def began(self, tune_id: str, actor: Any) -> None:
+        """Note where the process of a trial of Tune is."""
+        self._places[tune_id] = self._place(actor)
+
+    def process_died(self, tune_id: str, trial_id: str) -> str:
+        """Note that the process of a trial died, and with it the replicate that it was at.
+
+        Parameters
+        ----------
+        tune_id, trial_id
+            The trial by Tune's name and by the study's.
+
+        Returns
+        -------
+        str
+            The id of the node where it was; empty where that is not known.
+        """
         self._in_flight += 1
         self._again.append(trial_id)
+        return self._places.pop(tune_id, "")
+
+    def gone(self) -> frozenset[str]:
+        """Return the ids of the nodes that the cluster has lost."""
+        return frozenset(node["NodeID"] for node in self._nodes() if not node["Alive"])
 
     def check(self) -> None:
         """Look at the nodes from time to time.
@@ -79,14 +109,23 @@ class NodeWatch:
 
     def _tell(self) -> None:
         losses = "; ".join(f"{node_name(node)}: {_reason(node)}" for node in self._lost)
-        count = (
-            "nothing was in flight there"
-            if not self._in_flight
-            else f"{self._in_flight} replicate(s) begin again"
-        )
+        if self._in_flight:
+            count = f"{self._in_flight} replicate(s) begin again"
+        elif self._groups:  # Ray Train replaces them without a word
+            count = "trials that had workers there start them again"
+        else:
+            count = "nothing was in flight there"
         nodes = "node" if len(self._lost) == 1 else "nodes"
         self._say(f"Lost {nodes} {losses}; {count}.")
         self._lost, self._in_flight = [], 0
+
+
+def node_of(actor: Any) -> str:
+    """Return the id of the node where a process of Ray is; empty where Ray does not know."""
+    from ray._private import state
+
+    found = state.actors(actor_id=actor._actor_id.hex())
+    return str(found.get("Address", {}).get("NodeID", ""))
 
 
 def _reason(node: Mapping[str, Any]) -> str:

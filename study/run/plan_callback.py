@@ -12,6 +12,7 @@ import ray
 from ray import tune
 from ray.tune.search import Searcher
 
+from study.plan.failures import LOSSES_THAT_FAIL, Death
 from study.plan.plan import Plan
 from study.record.folder import unwritable
 from study.run.hanging import HANGS_THAT_ARE_RETRIED, Hanging
@@ -106,7 +107,7 @@ class PlanSearcher(Searcher):  # type: ignore[misc]
         with kept_from_tune(self._plan):
             job, failure = self.jobs.pop(trial_id), self.failures.pop(trial_id, None)
             if trial_id in self.given_back:
-                self._plan.on_lost(job, str(failure))
+                self._plan.on_lost(job, Death(str(failure)))
             else:
                 self._plan.on_end(job, failure)
 
@@ -173,6 +174,8 @@ class PlanCallback(tune.Callback):  # type: ignore[misc]
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Begin to wait for the trial's first replicate: it has a process now."""
         self._hanging.began(trial)
+        if self._nodes is not None:
+            self._nodes.began(trial.trial_id, trial.temporary_state.ray_actor)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Wait for the trial no longer."""
@@ -213,10 +216,9 @@ class PlanCallback(tune.Callback):  # type: ignore[misc]
         job = self._searcher.jobs.pop(trial.trial_id, None)
         if job is None:
             return  # its end was told before its process died
+        node, gone = "", frozenset[str]()
         if self._nodes is not None:
-            self._nodes.process_died(job.trial_id)
+            node, gone = self._nodes.process_died(trial.trial_id, job.trial_id), self._nodes.gone()
+        message, at_most = (last_line, LOSSES_THAT_FAIL) if hung is None else (hung, HANGS_THAT_ARE_RETRIED)
         with kept_from_tune(self._plan):
-            if hung is None:
-                self._plan.on_lost(job, last_line)
-            else:
-                self._plan.on_lost(job, hung, at_most=HANGS_THAT_ARE_RETRIED)
+            self._plan.on_lost(job, Death(message, at_most, node, gone))

@@ -185,7 +185,7 @@ def run_plan(
         checks.insert(0, tick)
     else:
         waiting = waiting_on(resources, plan.ledger, last_words.say, capacity)
-        nodes = NodeWatch(ray.nodes, last_words.say)
+        nodes = NodeWatch(ray.nodes, last_words.say, groups=resources.workers > 1)
         checks[:0] = [waiting.check, nodes.check, lambda: tick(waiting.reason)]
         limit = TrialLimit(capacity, resources.demand, execution.at_most)
 

@@ -9,6 +9,7 @@ import optuna
 import pytest
 
 from study.plan import optuna_record, search
+from study.plan.failures import Death
 from study.record.gains import gains_of, leading_prefinetuning
 from tests.study.simulation import SimulatedStudy, run_to_the_end, small_config
 
@@ -96,7 +97,7 @@ def test_a_job_whose_process_dies_is_handed_out_again_without_what_it_finished(t
         if job.phase == "search" and lost is None:
             lost = job
             study._compute(job, 0, 0.5)
-            study.plan.on_lost(job, "node gone")
+            study.plan.on_lost(job, Death("node gone"))
             continue
         if job.phase == "search":
             assert job.trial_id == lost.trial_id and set(job.known) == {0}
@@ -111,7 +112,7 @@ def test_a_job_whose_process_keeps_dying_fails(tmp_path):
     while (job := study.plan.next_job()) is not None:
         if job.phase == "search" and deaths < 3:
             deaths += 1
-            study.plan.on_lost(job, "out of memory")
+            study.plan.on_lost(job, Death("out of memory"))
         else:
             study._run_job(job)
     failed = [t for t in study.ledger.of_phase("search") if t.state == "failed"]

@@ -16,6 +16,7 @@ from study.plan.search import GainSearch
 from study.record.ledger import Ledger
 from study.run import cluster
 from study.run.hanging import Hanging
+from study.run.node_watch import NodeWatch
 from study.run.plan_callback import STOPS, PlanCallback, PlanSearcher, for_tune, records_of
 from study.run.tuning import WarmRacing, report_to_tune, run_trials
 from tests.study.simulation import SimulatedStudy, small_config
@@ -164,6 +165,31 @@ def test_a_trial_that_hangs_loses_its_process_and_is_tried_once_more(tmp_path, m
     if state == "failed":
         assert trial.can_pass and "its process died 2 times" in trial.error
         assert "no replicate ended within 10 minutes" in trial.error
+
+
+@pytest.mark.parametrize(("taken", "state"), [(True, "running"), (False, "failed")])
+def test_lost_nodes_cost_a_trial_no_more_than_the_replicates_in_flight(tmp_path, taken, state):
+    study, nodes = SimulatedStudy(tmp_path, small_config()), []
+    watching = NodeWatch(lambda: nodes, lambda line: None, place=str)
+    searcher = PlanSearcher(study.plan)
+    callback = PlanCallback(study.plan, searcher, lambda: None, nodes=watching)
+    for number in range(5):
+        name = f"tune-{number}"
+        job = searcher.suggest(name)["job"]
+        lost = SimpleNamespace(
+            trial_id=name,
+            config={"job": job},
+            temporary_state=SimpleNamespace(ray_actor=number),
+            get_error=lambda: RuntimeError("the actor died"),
+        )
+        nodes.append({"NodeID": str(number), "Alive": True})
+        callback.on_trial_start(0, [], lost)
+        nodes[number]["Alive"] = not taken
+        callback.on_trial_error(0, [], lost)
+        if study.ledger.trials[job.trial_id].state == "failed":
+            break
+    assert number == (4 if taken else 2)
+    assert study.ledger.trials[job.trial_id].state == state
 
 
 @pytest.fixture(scope="module")
