@@ -83,6 +83,24 @@ mount_shared() {
   mountpoint -q "$shared" || retry sudo mount -t nfs4 -o nfsvers="$2",hard "$1" "$shared"
 }
 
+# EC2 tells a spot machine two minutes ahead that it takes it back. Elsewhere nobody answers.
+taken_back() {
+  local service=http://169.254.169.254/latest token
+  token=$(curl --silent --fail --max-time 2 --noproxy '*' --request PUT \
+    --header "X-aws-ec2-metadata-token-ttl-seconds: 60" "$service/api/token") || return
+  curl --silent --fail --max-time 2 --noproxy '*' --header "X-aws-ec2-metadata-token: $token" \
+    "$service/meta-data/spot/instance-action" | grep -q '"action"'
+}
+
+# From then on Ray begins nothing there, and knows what became of the node. $1: the command line of its raylet.
+drain() {
+  local node gcs
+  node=$(grep -om1 -e '--node_id=[0-9a-f]*' <<< "$1") && gcs=$(grep -om1 -e '--gcs-address=[^ ]*' <<< "$1") || return
+  RAY_AUTH_MODE=token RAY_USAGE_STATS_ENABLED=0 "$venv/bin/ray" drain-node --address "${gcs#*=}" \
+    --node-id "${node#*=}" --reason DRAIN_NODE_REASON_PREEMPTION \
+    --reason-message "EC2 takes the spot machine back" --deadline-remaining-seconds 120
+}
+
 case ${1:-} in
   head | worker)
     packages python3-venv gcc libgomp1 tmux rsync curl
@@ -113,13 +131,16 @@ case ${1:-} in
     if [ -e "$kept/server.pid" ]; then kill -- "-$(cat "$kept/server.pid")" 2> /dev/null || true; fi
     rm -f "$kept/server.pid"
     ;;
-  watch) # a worker whose head is gone would be billed on: without Ray for five minutes it switches itself off
+  watch)
+    # A worker whose head is gone would be billed on: without Ray for five minutes it switches itself off. Before a spot
+    # machine is taken back, its node is drained.
     exec 9> "$HOME/.study-watch.lock"
     flock --nonblock 9 || exit 0
-    absent=0
+    absent=0 drained=
     while ((absent < 30)); do
       sleep "$pause"
-      if pgrep -x raylet > /dev/null; then absent=0; else absent=$((absent + 1)); fi
+      if raylet=$(pgrep -ax raylet); then absent=0; else absent=$((absent + 1)); fi
+      if [ -z "$drained" ] && [ -n "$raylet" ] && taken_back && drain "$raylet"; then drained=yes; fi
     done
     sudo shutdown -h now
     ;;

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ray.scripts.scripts import cli
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "deploy" / "node.sh"
@@ -30,7 +31,8 @@ FAKE = {
     "install": ":",
     "chown": ":",
     "shutdown": ":",
-    "pgrep": "exit 1",
+    "pgrep": 'fails pgrep && cat "$T/raylet"',
+    "curl": 'test -d "$T/metadata" && cat "$T/metadata/${@: -1:1}" 2> /dev/null || exit 22',
     "tee": 'case $1 in /etc/*) cat > "$T/exports";; *) cat > "$1";; esac',
     "python3": 'mkdir -p "$3/bin"; for n in pip mlflow python; do cp "$T/bin/noted" "$3/bin/$n"; done',
     "noted": ":",
@@ -203,6 +205,54 @@ def test_a_server_that_does_not_answer_is_started_with_one_worker_and_ends_with_
 def test_a_worker_without_ray_switches_itself_off(machine):
     _, run = machine
     assert run("watch")[-1] == "shutdown -h now"
+
+
+RAYLET = "77 /venv/raylet --node_id=ab12 --gcs-address=10.0.0.5:6379 --agent=/venv/agent.py --node-id=ab12\n"
+METADATA = "http://169.254.169.254/latest"
+
+
+@pytest.fixture
+def spot(machine):
+    """A worker with a raylet on a machine that EC2 may take back; returns how to watch it, and Ray's calls."""
+    folder, run = machine
+    answers = folder / "metadata" / METADATA
+    (answers / "api").mkdir(parents=True)
+    (answers / "meta-data" / "spot").mkdir(parents=True)
+    (answers / "api" / "token").write_text("secret")
+    (folder / "raylet").write_text(RAYLET)
+    (folder / "venv" / "bin").mkdir(parents=True)
+    program = folder / "venv" / "bin" / "ray"
+    program.write_text(f'{NOTES}\nfails ray && exit 1; printf "%s\\n" "$RAY_AUTH_MODE" "$@" > "$T/drained"\n')
+    program.chmod(0o755)
+
+    def watch(ticks=3):
+        (folder / "fails-pgrep").write_text(str(ticks))
+        return [call for call in run("watch") if call.startswith("ray ")]
+
+    return folder, answers / "meta-data" / "spot" / "instance-action", watch
+
+
+def test_a_spot_machine_that_is_taken_back_is_drained_once_as_ray_has_it(spot):
+    folder, notice, watch = spot
+    notice.write_text('{"action": "terminate", "time": "2026-01-01T00:00:00Z"}')
+    (folder / "fails-ray").write_text("1")
+    assert len(watch()) == 2, "a drain that fails is tried again, one that was taken is not"
+    mode, command, *words = (folder / "drained").read_text().splitlines()
+    given = cli.commands[command].make_context(command, words).params
+    assert mode == "token" and (given["address"], given["node_id"]) == ("10.0.0.5:6379", "ab12")
+    assert given["reason"] == "DRAIN_NODE_REASON_PREEMPTION" and given["deadline_remaining_seconds"] == 120
+    asked = [call for call in (folder / "called").read_text().splitlines() if call.startswith("curl ")]
+    assert "--request PUT" in asked[0] and "X-aws-ec2-metadata-token: secret" in asked[1]
+    assert all("--max-time 2" in call for call in asked)
+
+
+def test_nothing_is_drained_without_a_notice_or_outside_of_aws(spot):
+    folder, notice, watch = spot
+    assert watch() == []
+    notice.write_text("<html>a page of the network's</html>")
+    assert watch() == []
+    shutil.rmtree(folder / "metadata")
+    assert watch() == []
 
 
 def test_an_unknown_word_is_told(machine):
