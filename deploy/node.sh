@@ -10,6 +10,9 @@ venv=${STUDY_VENV:-$HOME/venv}
 shared=${STUDY_STORAGE:-/mnt/study}
 # Where $shared comes from: a file system of your own (e.g. EFS), "present" where it is mounted, else the head's disk.
 source=${STUDY_SHARED_FROM:-}
+# Who may mount the head's disk, and write it: networks or machines, by spaces. By themselves all private networks; which
+# of their machines get through is up to the cluster's security group. Where there is none, name the nodes alone.
+to=${STUDY_SHARED_TO:-10.0.0.0/8 172.16.0.0/12 192.168.0.0/16}
 programs=${STUDY_PROGRAMS:-/usr/local/bin}
 # MLflow's SQLite has to lie on the head's own disk: with the results, unless those come over a network.
 if mountpoint -q "$shared"; then kept=$HOME/mlflow; else kept=$shared/mlflow; fi
@@ -64,13 +67,12 @@ program() {
   sudo chmod +x "$programs/$1"
 }
 
-# To the private networks; which of their machines get through is up to the cluster's security group.
 export_shared() {
   packages nfs-kernel-server
   sudo mkdir -p "$shared"
   sudo chown "$(id -u):$(id -g)" "$shared"
   sudo install -d /etc/exports.d
-  for network in 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16; do
+  for network in $to; do
     echo "$shared $network(rw,sync,no_subtree_check)"
   done | sudo tee /etc/exports.d/study.exports > /dev/null
   sudo systemctl enable --quiet --now nfs-kernel-server

@@ -14,6 +14,7 @@ set -euo pipefail
 
 bin=$PWD/.venv/bin
 export STUDY_STORAGE=${STUDY_STORAGE:-$PWD/results} PATH=$bin:$PATH RAY_USAGE_STATS_ENABLED=0
+export HF_HOME=${HF_HOME:-$STUDY_STORAGE/hub}    # models are downloaded once for all nodes
 mkdir -p "$STUDY_STORAGE"
 head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 address=$head:$((20000 + SLURM_JOB_ID % 20000))

@@ -118,6 +118,13 @@ def test_a_head_installs_the_lock_and_exports_its_disk(machine):
     assert lock in (folder / "venv" / "installed").read_text()
 
 
+def test_a_head_exports_its_disk_to_those_alone_that_are_named(machine):
+    folder, run = machine
+    run("head", STUDY_SHARED_TO="192.0.2.11 192.0.2.12")
+    exported = [line.split()[1] for line in (folder / "exports").read_text().splitlines()]
+    assert exported == [f"192.0.2.{n}(rw,sync,no_subtree_check)" for n in (11, 12)]
+
+
 def test_a_second_time_nothing_is_installed_again_until_the_lock_changes(machine):
     folder, run = machine
     run("head")

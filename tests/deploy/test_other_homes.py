@@ -38,6 +38,10 @@ SKYPILOT_RESOURCES = {"infra", "accelerators", "cpus", "memory", "instance_type"
                       "ports", "image_id", "any_of", "ordered", "autostop", "labels"}  # fmt: skip
 
 
+SKYPILOT_AUTOSTOP = {"idle_minutes", "wait_for", "down", "hook", "hook_timeout"}
+HOMES = ("local.yaml", "kuberay.yaml", "slurm.sh", "skypilot.yaml")
+
+
 def pinned(package):
     (version,) = re.findall(rf"^{package}==(\S+)$", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
     return version
@@ -146,7 +150,8 @@ def test_slurm_starts_ray_on_every_node_and_the_study_on_the_first(tmp_path):
     programs.mkdir()
     for name, does in (
         ("scontrol", "printf 'node7\\nnode8\\nnode9\\n'"),
-        ("srun", 'printf "%s\\n" "$@"; echo "$RAY_AUTH_MODE $(stat -c %a "$RAY_AUTH_TOKEN_PATH") $STUDY_STORAGE"; '
+        ("srun", 'echo "$HF_HOME"; printf "%s\\n" "$@"; '
+                 'echo "$RAY_AUTH_MODE $(stat -c %a "$RAY_AUTH_TOKEN_PATH") $STUDY_STORAGE"; '
                  'wc -c < "$RAY_AUTH_TOKEN_PATH"'),
     ):  # fmt: skip
         (programs / name).write_text(f"#!/bin/sh\n{does}\n")
@@ -165,8 +170,8 @@ def test_slurm_starts_ray_on_every_node_and_the_study_on_the_first(tmp_path):
         text=True,
         check=True,
     )
-    *words, access, length = done.stdout.splitlines()
-    assert words[:2] == ["ray", "symmetric-run"]
+    hub, *words, access, length = done.stdout.splitlines()
+    assert words[:2] == ["ray", "symmetric-run"] and hub == f"{storage}/hub"
     separator = words.index("--")
     context = cli.commands["symmetric-run"].make_context(
         "symmetric-run", words[2:separator], resilient_parsing=True
@@ -180,6 +185,22 @@ def test_slurm_starts_ray_on_every_node_and_the_study_on_the_first(tmp_path):
     )
     assert access == f"token 600 {storage}" and length == "64"
     assert list(storage.iterdir()) == [], "the token ends with the job"
+
+
+@pytest.mark.parametrize("home", ["cluster.yaml", *(f"deploy/{name}" for name in HOMES)])
+def test_models_are_downloaded_once_for_all_nodes(home):
+    """Every home puts the Hub's files on what its nodes share."""
+    text = (ROOT / home).read_text(encoding="utf-8")
+    found = re.findall(r"HF_HOME(?:=|, value: )(\$\{[^}]*\}|[^\s},]+)", text)
+    shared = "${HF_HOME:-$STUDY_STORAGE/hub}" if home.endswith(".sh") else "/mnt/study/hub"
+    assert found and {*found} == {shared}
+
+
+def test_skypilots_machines_are_stopped_after_the_study_and_keep_their_disks():
+    task = yaml.safe_load((DEPLOY / "skypilot.yaml").read_text(encoding="utf-8"))
+    stops = task["resources"]["autostop"]
+    assert stops.keys() <= SKYPILOT_AUTOSTOP and 10 <= stops["idle_minutes"] <= 60
+    assert not stops.get("down"), "the results are on the first machine's disk"
 
 
 def test_skypilots_file_uses_its_fields_and_shells_commands():
