@@ -22,13 +22,25 @@ _MODE = "RAY_AUTH_MODE"
 _ASKED = "/ray.rpc.NodeInfoGcsService/GetClusterId"  # answers any client that is let in
 
 
-def check_address(address: str | None) -> None:
+OPEN_TO_ALL = (
+    "Authentication is off in this cluster: whoever reaches its head runs code there as its user. To switch it on, "
+    "start Ray with RAY_AUTH_MODE=token on every node, each with the same ~/.ray/auth_token (ray get-auth-token "
+    "--generate)."
+)
+
+
+def check_address(address: str | None) -> bool:
     """Refuse a cluster that does not answer or demands a token that is not here; give Ray the token that is.
 
     Parameters
     ----------
     address
         What ``RAY_ADDRESS`` says; None for the cluster that ``ray start`` left on this machine.
+
+    Returns
+    -------
+    bool
+        Whether the cluster lets anyone in, see :data:`OPEN_TO_ALL`; False also where that cannot be told.
 
     Raises
     ------
@@ -41,16 +53,17 @@ def check_address(address: str | None) -> None:
         listens = address
     found = re.fullmatch(r"(?:ray://)?\[?([^/]+?)\]?:(\d+)", listens)
     if found is None:  # a form that Ray will judge
-        return
+        return False
     try:
         socket.create_connection((found[1], int(found[2])), timeout=_CONNECT_S).close()
     except OSError as error:
         if address is None:
-            return  # the file outlived its cluster
+            return False  # the file outlived its cluster
         raise no_cluster(address, error.strerror or error) from error
     if listens.startswith("ray://") or os.environ.get("RAY_USE_TLS", "0") not in ("0", ""):
-        return
+        return False
     _check_token(listens)
+    return _answer(listens, "") is True
 
 
 def demand_a_token() -> None:
@@ -117,6 +130,11 @@ def _token() -> tuple[str, str]:
 
 def _lets_in(address: str, token: str) -> bool:
     """Return whether the head answers a call with this token; True where it fails in another way, for Ray to judge."""
+    return _answer(address, token) is not False
+
+
+def _answer(address: str, token: str) -> bool | None:
+    """Return whether the head lets in who has this token; None where the call fails in another way."""
     import grpc
 
     metadata = [("authorization", f"Bearer {token}")] if token else None
@@ -124,5 +142,5 @@ def _lets_in(address: str, token: str) -> bool:
         try:
             channel.unary_unary(_ASKED)(b"", timeout=_CONNECT_S, metadata=metadata)
         except grpc.RpcError as error:
-            return bool(error.code() != grpc.StatusCode.UNAUTHENTICATED)
+            return False if error.code() == grpc.StatusCode.UNAUTHENTICATED else None
     return True

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from study.config.study import StudyConfig
 from study.run import gpu, ray_watch
-from study.run.address import check_address, demand_a_token, no_cluster
+from study.run.address import OPEN_TO_ALL, check_address, demand_a_token, no_cluster
 from study.run.capacity import HEAD, LEAST, Capacity, Demand, TrialLimit, alive, joined_capacity, shown
 from study.run.place import cluster_is_named, cpus_here
 from study.run.signals import ENDING_SIGNALS
@@ -138,7 +138,7 @@ def join_running_cluster() -> Connection | None:
     address = os.environ.get("RAY_ADDRESS")
     if not cluster_is_named():
         return None
-    check_address(address)
+    is_open = check_address(address)
     ray_watch.outlive_the_head()
     import ray
 
@@ -161,6 +161,8 @@ def join_running_cluster() -> Connection | None:
     sentence = (
         f"Joined the running Ray cluster ({len(alive())} nodes, {_inventory(ray.cluster_resources())})."
     )
+    if is_open:
+        sentence += f"\n{OPEN_TO_ALL}"
     return Connection(True, sentence, capacity=joined_capacity())
 
 

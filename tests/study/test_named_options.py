@@ -27,7 +27,7 @@ SET = re.compile(r"--set '?([a-z_]+)=")
 SETTING = re.compile(r"(?<![\w/.'\"{(-])[a-z]+(?:_[a-z0-9]+)+(?!\.?[\w(/{])")
 OF_OTHER_PROGRAMS = {
     "--backend-store-uri", "--host", "--port", "--version",  # of MLflow
-    "--gcs-address", "--autoscaling-config",  # of Ray's own processes
+    "--gcs-address", "--autoscaling-config", "--generate",  # of Ray's own processes, and of its command
     "--no-deps", "--editable",  # of pip
     "--show-toplevel",  # of git
 }  # fmt: skip

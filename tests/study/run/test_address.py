@@ -7,13 +7,28 @@ import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import grpc
 import pytest
+import ray
 
-from study.run import address
+from study.run import address, cluster
 from study.run.address import check_address, demand_a_token
 from trainables.errors import ConfigurationError
+
+
+@contextmanager
+def served(answer):
+    """The address of a head that answers so."""
+    handler = grpc.method_handlers_generic_handler(
+        "ray.rpc.NodeInfoGcsService", {"GetClusterId": grpc.unary_unary_rpc_method_handler(answer)}
+    )
+    server = grpc.server(ThreadPoolExecutor(1), handlers=[handler])
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield f"127.0.0.1:{port}"
+    server.stop(None)
 
 
 @pytest.fixture
@@ -25,14 +40,8 @@ def head():
             context.abort(grpc.StatusCode.UNAUTHENTICATED, "InvalidAuthToken")
         return b""
 
-    handler = grpc.method_handlers_generic_handler(
-        "ray.rpc.NodeInfoGcsService", {"GetClusterId": grpc.unary_unary_rpc_method_handler(answer)}
-    )
-    server = grpc.server(ThreadPoolExecutor(1), handlers=[handler])
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    yield f"127.0.0.1:{port}"
-    server.stop(None)
+    with served(answer) as address:
+        yield address
 
 
 @pytest.fixture(autouse=True)
@@ -64,9 +73,40 @@ def test_a_token_that_is_missing_wrong_or_not_sent_is_told(head, monkeypatch, tm
 
 def test_the_cluster_s_own_token_is_sent_unasked(head, monkeypatch, tmp_path):
     (tmp_path / "auth_token").write_text("secret\n")
-    check_address(head)
+    assert check_address(head) is False
     assert address.os.environ["RAY_AUTH_MODE"] == "token"
-    check_address(head)
+    assert check_address(head) is False
+
+
+@pytest.mark.parametrize("sends", [True, False])
+def test_a_cluster_that_lets_anyone_in_is_told_apart(monkeypatch, sends):
+    if sends:
+        monkeypatch.setenv("RAY_AUTH_MODE", "token")
+        monkeypatch.setenv("RAY_AUTH_TOKEN", "secret")
+    with served(lambda request, context: b"") as everyones:
+        assert check_address(everyones) is True
+
+    def fails(request, context):
+        context.abort(grpc.StatusCode.UNAVAILABLE, "later")
+
+    with served(fails) as unknown:
+        assert check_address(unknown) is False, "nothing is claimed of a head that does not answer"
+
+
+def test_who_joins_a_cluster_that_lets_anyone_in_is_warned(monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.5:6379")
+    for name, found in (("joined_capacity", None), ("alive", [1])):
+        monkeypatch.setattr(cluster, name, lambda found=found: found)
+    monkeypatch.setattr(ray, "init", lambda **options: None)
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 4.0})
+    monkeypatch.setattr(cluster.ray_watch, "outlive_the_head", lambda: None)
+    monkeypatch.setattr(ray._private.worker, "_worker_logs_enabled", True)
+    for is_open in (True, False):
+        monkeypatch.setattr(cluster, "check_address", lambda address, found=is_open: found)
+        joined, *warned = cluster.join_running_cluster().sentence.splitlines()
+        assert joined.startswith("Joined the running Ray cluster")
+        assert len(warned) == is_open
+        assert not is_open or ("Authentication is off" in warned[0] and "RAY_AUTH_MODE=token" in warned[0])
 
 
 def test_the_cluster_that_this_machine_started_is_asked_too(head, monkeypatch, tmp_path):
