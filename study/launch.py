@@ -184,7 +184,7 @@ def run(
     cluster.quieten()
     connection = connection or cluster.join_running_cluster()
     folder = StudyFolder(Path(args.storage).resolve(), given.name)
-    check_present_nodes(folder, connection)
+    check_present_nodes(folder, connection, given.encoder)
     known = None if args.fresh else folder.read_facts()
     config, left_out = without_unavailable(given, known)
     config, paper_operator, paper_remark = with_paper_operator(config, known)
@@ -250,7 +250,7 @@ def run(
             aside = folder.set_aside()
         if aside is not None:
             say(f"The earlier study lies in {aside}.")
-    with folder.locked(), node_check(folder, connection) as check_of_nodes:
+    with folder.locked(), node_check(folder, connection, given.encoder) as check_of_nodes:
         facts = {
             **facts_of(config, corpus, folder, connection, run_settings.encoder, uri, remarks),
             FACT: left_out,

@@ -12,6 +12,7 @@ import os
 import platform
 import socket
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,6 +30,10 @@ LIBRARIES = (
 )
 PACKAGES = ("study", "trainables")
 _SOURCES = (".py", ".c", ".cpp", ".h")
+_WHOLE_BYTES, _PIECE_BYTES = (
+    8 * 2**20,
+    2**18,
+)  # read whole, or in three pieces: the answer is to take no second
 _VISIBLE_S = 5.0  # within which a network mount shows a file that another machine wrote
 
 
@@ -47,6 +52,8 @@ class NodeReport(NamedTuple):
         Versions of Python and of the libraries; None for one that is missing.
     code
         Digest of the project's sources; empty where it is not installed.
+    encoder
+        Digest of the encoder's folder; empty where it is not there, or the encoder is no folder.
     """
 
     host: str
@@ -54,10 +61,21 @@ class NodeReport(NamedTuple):
     writes: bool
     versions: dict[str, str | None]
     code: str
+    encoder: str = ""
 
 
-def node_report(nonce_file: str) -> NodeReport:
-    """Return what this machine says of itself, and of a file that the driver wrote to the storage folder."""
+def node_report(nonce_file: str, distributions: Sequence[str] = (), encoder: str = "") -> NodeReport:
+    """Return what this machine says of itself.
+
+    Parameters
+    ----------
+    nonce_file
+        A file that the driver wrote to the storage folder.
+    distributions
+        Names of which versions are told, beside the libraries.
+    encoder
+        The folder of the study's encoder; empty where that is no folder.
+    """
     file = Path(nonce_file)
     last = time.monotonic() + _VISIBLE_S
     nonce = None
@@ -69,13 +87,14 @@ def node_report(nonce_file: str) -> NodeReport:
                 break
             time.sleep(0.2)
     writes = os.access(file.parent, os.W_OK | os.X_OK)
-    return NodeReport(socket.gethostname(), nonce, writes, _versions(), code_digest())
+    versions, files = _versions(distributions), folder_digest(encoder) if encoder else ""
+    return NodeReport(socket.gethostname(), nonce, writes, versions, code_digest(), files)
 
 
-def _versions() -> dict[str, str | None]:
+def _versions(distributions: Sequence[str]) -> dict[str, str | None]:
     major, minor, _ = platform.python_version_tuple()
     found: dict[str, str | None] = {"python": f"{major}.{minor}"}
-    for name in LIBRARIES:
+    for name in dict.fromkeys((*LIBRARIES, *distributions)):
         try:
             # A build for CUDA says so after the plus sign.
             found[name] = importlib.metadata.version(name).partition("+")[0]
@@ -96,4 +115,27 @@ def code_digest() -> str:
             if path.suffix in _SOURCES:
                 digest.update(f"{package}/{path.relative_to(folder).as_posix()}\0".encode())
                 digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:12]
+
+
+def folder_digest(folder: str) -> str:
+    """Return a digest of a folder's files; empty where it is not there.
+
+    Of files as large as weights it reads the size, the beginning, the middle and the end.
+    """
+    digest = hashlib.sha256()
+    try:
+        files = sorted(path for path in Path(folder).iterdir() if path.is_file())
+        for path in files:
+            size = path.stat().st_size
+            digest.update(f"{path.name}\0{size}\0".encode())
+            with path.open("rb") as file:
+                if size <= _WHOLE_BYTES:
+                    digest.update(file.read())
+                    continue
+                for start in (0, size // 2, size - _PIECE_BYTES):
+                    file.seek(start)
+                    digest.update(file.read(_PIECE_BYTES))
+    except OSError:
+        return ""
     return digest.hexdigest()[:12]

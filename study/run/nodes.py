@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -20,11 +20,13 @@ from study.record.folder import StudyFolder, unwritable
 from study.run import node_report
 from study.run.capacity import alive, node_name
 from study.run.cluster import Connection
+from study.run.distributions import distributions
 from study.run.node_report import NodeReport
 from trainables.errors import ConfigurationError, StudyStopped, first_line
 
 T = TypeVar("T")
 _NONCE = ".nonce"
+_MOST_TOLD = 12
 _ANSWER_S = 120.0  # a process has to be started there, on a machine that may be busy
 
 
@@ -38,10 +40,20 @@ class NodeCheck:
         A file of the driver in the storage folder.
     own
         What the driver's machine reports.
+    distributions
+        Beside the libraries, the names of which versions are compared.
+    encoder
+        The folder of the study's encoder; empty where that is no folder.
     """
 
     file: str
     own: NodeReport
+    distributions: tuple[str, ...] = ()
+    encoder: str = ""
+
+    def ask(self) -> NodeReport:
+        """Return what the machine of this process reports."""
+        return node_report.node_report(self.file, self.distributions, self.encoder)
 
     def faults(self, node: str, found: NodeReport) -> list[str]:
         """Return why a node cannot take part.
@@ -72,11 +84,13 @@ class NodeCheck:
                 "--no-deps --editable, or the wheel), and start its Ray again."
             )
             return faults
-        differ = [
-            f"{library} is {there or 'missing'} there and {self.own.versions[library] or 'missing'} here"
-            for library, there in found.versions.items()
-            if there != self.own.versions[library]
-        ]
+        if found.encoder != self.own.encoder:
+            what = "holds other files there" if found.encoder else "is missing there"
+            faults.append(
+                f"{name} has not the encoder of this machine ({self.own.host}): {self.encoder} {what}. Put the folder "
+                "on storage that all nodes share, or a copy of it at that path on each."
+            )
+        differ = self._other_versions(found.versions)
         if found.code != self.own.code:
             differ.append(f"the project's code is {found.code} there and {self.own.code} here")
         if differ:
@@ -86,6 +100,22 @@ class NodeCheck:
                 "the node's Ray again."
             )
         return faults
+
+    def _other_versions(self, there: Mapping[str, str | None]) -> list[str]:
+        """Return in which versions a node differs.
+
+        That one of the libraries is missing counts; what else is missing either is not needed there, or is told when
+        it is.
+        """
+        phrases = {
+            name: f"{name} is {version or 'missing'} there and {here or 'missing'} here"
+            for name, version in there.items()
+            for here in [self.own.versions.get(name)]
+            if version != here and ((version and here) or name not in self.distributions)
+        }
+        told = sorted(phrases, key=lambda name: name in self.distributions)[:_MOST_TOLD]
+        more = [f"so are {len(phrases) - len(told)} more"] if len(phrases) > len(told) else []
+        return [*(phrases[name] for name in told), *more]
 
     def here(self) -> None:
         """Check the node of this process, before a trial begins on it.
@@ -99,7 +129,7 @@ class NodeCheck:
             return
         import ray
 
-        if faults := self.faults(ray.util.get_node_ip_address(), node_report.node_report(self.file)):
+        if faults := self.faults(ray.util.get_node_ip_address(), self.ask()):
             raise StudyStopped(
                 f"A node that joined the cluster cannot take part. {' '.join(faults)} Nothing that was recorded is "
                 "lost: repair the node or take it away, and give the same command again."
@@ -111,22 +141,34 @@ _passed: set[str] = set()  # what this process was checked by; it serves many tr
 
 
 @contextmanager
-def node_check(folder: StudyFolder, connection: Connection) -> Iterator[NodeCheck | None]:
+def node_check(folder: StudyFolder, connection: Connection, encoder: str = "") -> Iterator[NodeCheck | None]:
     """Return what nodes are checked by, for as long as the block runs; None where no cluster was joined.
 
     The caller holds the lock on the study's folder: what earlier launches left there when they were killed is removed.
+
+    Parameters
+    ----------
+    folder, connection, encoder
+        As :func:`check_present_nodes` has them.
     """
     if not connection.joined:
         yield None
         return
     for left in folder.storage.glob(f".{folder.name}.*{_NONCE}"):
         left.unlink(missing_ok=True)
-    with _written(folder) as check:
+    with _written(folder, encoder) as check:
         yield check
 
 
-def check_present_nodes(folder: StudyFolder, connection: Connection | None) -> None:
+def check_present_nodes(folder: StudyFolder, connection: Connection | None, encoder: str = "") -> None:
     """Check every node of a joined cluster that is there, before anything is computed.
+
+    Parameters
+    ----------
+    folder, connection
+        The study's folder, and the cluster that was joined, or None.
+    encoder
+        The study's encoder, which all nodes have to have where it is a folder.
 
     Raises
     ------
@@ -137,11 +179,12 @@ def check_present_nodes(folder: StudyFolder, connection: Connection | None) -> N
         return
     from ray import cloudpickle
 
-    with _written(folder) as check:
+    with _written(folder, encoder) as check:
         # By its text, not by its name: what a node lacks is to be told by that node.
         cloudpickle.register_pickle_by_value(node_report)
         try:
-            answers = ask_nodes(partial(node_report.node_report, check.file), only_with_cpus=False)
+            ask = partial(node_report.node_report, check.file, check.distributions, check.encoder)
+            answers = ask_nodes(ask, only_with_cpus=False)
         finally:
             cloudpickle.unregister_pickle_by_value(node_report)
         faults = [fault for node, found in answers for fault in check.faults(node, found)]
@@ -150,7 +193,7 @@ def check_present_nodes(folder: StudyFolder, connection: Connection | None) -> N
 
 
 @contextmanager
-def _written(folder: StudyFolder) -> Iterator[NodeCheck]:
+def _written(folder: StudyFolder, encoder: str) -> Iterator[NodeCheck]:
     """Write a file to the storage folder, and remove it at the end of the block."""
     storage = folder.storage
     made = [path for path in (storage, *storage.parents) if not path.exists()]
@@ -159,7 +202,9 @@ def _written(folder: StudyFolder) -> Iterator[NodeCheck]:
         storage.mkdir(parents=True, exist_ok=True)
         file.write_text(uuid.uuid4().hex, encoding="utf-8")
     try:
-        yield NodeCheck(str(file), node_report.node_report(str(file)))
+        names = tuple(name for name in distributions() if name not in node_report.LIBRARIES)
+        place = encoder if Path(encoder).is_dir() else ""
+        yield NodeCheck(str(file), node_report.node_report(str(file), names, place), names, place)
     finally:
         with contextlib.suppress(OSError):
             file.unlink(missing_ok=True)

@@ -15,7 +15,8 @@ import ray
 from study.record.folder import StudyFolder
 from study.run import cluster, nodes
 from study.run.cluster import Connection
-from study.run.node_report import NodeReport, code_digest, node_report
+from study.run.distributions import distributions, normal
+from study.run.node_report import NodeReport, code_digest, folder_digest, node_report
 from study.run.nodes import NodeCheck, check_present_nodes, node_check
 from trainables.errors import ConfigurationError, StudyStopped
 
@@ -46,12 +47,82 @@ def test_what_a_node_lacks_is_told_with_its_name(found, said):
             assert part in fault
 
 
+def versions(**changed):
+    return {"python": "3.11", "torch": "2.13.0", **{f"part{n:02}": "1.0" for n in range(20)}, **changed}
+
+
+def test_all_that_the_lock_pins_has_to_be_alike_and_some_of_what_differs_is_named():
+    own = OWN._replace(versions=versions())
+    check = NodeCheck("/mnt/study/.toy.1.nonce", own, tuple(name for name in own.versions if "part" in name))
+    assert check.faults("10.0.0.2", own._replace(versions=versions(part03=None))) == [], (
+        "it is not needed there"
+    )
+    (fault,) = check.faults("10.0.0.2", own._replace(versions=versions(part03="2.0", torch="2.12.0")))
+    assert "torch is 2.12.0 there and 2.13.0 here; part03 is 2.0 there and 1.0 here." in fault
+    old = dict.fromkeys(own.versions, "0.9")
+    (fault,) = check.faults("10.0.0.2", own._replace(versions=old))
+    assert fault.count(" is 0.9 there") == 12 and "; so are 10 more." in fault
+    assert "python is" in fault and "torch is" in fault
+
+
+@pytest.mark.parametrize(("digest", "said"), [("", "is missing there"), ("0ld", "holds other files there")])
+def test_a_node_with_another_encoder_is_refused(digest, said):
+    own = OWN._replace(encoder="c0de")
+    check = NodeCheck("/mnt/study/.toy.1.nonce", own, (), "/models/bert")
+    assert check.faults("10.0.0.2", own) == []
+    (fault,) = check.faults("10.0.0.2", own._replace(encoder=digest))
+    assert f"/models/bert {said}" in fault and "on storage that all nodes share" in fault
+
+
+def test_the_digest_of_a_folder_follows_every_small_file_and_the_size_and_pieces_of_large_ones(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(nodes.node_report, "_WHOLE_BYTES", 100)
+    monkeypatch.setattr(nodes.node_report, "_PIECE_BYTES", 10)
+    config, weights = tmp_path / "config.json", tmp_path / "model.safetensors"
+    config.write_text("{}")
+    weights.write_bytes(bytes(1000))
+    found = [folder_digest(str(tmp_path))]
+    assert found == [folder_digest(str(tmp_path))] and len(found[0]) == 12
+    config.write_text("[]")
+    found.append(folder_digest(str(tmp_path)))
+    for changed in (
+        b"1" + bytes(999),
+        bytes(999) + b"1",
+        bytes(500) + b"1" + bytes(499),
+        bytes(1001),
+    ):
+        weights.write_bytes(changed)
+        found.append(folder_digest(str(tmp_path)))
+    assert len({*found}) == len(found)
+    assert folder_digest(str(tmp_path / "nowhere")) == ""
+
+
+def test_the_encoder_is_compared_where_it_is_a_folder(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    for encoder, place in ((str(tmp_path), str(tmp_path)), ("minilm", ""), ("google-bert/bert", "")):
+        with node_check(StudyFolder(tmp_path / "storage", "toy"), JOINED, encoder) as check:
+            assert check.encoder == place and bool(check.own.encoder) == bool(place)
+            assert check.ask() == check.own and check.faults("10.0.0.2", check.own) == []
+
+
+def test_what_the_project_is_made_of_stands_in_the_lock():
+    """Of it the lock holds everything; what only its development needs is no part."""
+    lock = (Path(__file__).parents[3] / "requirements.lock").read_text(encoding="utf-8")
+    pinned = {normal(line.partition("==")[0]) for line in lock.splitlines() if "==" in line}
+    found = {*distributions()}
+    assert found <= pinned and {"torch", "ray", "tokenizers", "joblib", "click"} <= found
+    assert not found & {"pytest", "ruff", "mypy", "moto", "pip"}
+
+
 def test_a_machine_reports_itself(tmp_path):
     (tmp_path / "nonce").write_text("secret")
     report = node_report(str(tmp_path / "nonce"))
     assert report.nonce == "secret" and report.writes
     assert report.versions["ray"] == ray.__version__ and None not in report.versions.values()
     assert report.code == code_digest() != ""
+    more = node_report(str(tmp_path / "nonce"), ("click", "no-such-thing")).versions
+    assert more == {**report.versions, "click": importlib.metadata.version("click"), "no-such-thing": None}
 
 
 def test_the_digest_follows_the_sources(tmp_path, monkeypatch):
