@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -211,7 +212,14 @@ def _sum_to_classes(weights: npt.NDArray[np.float64]) -> tuple[float, ...]:
 
 
 def _like(logits: torch.Tensor, values: tuple[float, ...]) -> torch.Tensor:
-    return torch.tensor(values, dtype=logits.dtype, device=logits.device)
+    return _constant(values, logits.dtype, logits.device)
+
+
+@lru_cache(maxsize=16)
+def _constant(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    """Return some numbers as a tensor, made once: on a GPU each step would wait for its copy. Nobody writes it."""
+    with torch.inference_mode(False):  # training could not use what was made in that mode
+        return torch.tensor(values, dtype=dtype, device=device)
 
 
 Counts = npt.NDArray[np.int64]  # (C,) rows per class of the replicate

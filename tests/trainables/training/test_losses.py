@@ -37,6 +37,27 @@ def test_cross_entropy_is_the_negative_log_likelihood():
     np.testing.assert_allclose(losses(cross_entropy), expected)
 
 
+@pytest.mark.parametrize(
+    "loss",
+    [
+        LogitAdjusted((0.1, 0.2, 0.4)),
+        Weighted((0.5, 1.0, 1.5)),
+        Ldam((0.5, 0.3, 0.1), 30.0, (0.6, 1.0, 1.4), 0.0),
+    ],
+)
+def test_what_a_loss_knows_of_the_classes_becomes_a_tensor_once(loss, monkeypatch):
+    logits, labels = torch.tensor(LOGITS), torch.tensor(LABELS)
+    with torch.inference_mode():
+        first = loss(logits, labels, 0.5).clone()
+    monkeypatch.setattr("trainables.training.losses.torch.tensor", lambda *given, **how: pytest.fail("again"))
+    trained = logits.clone().requires_grad_()
+    found = loss(trained, labels, 0.5)
+    found.sum().backward()
+    assert torch.equal(found.detach(), first) and trained.grad.abs().sum() > 0
+    monkeypatch.undo()
+    assert loss(logits.float(), labels, 0.5).dtype == torch.float32
+
+
 @pytest.mark.parametrize("tau", [0.5, 1.0, 2.0])
 def test_logit_adjustment_adds_the_log_prior(tau):
     prior = np.array(COUNTS) / sum(COUNTS)
