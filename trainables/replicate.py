@@ -24,7 +24,7 @@ from trainables.method.arms import stage1_recipe
 from trainables.method.texts import ReplicateTexts
 from trainables.method.two_stage import train_arm
 from trainables.metrics import evaluate, evaluate_decisions
-from trainables.model.encoder import load_tokenizer
+from trainables.model.encoder import gpu_name, load_tokenizer
 from trainables.prepared import PreparedCorpus, RunSettings
 from trainables.priors import adjust_logits
 from trainables.reuse.cache import ContentCache
@@ -242,4 +242,5 @@ def run_replicate(
         "cache_unwritten": float(cache.unwritten),
         "cache_unread": float(cache.unread),
     }
-    return ReplicateRecord(replicate, metrics, seconds, diagnostics, posthoc)
+    gpu = "" if result.linear is not None else gpu_name(run.encoder)
+    return ReplicateRecord(replicate, metrics, seconds, diagnostics, posthoc, gpu)

@@ -85,6 +85,8 @@ class ReplicateRecord:
     posthoc
         The metrics after post-hoc logit adjustment of the same logits (Menon et al. 2021, eq. 9), which costs no
         training.
+    gpu
+        What the driver calls the GPU that trained its network; empty where a processor did.
     """
 
     replicate: int
@@ -92,6 +94,7 @@ class ReplicateRecord:
     seconds: float
     diagnostics: dict[str, float] = field(default_factory=dict)
     posthoc: dict[str, float] = field(default_factory=dict)
+    gpu: str = ""
 
     def of_posthoc(self) -> ReplicateRecord:
         """Return the record of post-hoc logit adjustment on this replicate.

@@ -169,6 +169,7 @@ class Ledger:
                 event["seconds"],
                 event["diagnostics"],
                 event["posthoc"],
+                event.get("gpu", ""),
             )
         elif kind == "trial_finished":
             trial = self._begun(event["trial_id"])
@@ -276,6 +277,7 @@ class Ledger:
 
     def add_replicate(self, trial_id: str, record: ReplicateRecord) -> None:
         """Record one finished replicate."""
+        on = {"gpu": record.gpu} if record.gpu else {}
         self.append(
             "replicate",
             trial_id=trial_id,
@@ -284,6 +286,7 @@ class Ledger:
             seconds=record.seconds,
             diagnostics=record.diagnostics,
             posthoc=record.posthoc,
+            **on,
         )
 
     def finish_trial(

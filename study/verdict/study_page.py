@@ -106,6 +106,7 @@ def page_json(page: StudyPage) -> dict[str, Any]:
         "encoder": study["encoder"],
         "config": {name: study["config"].get(name) for name in _SHOWN_OF_CONFIG},
         "machine": study.get("machine"),
+        **({"gpus": gpus} if (gpus := _gpus(comparison)) else {}),
         "versions": study["versions"],
         "git_commit": study.get("git_commit"),
         "confirmation": confirmation_json(comparison),
@@ -241,12 +242,24 @@ def _facts(comparison: Comparison) -> Iterator[str]:
             yield f"- {name.replace('_', ' ')}: {setting_text(study['config'][name])}"
     versions = ", ".join(f"{name} {version}" for name, version in study["versions"].items())
     yield f"- versions: {versions}; commit `{str(study.get('git_commit'))[:12]}`"
-    machine = study.get("machine") or {}
     seconds = sum(result.record.seconds for result in comparison.everything)
-    yield (
-        f"- computed in {duration(seconds)} of work on {machine.get('processor', 'an unnamed processor')} "
+    machine = study.get("machine") or {}
+    processor = (
+        f"{machine.get('processor', 'an unnamed processor')} "
         f"({machine.get('instructions', 'unknown instructions')}, {machine.get('cores', '?')} cores)"
     )
+    # The machine is the driver's: of a study on GPUs it trained nothing but linear classifiers, if that.
+    gpus = ", ".join(_gpus(comparison))
+    if not gpus and study.get("numerics", {}).get("device") == "cuda":
+        gpus = "GPUs whose kind was not recorded"
+    on = f"{gpus}, launched on {processor}" if gpus else processor
+    yield f"- computed in {duration(seconds)} of work on {on}"
+
+
+def _gpus(comparison: Comparison) -> list[str]:
+    """Return the names of the GPUs that trained the study's networks."""
+    records = (record for of in comparison.everything for record in of.record.replicates.values())
+    return sorted({record.gpu for record in records if record.gpu})
 
 
 def _table(page: StudyPage, ratio: float | str, metric: str) -> Iterator[str]:

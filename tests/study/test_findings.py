@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from search_spaces import shi2022_newsgroups20
 from study.findings import build_parser, findings, without_places
@@ -99,3 +100,24 @@ def test_places_are_left_out_of_a_command():
         "a=1",
     ]
     assert without_places(words) == "python -m study.ladder adme --data PATH --set a=1"
+
+
+def test_a_study_on_gpus_names_them_and_not_the_heads_processor_as_what_computed(tmp_path, make_study):
+    ledger = make_study()
+    facts = json.loads((tmp_path / "adme" / "study.json").read_text())
+    facts["machine"] = {"processor": "Some CPU", "instructions": "AVX2", "cores": 2}
+    facts["numerics"] = {**facts.get("numerics", {}), "device": "cuda"}
+    (tmp_path / "adme" / "study.json").write_text(json.dumps(facts))
+    page = (write(tmp_path) / "adme.md").read_text()
+    assert "of work on GPUs whose kind was not recorded, launched on Some CPU" in page
+    trial = next(t for t in ledger.of_phase("search") if t.replicates)
+    for gpu in ("Tesla T4", "NVIDIA L4"):
+        ledger.add_replicate(
+            trial.trial_id, replace(trial.replicates[0], replicate=len(trial.replicates), gpu=gpu)
+        )
+    out = write(tmp_path)
+    assert (
+        "of work on NVIDIA L4, Tesla T4, launched on Some CPU (AVX2, 2 cores)"
+        in (out / "adme.md").read_text()
+    )
+    assert json.loads((out / "adme.json").read_text())["gpus"] == ["NVIDIA L4", "Tesla T4"]

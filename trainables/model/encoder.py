@@ -29,6 +29,12 @@ def resolve_device(settings: EncoderSettings) -> torch.device:
     return torch.device(settings.device)
 
 
+def gpu_name(settings: EncoderSettings) -> str:
+    """Return what the driver calls the GPU on which this process trains the encoder; empty where that is none."""
+    device = resolve_device(settings)
+    return str(torch.cuda.get_device_name(device)) if device.type == "cuda" else ""
+
+
 def resolve_precision(settings: EncoderSettings) -> torch.dtype:
     """Return the data type of weights and activations in training and prediction."""
     if settings.precision != "auto":

@@ -32,6 +32,16 @@ def test_an_older_ledger_is_read(tmp_path):
     assert trial.replicates[0] == ReplicateRecord(0, {"val/macro_f1": 0.5}, 2.0)
 
 
+def test_the_gpu_of_a_replicate_is_kept_and_a_processor_leaves_its_line_alone(tmp_path):
+    ledger = Ledger(tmp_path / "ledger.jsonl")
+    ledger.start_trial("a", "search", "prefinetune", 0.1, {})
+    for replicate, gpu in enumerate(("NVIDIA L4", "")):
+        ledger.add_replicate("a", ReplicateRecord(replicate, {}, 2.0, gpu=gpu))
+    assert [r.gpu for r in Ledger(ledger.path).trials["a"].replicates.values()] == ["NVIDIA L4", ""]
+    on_gpu, on_processor = ledger.path.read_text().splitlines()[-2:]
+    assert '"gpu": "NVIDIA L4"' in on_gpu and "gpu" not in on_processor
+
+
 def test_lines_are_written_as_the_older_version_wrote_them(tmp_path):
     ledger = Ledger(tmp_path / "ledger.jsonl")
     config = {"arm": "vanilla_matched", "stage2_steps": 9}

@@ -12,7 +12,7 @@ from study.run.tuning import Execution
 from tests.study.simulation import small_config
 from tests.tiny_encoder import write_tiny_encoder
 from trainables.errors import ConfigurationError, StudyStopped
-from trainables.model.encoder import resolve_device
+from trainables.model.encoder import gpu_name, resolve_device
 
 HERE, JOINED = Connection(False, ""), Connection(True, "")
 
@@ -120,6 +120,13 @@ def test_a_trial_without_a_gpu_computes_on_the_cpu_of_a_machine_that_has_one(mon
         for gpus in (0.0, 0, 0.5, 1.0, None)
     }
     assert devices == {0: "cpu", 0.5: "cuda", 1.0: "cuda", None: "cuda"}
+
+
+def test_a_replicate_names_the_gpu_that_trains_it_and_no_processor(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"{device.type} L4")
+    assert gpu_name(trial_encoder(small_config(gpus_per_trial=0.5))) == "cuda L4"
+    assert gpu_name(trial_encoder(small_config(gpus_per_trial=0.0))) == ""
 
 
 def test_a_gpu_that_torch_does_not_find_is_refused_before_and_in_a_trial(tiny, monkeypatch, tmp_path):
