@@ -191,7 +191,7 @@ def test_a_server_that_does_not_answer_is_started_with_one_worker_and_ends_with_
         (folder / "venv" / "bin" / name).chmod(0o755)
     run("mlflow", STUDY_MLFLOW_PORT=port)
     log, deadline = folder / "shared" / "mlflow" / "server.log", time.monotonic() + 10
-    while not log.read_text() and time.monotonic() < deadline:
+    while not (log.exists() and log.read_text()) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert f"--host 127.0.0.1 --port {port} --workers 1" in log.read_text()
     assert log.read_text().endswith(" false\n"), "the server's jobs stay off"
