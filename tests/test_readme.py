@@ -18,6 +18,7 @@ import pytest
 from ray.scripts.scripts import cli
 
 from study.command.launch_arguments import build_parser
+from study.config.files import load_study_file
 from study.config.study_files import known_studies
 from tests.tiny_encoder import write_tiny_encoder
 from tests.tiny_model import tiny_model
@@ -100,6 +101,15 @@ def test_make_knows_its_targets(command):
     )
     assert finished.returncode == 0, finished.stderr
     assert "-m study.launch adme" in finished.stdout
+
+
+def test_make_study_is_the_same_ten_minutes_on_every_machine():
+    said = subprocess.run(["make", "study", "--dry-run"], cwd=ROOT, capture_output=True, text=True, check=True)
+    words = next(line for line in said.stdout.splitlines() if "-m study.launch" in line).split()
+    given = build_parser().parse_args(words[words.index("study.launch") + 1 :])
+    assert given.preset is not None  # otherwise a GPU would choose the preset
+    study = load_study_file(given.name, given.preset, {})
+    assert (study.minutes, study.encoder, study.corpus_options.get("labels")) == (10.0, "minilm", None)
 
 
 @pytest.mark.parametrize("command", of_kind(r"study\.launch"))
