@@ -27,8 +27,8 @@ from study.verdict.comparison import (
     load_study,
 )
 from study.verdict.comparison_json import comparison_json
-from study.verdict.confirmed import ConfirmedRatio
-from study.verdict.front import front_of, state_in_words, tells_training_time, training_time
+from study.verdict.confirmed import ConfirmedArm, ConfirmedRatio
+from study.verdict.front import cause_in_words, front_of, state_in_words, tells_training_time, training_time
 from study.verdict.gain_chart import gain_chart
 from study.verdict.statistics import metric_mean
 from study.verdict.words import arm_name, duration, evaluated_on, metric_name, ratio_phrase, setting_text
@@ -152,7 +152,7 @@ def _baseline_table(comparison: Comparison, baselines: Sequence[Result]) -> Fitt
             comparison.lead_over(result).text(signed=True),
             result.budget.in_words(),
             str(result.replicates),
-            result.record.state.replace("_", " "),
+            state_in_words(result.record),
         )
     return table
 
@@ -175,7 +175,7 @@ def _confirmed_table(comparison: Comparison, confirmed: ConfirmedRatio) -> Fitte
             arm_name(arm.record.arm) + (", the winner" if arm is confirmed.winner else ""),
             metric_mean(values.values(), metric).text(),
             "the reference" if arm.role == "vanilla" else arm.gain.text(signed=True),
-            arm.judgement.verdict if arm.judgement else "",
+            _verdict_text(arm),
             "" if arm.lead is None else arm.lead.text(signed=True),
             str(len(values)),
             "none beside vanilla"
@@ -184,6 +184,12 @@ def _confirmed_table(comparison: Comparison, confirmed: ConfirmedRatio) -> Fitte
             style="bold" if arm is confirmed.winner else "",
         )
     return table
+
+
+def _verdict_text(arm: ConfirmedArm) -> str:
+    """Return the verdict on an arm, and that it failed: what stands beside it then rests on the replicates before."""
+    ended = state_in_words(arm.record) if cause_in_words(arm.record) else ""
+    return "; ".join(filter(None, (arm.judgement.verdict if arm.judgement else "", ended)))
 
 
 def _trial_table(comparison: Comparison, trials: Sequence[Result]) -> FittedTable:

@@ -104,7 +104,9 @@ def test_make_knows_its_targets(command):
 
 
 def test_make_study_is_the_same_ten_minutes_on_every_machine():
-    said = subprocess.run(["make", "study", "--dry-run"], cwd=ROOT, capture_output=True, text=True, check=True)
+    said = subprocess.run(
+        ["make", "study", "--dry-run"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     words = next(line for line in said.stdout.splitlines() if "-m study.launch" in line).split()
     given = build_parser().parse_args(words[words.index("study.launch") + 1 :])
     assert given.preset is not None  # otherwise a GPU would choose the preset

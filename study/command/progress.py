@@ -72,6 +72,7 @@ class ProgressView:
         self._live: Live | None = None
         self._rendered = -math.inf
         self._waits = ""
+        self._failures_told: set[tuple[str, float | None]] = set()
         self._summary_said, self._summary_holds_until = "", -math.inf
 
     @contextmanager
@@ -88,11 +89,16 @@ class ProgressView:
         self._live = None
 
     def on_change(self, trial: TrialRecord) -> None:
-        """Show that a trial changed; without a terminal, print one line when it ends."""
+        """Show that a trial changed: a line when it fails, and without a terminal one when it ends in any way."""
         if self._live is not None:
+            end = trial.trial_id, trial.finished
+            if trial.state == "failed" and end not in self._failures_told:
+                self._failures_told.add(end)
+                # It stands above the live view, and stays there.
+                self._console.print(self._failure(trial), highlight=False, markup=False, soft_wrap=True)
             self._refresh(self._live)
         elif trial.state != "running" and not self._on_screen:
-            self._console.print(self._sentence(trial), highlight=False, soft_wrap=True)
+            self._console.print(self._sentence(trial), highlight=False, markup=False, soft_wrap=True)
             self._last_line = time.monotonic()
 
     def tick(self, waits: str = "") -> None:
@@ -130,9 +136,9 @@ class ProgressView:
         return Group(self._progress, Text(self._summary()))
 
     def _sentence(self, trial: TrialRecord) -> str:
-        parts = [f"{PHASE_TITLES[trial.phase]}: {trial.arm} at ratio {trial.imbalance_ratio}"]
         if trial.state == "failed":
-            return f"{parts[0]} failed: {trial.error}"
+            return self._failure(trial)
+        parts = [self._heading(trial)]
         metric = self._config.objective
         parts.append(f"{metric} {metric_mean(trial.values(metric).values(), metric).text()}")
         if trial.arm != "vanilla":
@@ -142,6 +148,12 @@ class ProgressView:
         parts += [trial.error] if trial.state == "infeasible" and trial.error else []
         parts += self._shortage(trial)
         return ", ".join(parts) + f", {trial.seconds:.0f} s. {self._summary()}"
+
+    def _heading(self, trial: TrialRecord) -> str:
+        return f"{PHASE_TITLES[trial.phase]}: {trial.arm} at ratio {trial.imbalance_ratio}"
+
+    def _failure(self, trial: TrialRecord) -> str:
+        return f"{self._heading(trial)} failed: {trial.error or 'no message'}"
 
     def _shortage(self, trial: TrialRecord) -> list[str]:
         """Say that memory ran out, and what was done about it."""

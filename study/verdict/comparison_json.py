@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 from study.record.ledger import stored_config
-from study.verdict.comparison import CORPUS_FACTS, Comparison, Result
+from study.verdict.comparison import CORPUS_FACTS, Comparison, Result, without_passwords
 from study.verdict.confirmed import ConfirmedArm, ConfirmedRatio
 from study.verdict.front import front_of
 from study.verdict.unchanged import unchanged_by_operator
@@ -52,6 +52,7 @@ def _baseline_json(comparison: Comparison, result: Result) -> dict[str, Any]:
         "config": stored_config(record.config, record.matched_to),
         "matched_to": record.matched_to,
         "state": record.state,
+        "reason": without_passwords(record.error),
         "replicates": result.replicates,
         "metrics": _metrics_json(result),
         "gain": {"metric": comparison.metric, **_interval_json(result.gain)},
@@ -82,6 +83,8 @@ def _confirmed_json(comparison: Comparison, ratio: ConfirmedRatio, arm: Confirme
         "imbalance_ratio": ratio.ratio,
         "config": stored_config(arm.record.config, arm.record.matched_to),
         "budget": result.budget.to_json(),
+        "state": arm.record.state,
+        "reason": without_passwords(arm.record.error),
         "replicates": result.replicates,
         "metrics": _metrics_json(result),
         "gain": {
@@ -110,7 +113,7 @@ def _trial_json(comparison: Comparison, result: Result, front: Collection[str]) 
         "imbalance_ratio": record.imbalance_ratio,
         "config": record.config,
         "state": record.state,
-        "reason": record.error,
+        "reason": without_passwords(record.error),
         "replicates": result.replicates,
         "metrics": _metrics_json(result),
         "gain": {"metric": comparison.metric, **_interval_json(result.gain)},

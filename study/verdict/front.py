@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 from study.config.aims import PARETO
 from study.record.gains import lower_is_better
 from study.record.ledger import TrialRecord
 from study.statistics.pareto import pareto_front
-from study.verdict.comparison import Comparison
+from study.verdict.comparison import Comparison, without_passwords
+
+LONGEST_CAUSE = 160
+_TRACEBACK = re.compile(r"\s*\(traceback: .*\)$")
 
 
 def pursues_front(comparison: Comparison) -> bool:
@@ -37,9 +42,27 @@ def front_of(comparison: Comparison, ratio: float | str) -> set[str]:
 
 
 def state_in_words(record: TrialRecord) -> str:
-    """Return how a trial ended, and why it is infeasible."""
-    words = record.state.replace("_", " ")
-    return f"{words}: {record.error}" if record.state == "infeasible" and record.error else words
+    """Return how a trial ended, and why it failed or is infeasible."""
+    words, why = record.state.replace("_", " "), cause_in_words(record)
+    return f"{words}: {why}" if why else words
+
+
+def cause_in_words(record: TrialRecord) -> str:
+    """Return why a trial failed or is infeasible, short enough for a table; empty for any other trial.
+
+    The whole message stands among the failures at the end of the report.
+
+    Examples
+    --------
+    >>> record = TrialRecord("t", "search", "prefinetune", 0.1, {}, state="failed", error="OSError: no room\\nat all")
+    >>> state_in_words(record)
+    'failed: OSError: no room'
+    """
+    if record.state not in ("failed", "infeasible") or not record.error:
+        return ""
+    first = next(iter(record.error.strip().splitlines()), "")
+    plain = str(without_passwords(_TRACEBACK.sub("", first)))
+    return plain if len(plain) <= LONGEST_CAUSE else f"{plain[: LONGEST_CAUSE - 1].rstrip()}…"
 
 
 def training_time(record: TrialRecord) -> str:

@@ -90,6 +90,7 @@ def render_report(comparison: Comparison) -> str:
         arm=words.arm_name,
         metric=words.metric_name,
         setting=words.setting_text,
+        cause=front.cause_in_words,
         duration=words.duration,
         without_passwords=without_passwords,
     )

@@ -6,6 +6,7 @@ from study.record.gains import lower_is_better
 from study.statistics.judgement import Judgement
 from study.verdict.comparison import Comparison
 from study.verdict.confirmed import ConfirmedArm, ConfirmedRatio, ConfirmedStudy
+from study.verdict.front import cause_in_words
 from study.verdict.statistics import reading
 from study.verdict.words import arm_name, at_ratio, counted, evaluated_on, metric_name
 from trainables.method.arms import FROZEN_ARM, PAPER_ARM
@@ -66,7 +67,8 @@ def verdict_paragraph(comparison: Comparison) -> str:
     missing = [ratio for ratio in comparison.ratios if study.at(ratio) is None]
     if missing:
         sentences.append(
-            f"Nothing is confirmed {', '.join(map(at_ratio, missing))}: vanilla, or what was chosen, failed there."
+            f"Nothing is confirmed {', '.join(map(at_ratio, missing))}: vanilla, or what was chosen, failed there"
+            f"{_causes(comparison, missing)}."
         )
     began = min(arm.record.started for found in study.ratios for arm in found.arms)
     later = sum(trial.record.started > began for trial in (*comparison.trials, *comparison.control_trials))
@@ -76,6 +78,18 @@ def verdict_paragraph(comparison: Comparison) -> str:
             "they could not be chosen."
         )
     return " ".join([*sentences, _basis(study)])
+
+
+def _causes(comparison: Comparison, ratios: list[float | str]) -> str:
+    """Return in brackets which of the arms that a verdict needs failed at these ratios, and why."""
+    told = [
+        f"{arm_name(record.arm)} {at_ratio(record.imbalance_ratio)}: {cause_in_words(record).rstrip('.')}"
+        for record in (result.record for result in (*comparison.baselines, *comparison.fresh))
+        if record.imbalance_ratio in ratios
+        and record.arm in ("vanilla", "prefinetune", PAPER_ARM)
+        and record.state == "failed"
+    ]
+    return f" ({'; '.join(told)})" if told else ""
 
 
 def advice(found: ConfirmedRatio, study: ConfirmedStudy) -> tuple[str, str, str]:

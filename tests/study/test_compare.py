@@ -25,6 +25,21 @@ def test_table_shows_intervals_states_and_the_report(tmp_path, make_study, capsy
     assert (tmp_path / "adme" / "report.html").is_file()
 
 
+def test_what_failed_stands_with_the_first_line_of_its_cause_cut_to_fit(
+    tmp_path, make_study, capsys, monkeypatch
+):
+    monkeypatch.setenv("COLUMNS", "900")
+    ledger = make_study(ratios=(0.1,), trials=2, failed=False)
+    ledger.start_trial("m", "control", "focal", 0.1, {})
+    ledger.finish_trial(
+        "m", "failed", f"OSError: no room [/x] {'y' * 300}\nsecond line (traceback: /t/error.txt)"
+    )
+    assert run("adme", "--storage", tmp_path) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "failed: OSError: no room [/x] yyy" in out and "y…" in out
+    assert "y" * 161 not in out and "second line" not in out
+
+
 @pytest.mark.parametrize("columns", ["40", "60", "80", "100", "140"])
 def test_a_narrow_terminal_shows_every_name_and_figure(tmp_path, make_study, capsys, monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", columns)

@@ -41,6 +41,21 @@ def test_only_a_screen_gets_a_live_view_all_else_gets_lines(tmp_path, monkeypatc
     assert ("search: prefinetune at ratio" in lines) == (not is_live)
 
 
+def test_a_failure_is_told_once_with_its_cause_above_the_live_view(tmp_path, monkeypatch):
+    for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    study = run_to_the_end(tmp_path, small_config(trials=1))
+    [trial] = study.ledger.of_phase("search")
+    study.ledger.finish_trial(trial.trial_id, "failed", "OSError: no room [/here]")
+    written = Screen()
+    view = ProgressView(study.config, study.ledger, Console(file=written, width=200), NOTHING_EXPECTED)
+    with view.shown():
+        view.on_change(trial)
+        view.on_change(trial)
+    assert written.getvalue().count("failed: OSError: no room [/here]") == 1
+
+
 def test_every_phase_is_told(tmp_path):
     study = run_to_the_end(tmp_path, small_config(confirmation_replicates=2, finalists=1))
     written = io.StringIO()

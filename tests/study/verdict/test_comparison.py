@@ -54,6 +54,14 @@ def test_json_keeps_the_contract(tmp_path, make_study):
     assert all({"val/macro_f1", "val/recall/other"} <= set(b["metrics"]) for b in values["baselines"])
 
 
+def test_json_gives_the_cause_of_whatever_failed(tmp_path, make_study):
+    ledger = make_study(ratios=(0.1,), trials=2, failed=False)
+    ledger.start_trial("m", "control", "focal", 0.1, {})
+    ledger.finish_trial("m", "failed", "OSError: no route to http://me:s3cret@proxy/")
+    reasons = {b["arm"]: b["reason"] for b in comparison_json(comparison_of(tmp_path))["baselines"]}
+    assert reasons["focal"] == "OSError: no route to http://me:***@proxy/" and reasons["vanilla"] is None
+
+
 def test_a_gain_is_paired_by_replicate_within_one_ratio(tmp_path, make_study):
     ledger = make_study(ratios=(0.1, 0.5), trials=0, reference=False)
     add_trial(ledger, "v1", "reference", "vanilla", 0.1, {0: 0.2, 1: 0.6, 2: 0.4})

@@ -15,6 +15,7 @@ from study.verdict.comparison import build_comparison, judge_of, load_study
 from study.verdict.comparison_json import comparison_json
 from study.verdict.evidence import Scores, evidence_of, paired_replicates
 from study.verdict.gain_chart import gain_chart
+from study.verdict.report import render_report
 from study.verdict.verdict_words import advice
 from tests.study.confirmed_study import STRENGTHS, confirm
 from trainables.errors import StudyStopped
@@ -212,6 +213,36 @@ def test_an_arm_that_lacks_replicates_is_compared_on_those_it_has(confirmed):
     found = comparison.confirmation.ratios[0]
     by_arm = {arm.record.arm: arm for arm in found.arms}
     assert by_arm["tfidf_lr"].gain.n == by_arm["tfidf_lr"].lead.n == 4 and found.verdict.interval.n == 10
+
+
+def test_an_arm_that_failed_stands_with_its_cause(confirmed, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "400")
+    confirmed(only={"tfidf_lr": 4})
+    ledger = load_study(tmp_path, "adme")[1]
+    ledger.finish_trial("confirmation-tfidf_lr-0.1", "failed", "MemoryError: 3 GB")
+    comparison = build_comparison(*reversed(load_study(tmp_path, "adme")))
+    [entry] = [e for e in comparison_json(comparison)["confirmation"] if e["arm"] == "tfidf_lr"]
+    assert (entry["state"], entry["reason"]) == ("failed", "MemoryError: 3 GB")
+    print_table(comparison)
+    assert "failed: MemoryError: 3 GB" in " ".join(capsys.readouterr().out.split())
+    assert (
+        "MemoryError: 3 GB"
+        in render_report(comparison).partition("The verdict")[2].partition("</section>")[0]
+    )
+
+
+def test_where_nothing_is_confirmed_the_cause_is_told(confirmed, tmp_path):
+    confirmed(ratios=(0.1, "natural"))
+    ledger = load_study(tmp_path, "adme")[1]
+    ledger.start_trial("late", "confirmation", "vanilla", 0.5, {"arm": "vanilla", "imbalance_ratio": 0.5})
+    ledger.finish_trial("late", "failed", "OSError: the disk is full.")
+    facts = {**load_study(tmp_path, "adme")[0], "ratios": [0.1, 0.5, "natural"]}
+    told = answer(build_comparison(ledger, facts)).paragraph
+    assert (
+        "Nothing is confirmed at imbalance ratio 0.5 (1:2): vanilla, or what was chosen, failed there "
+        in told
+    )
+    assert "imbalance ratio 0.5 (1:2): OSError: the disk is full)." in told
 
 
 def test_missing_scores_are_an_error_and_not_another_interval(confirmed, tmp_path):

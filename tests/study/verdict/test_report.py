@@ -157,6 +157,8 @@ def test_failures_states_and_racing_are_told(tmp_path, make_study):
     make_study(ratios=(0.1,), trials=6, replicates=4)
     _, page = render(tmp_path)
     assert "loss is not a number at step 12" in page.text
+    every_trial = page.text.partition("Every trial")[2].partition("what went wrong")[0]
+    assert "failed TrialFailed: loss is not a number at step 12" in every_trial
     assert "replicates run complete raced out failed still running" in page.text
     assert "2 – 4 – – 4 2 – – –" in page.text
 
