@@ -222,8 +222,8 @@ def run(
     print_corpus(corpus, remarks, console)
     estimate = estimate_cost(config, first, run_settings, resources, speed)
     estimate = replace(estimate, beside_seconds=beside.around(speed, estimate))
-    if chosen is not None:
-        console.print(chosen.sentence, highlight=False, soft_wrap=True)
+    if said := budget.deadline_sentence(config, known, asked) if chosen is None else chosen.sentence:
+        console.print(said, highlight=False, soft_wrap=True)
     preflight.print_plan(config, first, run_settings, resources, estimate, console)
     ledger = None if args.fresh else Ledger(folder.ledger)
     if can_show := detectable_sentence(config, ledger, estimate.confirmation_seconds):

@@ -42,6 +42,8 @@ _LEAST_TRIALS, _LEAST_REPLICATES = 2, 2
 _MORE_ROWS, _MORE_TRIALS, _MORE_REPLICATES, _MORE_CONFIRMED = 8, 8, 2, 3
 # The smallest budget that is named holds even if the machine is measured to be this much slower the next time.
 _SLOWER = 1.2
+# What ``study.json`` keeps beside the sizes: the seconds that they were chosen for.
+_SIZED_FOR = "sized_for_s"
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,31 @@ def with_recorded_sizes(
     if "imbalance_ratios" in values:
         values["imbalance_ratios"] = tuple(values["imbalance_ratios"])
     return replace(config, **values)
+
+
+def deadline_sentence(config: StudyConfig, known: Mapping[str, Any] | None, given: Collection[str]) -> str:
+    """Say that minutes given to a study that has begun move its end alone; empty where they are those it began with.
+
+    Parameters
+    ----------
+    config, known
+        The study, and what ``study.json`` says of it; None for a new one.
+    given
+        Names of values that the command line gives.
+    """
+    if known is None or config.minutes is None or "minutes" not in given:
+        return ""
+    facts = known.get(FACT, {})
+    began_with = facts.get(_SIZED_FOR)
+    if began_with == 60.0 * config.minutes:
+        return ""
+    chosen = "its preset or the command line gave them" if not facts.get("values") else "chosen"
+    if began_with is not None:
+        chosen = f"chosen for {duration(began_with)}"
+    return (
+        f"Budget: {duration(60.0 * config.minutes)} is a deadline only here: the study keeps the sizes with which it "
+        f"began ({chosen}). --fresh sizes it anew."
+    )
 
 
 def sized(
@@ -353,7 +380,7 @@ def time_facts(
     began = dict(known.get(FACT, {})) if known is not None else {PLANNED: planned}
     if known is None:
         began["measured"] = dataclasses.asdict(speed) | dataclasses.asdict(beside)
-    if chosen is not None:
-        began |= {"values": dict(chosen.values), "sentences": [chosen.sentence]}
     budget = None if config.minutes is None else 60.0 * config.minutes
+    if chosen is not None:
+        began |= {"values": dict(chosen.values), "sentences": [chosen.sentence], _SIZED_FOR: budget}
     return {**began, BUDGET: budget, TRIALS: math.ceil(config.trials / len(config.imbalance_ratios))}

@@ -89,6 +89,20 @@ def test_a_later_launch_follows_what_was_chosen_wherever_it_runs():
     assert kept["planned_s"] == 300.0, "what was planned when it began"
 
 
+def test_minutes_for_a_study_that_has_begun_are_said_to_be_a_deadline_only():
+    first = sized(6.0)
+    known = {"time": budget.time_facts(first.config, None, first, 300.0, SPEED, BESIDE)}
+    later = replace(first.config, minutes=30.0)
+    known = json.loads(json.dumps({"time": budget.time_facts(later, known, None, 300.0, SPEED, BESIDE)}))
+    assert budget.deadline_sentence(later, known, {"minutes"}) == (
+        "Budget: 30 min is a deadline only here: the study keeps the sizes with which it began (chosen for 6.0 min). "
+        "--fresh sizes it anew."
+    )
+    assert "(its preset or the command line gave them)" in budget.deadline_sentence(later, {}, {"minutes"})
+    for unsaid in ((first.config, known, {"minutes"}), (later, known, ()), (later, None, {"minutes"})):
+        assert budget.deadline_sentence(*unsaid) == ""
+
+
 def test_a_study_that_began_before_its_preset_had_a_budget_goes_on_without_one():
     config = replace(CONFIG, minutes=10.0)
     assert budget.with_recorded_sizes(config, {"config": {}}, ()).minutes is None
