@@ -253,6 +253,10 @@ class StudyConfig:
             values["corpus_options"] = {k: v for k, v in options.items() if k not in ORIGINS}
         return dict(json.loads(json.dumps(values)))
 
+    def every_value(self) -> dict[str, Any]:
+        """Return all values, also those that a resumed launch may change, in the form in which JSON keeps them."""
+        return dict(json.loads(json.dumps(dataclasses.asdict(self))))
+
     def split_settings(self) -> SplitSettings:
         """Return how the corpus is split."""
         names = [field.name for field in dataclasses.fields(SplitSettings) if field.name != "by"]

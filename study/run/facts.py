@@ -70,6 +70,7 @@ def facts_of(
         "numerics": numerics_of(config, connection, encoder),
         "ratios": list(config.imbalance_ratios),
         "config": config.identity(),
+        "settings": config.every_value(),
         "mlflow": {"tracking_uri": tracking_uri, "experiment": config.name},
         "versions": {
             "python": platform.python_version(),
