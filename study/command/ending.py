@@ -15,6 +15,7 @@ from study.run.signals import ENDING_SIGNALS, GOES_ON
 from study.tracking.addition import verdict_of
 from study.tracking.tracker import Tracker
 from study.verdict.comparison import Comparison, build_comparison
+from study.verdict.export import write_figures
 from study.verdict.report import write_report
 from trainables.errors import StudyError, StudyStopped
 
@@ -40,7 +41,7 @@ class Ending:
     say: Callable[[str], None]
 
     def finish(self, comparison: Comparison) -> Path:
-        """Write the report of a launch that did all that it owed, and close MLflow.
+        """Write the report and its figures of a launch that did all that it owed, and close MLflow.
 
         Parameters
         ----------
@@ -50,10 +51,14 @@ class Ending:
         Raises
         ------
         StudyStopped
-            The report cannot be written.
+            The report or a figure cannot be written.
         """
         try:
             report = self._report(comparison)
+            with unwritable(self.folder.root):
+                figures = write_figures(comparison, self.folder.figures)
+            if figures:
+                self.tracker.log_artifacts([self.folder.figures])
         finally:
             self.tracker.close("FINISHED")
         return report

@@ -96,6 +96,11 @@ class StudyFolder:
         return self.root / "importances.json"
 
     @property
+    def figures(self) -> Path:
+        """The report's figures as SVG files, as MLflow gets them."""
+        return self.root / "figures"
+
+    @property
     def scores(self) -> Path:
         """What the confirmed runs said of every text; the verdict is computed from it."""
         return self.root / "scores"

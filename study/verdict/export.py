@@ -30,6 +30,30 @@ def drawings(comparison: Comparison) -> Iterator[Drawing]:
         yield from (*found.curves, *found.confusions, *found.reliabilities)
 
 
+def write_figures(comparison: Comparison, folder: Path) -> list[str]:
+    """Write the figures of the report as SVG files that stand on their own.
+
+    Parameters
+    ----------
+    comparison
+        The study.
+    folder
+        Where they go; it is made where there is any.
+
+    Returns
+    -------
+    list
+        Their names, in the order of the report.
+    """
+    note = _ON_SAMPLE if comparison.study["corpus"]["is_sample"] else ""
+    files = []
+    for drawing in drawings(comparison):
+        if drawing.svg:
+            files.append(f"{drawing.file}.svg")
+            write_atomically(folder / files[-1], standalone(drawing.svg, note))
+    return files
+
+
 def export(page: StudyPage, folder: Path, command: str) -> Path:
     """Write the Markdown and the figures.
 
@@ -48,12 +72,7 @@ def export(page: StudyPage, folder: Path, command: str) -> Path:
         The Markdown file.
     """
     comparison = page.comparison
-    note = _ON_SAMPLE if comparison.study["corpus"]["is_sample"] else ""
-    files = []
-    for drawing in drawings(comparison):
-        if drawing.svg:
-            files.append(f"{drawing.file}.svg")
-            write_atomically(folder / files[-1], standalone(drawing.svg, note))
+    files = write_figures(comparison, folder)
     write_atomically(folder / "gains.svg", page_figure(page))
     lines = [page_text(page, "gains.svg", command)]
     for section in class_sections(comparison):

@@ -35,9 +35,11 @@ class FakeTracker:
         self.behind = False
         self.refuses = refuses
         self.did = []
+        self.logged = {}
 
     def log_artifacts(self, paths):
         self.did.append("artifacts")
+        self.logged.update({path.name: path for path in paths})
 
     def close(self, status):
         self.did.append(status)
@@ -88,6 +90,15 @@ def test_a_report_that_cannot_be_written_stops_a_launch_that_was_done(make_endin
     with pytest.raises(StudyStopped, match=r"No space left.*same command again"):
         ending.finish(build_comparison(ending.ledger, ending.facts))
     assert ending.tracker.did == ["FINISHED"]
+
+
+def test_a_launch_that_was_done_gives_mlflow_the_report_and_its_figures(make_ending):
+    ending, _ = make_ending()
+    ending.finish(build_comparison(ending.ledger, ending.facts))
+    assert ending.tracker.did[-1] == "FINISHED", "the figures come before MLflow is closed"
+    assert ending.tracker.logged.keys() == {"report.html", "study.json", "figures"}
+    figures = {path.name for path in ending.tracker.logged["figures"].iterdir()}
+    assert {"gain.svg", "cost-0.1.svg", "search-0.1.svg"} <= figures
 
 
 def test_a_driver_that_hangs_is_ended_with_a_last_word(make_ending, monkeypatch):
