@@ -17,6 +17,7 @@ from study.tracking.tracker import Tracker
 from study.verdict.comparison import Comparison, build_comparison
 from study.verdict.export import write_figures
 from study.verdict.report import write_report
+from study.verdict.verdict_words import arm_sentence
 from trainables.errors import StudyError, StudyStopped
 
 
@@ -109,7 +110,9 @@ class Ending:
             report = write_report(comparison)
         for found in comparison.confirmation.ratios if comparison.confirmation else ():
             for arm in found.arms:
-                self.tracker.add_to_run(arm.record.trial_id, verdict_of(arm))
+                self.tracker.add_to_run(
+                    arm.record.trial_id, verdict_of(arm, arm_sentence(arm, found, comparison))
+                )
         self.tracker.log_artifacts([report, self.folder.facts])
         return report
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from study.tracking.projection import gain_name, renaming
+from study.tracking.projection import bound_name, gain_name, renaming
 
 SHOWN_PARAMS = ("operator", "strength", "stage1_epochs", "stage1_learning_rate", "stage2_learning_rate")
+_BOUNDS = ("ci_low", "ci_high")
 SHOWN_TAGS = ("imbalance_ratio", "phase", "verdict", "replicates", "state")
 
 
@@ -128,10 +129,12 @@ def _reading_note(objective: str) -> str:
     return f"""How to read these runs
 
 - Sort by `{gain}`: the mean difference to the reference vanilla of the same imbalance ratio on the same \
-replicates. The vanilla run of each ratio stands at 0; what sorts above it did better.
+replicates. The vanilla run of each ratio stands at 0; what sorts above it scored \
+higher on average, which may be chance.
 - `{low}` and `{high}` are its 95 % interval. An interval that holds 0 shows no difference.
 - Compare within one `imbalance_ratio`: filter with `tags.imbalance_ratio = '0.1'`.
-- `{objective}` is the mean over `replicates`; a trial that was `raced_out` has fewer of them. Single \
+- `{objective}` is the mean over `replicates`, with its 95 % interval beside it (`…_ci_low`, `…_ci_high`); \
+a trial that was `raced_out` has fewer of them. Single \
 replicates are under `values/`, with step = replicate.
 - The best gain of a search is chosen among many, so it is too optimistic. Judge by runs of phase `confirmation`: \
 `verdict/gain` is on the test split, `verdict/ci_low` and `verdict/ci_high` are the interval that decides, and the tag \
@@ -141,12 +144,12 @@ replicates are under `values/`, with step = replicate.
 
 def _saved_view(objective: str) -> str:
     gain = f"metrics.`{gain_name(objective)}`"
-    bounds = [f"metrics.`{gain_name(objective, bound)}`" for bound in ("ci_low", "ci_high")]
+    bounds = [f"metrics.`{gain_name(objective, bound)}`" for bound in _BOUNDS]
     columns = [
         gain,
         *bounds,
-        *(f"metrics.`verdict/{name}`" for name in ("gain", "ci_low", "ci_high")),
-        f"metrics.`{objective}`",
+        *(f"metrics.`verdict/{name}`" for name in ("gain", *_BOUNDS)),
+        *(f"metrics.`{name}`" for name in (objective, *(bound_name(objective, b) for b in _BOUNDS))),
         *(f"tags.`{tag}`" for tag in SHOWN_TAGS),
         *(f"params.`{param}`" for param in SHOWN_PARAMS),
     ]

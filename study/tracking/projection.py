@@ -12,6 +12,11 @@ the point with the highest step, so the values of single replicates and their me
   trials. Pairs that are too few for an interval have none logged. ``val_offsets/gain_macro_f1`` and its bounds are
   the same where both arms have class offsets fitted on validation.
 
+- ``val/macro_f1_ci_low`` and ``val/macro_f1_ci_high``: the 95 % interval of that mean over replicates, for the
+  objective in every run; in runs of vanilla, of controls and of the confirmation also for the few metrics of
+  :data:`study.verdict.statistics.HEADLINE_METRICS`, on validation and on the test split. Other metrics have none, so
+  that the table stays readable.
+
 Vanilla and every control are runs of the same shape as a trial of the search.
 """
 
@@ -27,7 +32,7 @@ from dataclasses import dataclass
 
 from study.record.gains import compared_with
 from study.record.ledger import FRESH_PHASES, SEARCH_PHASES, Ledger, TrialRecord
-from study.verdict.statistics import paired_gain
+from study.verdict.statistics import HEADLINE_METRICS, metric_mean, paired_gain
 from trainables.corpora.wording import shown
 from trainables.method.arms import settings_of
 from trainables.settings import digest_of
@@ -163,6 +168,17 @@ def gain_name(metric: str, suffix: str | None = None) -> str:
     return metric_name(f"{split}/gain_{suffix or rest}")
 
 
+def bound_name(metric: str, bound: str) -> str:
+    """Return the name of a bound of a metric's interval over replicates.
+
+    Examples
+    --------
+    >>> bound_name("val/macro_f1", "ci_low")
+    'val/macro_f1_ci_low'
+    """
+    return metric_name(f"{metric}_{bound}")
+
+
 def metric_name(name: str) -> str:
     """Return a metric name that MLflow accepts.
 
@@ -185,7 +201,7 @@ def metric_name(name: str) -> str:
     )
     if len(safe) <= LONGEST_NAME:
         return safe
-    return f"{safe[: LONGEST_NAME - 13].rstrip('/')}-{_digest(name)}"
+    return f"{safe[: LONGEST_NAME - 13].rstrip('/')}-{text_digest(name)}"
 
 
 def cut(value: str, longest: int) -> str:
@@ -198,7 +214,7 @@ def cut(value: str, longest: int) -> str:
     """
     if len(value) <= longest:
         return value
-    end = f"… ({len(value)} characters, {_digest(value)})"
+    end = f"… ({len(value)} characters, {text_digest(value)})"
     return value[: longest - len(end)] + end
 
 
@@ -216,7 +232,8 @@ def renaming(classes: Iterable[str]) -> str:
     )
 
 
-def _digest(text: str) -> str:
+def text_digest(text: str) -> str:
+    """Return a short digest of a text."""
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -250,13 +267,26 @@ def _means(trial: TrialRecord, ledger: Ledger, objective: str) -> dict[str, tupl
         if gain.ci_low is not None and gain.ci_high is not None:
             means[gain_name(metric, "ci_low")] = (gain.ci_low, gain.n)
             means[gain_name(metric, "ci_high")] = (gain.ci_high, gain.n)
+    bounded = _bounded_metrics(trial, objective)
     scored = {key for record in trial.replicates.values() for key in record.metrics}
     for metric in sorted(scored, key=lambda key: (key not in _gained_metrics(objective), key)):
         values = trial.values(metric).values()
         mean = statistics.fmean(values) if all(map(math.isfinite, values)) else math.nan
         means[metric_name(metric)] = (mean, len(values))
+        interval = metric_mean(values, metric) if metric in bounded else None
+        if interval is not None and interval.ci_low is not None and interval.ci_high is not None:
+            means[bound_name(metric, "ci_low")] = (interval.ci_low, interval.n)
+            means[bound_name(metric, "ci_high")] = (interval.ci_high, interval.n)
     means["seconds"] = (trial.seconds, len(trial.replicates))
     return {key: (_storable(value), n) for key, (value, n) in means.items()}
+
+
+def _bounded_metrics(trial: TrialRecord, objective: str) -> set[str]:
+    """Return the metrics of which a run shows the interval over replicates beside the mean."""
+    if trial.phase in SEARCH_PHASES:
+        return {objective}
+    headline = (f"{part}/{name}" for part in ("val", "test") for name in HEADLINE_METRICS)
+    return {objective, "test/" + objective.partition("/")[2], *headline}
 
 
 def _gained_metrics(objective: str) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from study.record.ledger import Ledger, TrialRecord
-from study.tracking.addition import Addition
+from study.tracking.addition import NOTE, Addition, described
 from study.tracking.experiment_page import (
     Launch,
     corpus_input,
@@ -37,7 +37,6 @@ _WRITE_EVERY_S = 1.0  # replicates that finish within this time are written toge
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 5.0, 60.0  # between attempts to reach an MLflow that is away
 _RUNS_PER_PAGE = 1000
 _COUNT = "values_logged"
-_NOTE = "mlflow.note.content"
 _IDENTITY = ("study_id", "trial_id", "mlflow.parentRunId")
 # Without this tag MLflow opens its pages for traces of language models.
 _FOR_TRAINING = "workflowType=machine_learning"
@@ -339,7 +338,7 @@ class Tracker:
             key: cut(value, LONGEST_TAG)
             for key, value in (tags or {}).items()
             if run.tags.get(key) != cut(value, LONGEST_TAG)
-            and not (key == _NOTE and key in run.tags)  # a user's own note stays
+            and not (key == NOTE and key in run.tags)  # a user's own note stays
         }
         if not (metrics or new_params or new_tags):
             return
@@ -378,7 +377,8 @@ class Tracker:
         now, known = round(time.time() * 1000), run.latest
         new = {n: v for n, v in addition.metrics.items() if n not in known or not same_value(known[n], v)}
         self._log(run, [Metric(name, value, now, 0) for name, value in new.items()])
-        for name, value in addition.tags.items():
+        notes = described(addition.note, shared_tags(self._launch).get(NOTE, ""), run.tags)
+        for name, value in {**addition.tags, **notes}.items():
             self._client.set_tag(run.run_id, name, value)
         if folder := addition.folder:
             upload = partial(

@@ -30,7 +30,7 @@ from study.verdict.comparison import (
 )
 from study.verdict.figure import confirmed_figure, gain_figure
 from study.verdict.score_figures import score_figures
-from study.verdict.statistics import metric_mean, reading
+from study.verdict.statistics import HEADLINE_METRICS, metric_mean, reading
 from study.verdict.svg import DARK, LIGHT
 from study.verdict.trial_figures import cost_drawing, parallel_drawing
 from study.verdict.verdict_words import advice
@@ -41,7 +41,6 @@ from trainables.trial import is_with_offsets, with_offsets
 
 # A table of more classes gets a height of its own, and a sentence says what it shows.
 _MANY_CLASSES = 20
-HEADLINE_METRICS = ("macro_f1", "micro_f1_minority", "balanced_accuracy", "minority_auprc")
 
 
 @dataclass(frozen=True)

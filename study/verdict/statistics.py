@@ -9,6 +9,9 @@ from study.statistics.differences import FEW, within
 from study.statistics.scale import Scale, difference_scale, value_scale
 from trainables.interval import Interval, mean_interval
 
+# The metrics, beside the objective, that stand with their intervals wherever there is room for a few.
+HEADLINE_METRICS = ("macro_f1", "micro_f1_minority", "balanced_accuracy", "minority_auprc")
+
 
 def paired_gain(
     arm: Mapping[int, float],

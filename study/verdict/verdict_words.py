@@ -59,6 +59,24 @@ def verdict_sentence(found: ConfirmedRatio, comparison: Comparison, vanilla: str
     )
 
 
+def arm_sentence(arm: ConfirmedArm, found: ConfirmedRatio, comparison: Comparison) -> str:
+    """Return what the confirmation says of one arm at an imbalance ratio: of the winner, the verdict."""
+    study = comparison.confirmation
+    assert study is not None
+    if arm is found.winner:
+        return verdict_sentence(found, comparison)
+    where, metric = evaluated_on(study.metric), metric_name(study.metric)
+    of_whom = f"{where}, {arm_name(arm.record.arm)} {at_ratio(found.ratio)}"
+    if arm.role == "vanilla":
+        return f"{of_whom} is the reference of every gain in {metric}."
+    text = f"{of_whom}: gain over vanilla in {metric} {arm.gain.text(signed=True)}"
+    text += f" on {counted(arm.gain.n, 'replicate')}"
+    if arm.lead is not None and arm.lead.is_defined:
+        text += f"; the winner minus it {arm.lead.text(signed=True)}"
+    judged = f"Verdict: {arm.judgement.verdict}" if arm.judgement else "A control: no verdict is given on it"
+    return f"{text}. {judged}."
+
+
 def verdict_paragraph(comparison: Comparison) -> str:
     """Return what the verdict rests on: gains, the paper's recipe, controls, corrections."""
     study = comparison.confirmation

@@ -9,11 +9,12 @@ import re
 import pytest
 
 from study.record.ledger import Ledger
-from study.tracking.addition import verdict_of
+from study.tracking.addition import Addition, verdict_of
 from study.tracking.tracker import Tracker
 from study.tracking.uri import artifact_folder, default_tracking_uri, open_client
 from study.verdict.comparison import build_comparison, load_study
 from study.verdict.statistics import paired_gain
+from study.verdict.verdict_words import arm_sentence
 from tests.study.confirmed_study import confirm
 from tests.study.tracked import CORPUS, launch, replicate, runs_of, small_study
 
@@ -56,6 +57,7 @@ def test_the_table_shows_means_and_the_gain_over_vanilla_with_vanilla_at_zero(tm
     assert shown["val/gain_ci_high"] == pytest.approx(gain.ci_high)
     assert runs["v"].data.metrics["val/gain_macro_f1"] == 0
     assert runs["u"].data.metrics["val/gain_macro_f1"] == pytest.approx(-0.1)
+    assert shown["val/macro_f1_ci_low"] < shown["val/macro_f1"] < shown["val/macro_f1_ci_high"]
     assert "val/gain_ci_low" not in runs["u"].data.metrics, "one pair has no interval"
     history = open_client(uri).get_metric_history(runs["t"].info.run_id, "values/val/macro_f1")
     assert {(p.step, p.value) for p in history} == {(0, 0.50), (1, 0.55), (2, 0.61)}
@@ -84,10 +86,11 @@ def test_the_run_of_a_confirmed_arm_holds_the_verdict_and_the_interval_that_deci
 ):
     ledger = confirm(make_study(ratios=(0.1,), failed=False))
     facts, ledger = load_study(tmp_path, "adme")
-    [found] = build_comparison(ledger, facts).confirmation.ratios
+    comparison = build_comparison(ledger, facts)
+    [found] = comparison.confirmation.ratios
     tracker = Tracker(uri, launch(), ledger)
     for arm in found.arms:
-        tracker.add_to_run(arm.record.trial_id, verdict_of(arm))
+        tracker.add_to_run(arm.record.trial_id, verdict_of(arm, arm_sentence(arm, found, comparison)))
     tracker.close()
     Tracker(uri, launch(), ledger).close()  # it stays
     run = runs_of(uri)[found.winner.record.trial_id]
@@ -100,7 +103,34 @@ def test_the_run_of_a_confirmed_arm_holds_the_verdict_and_the_interval_that_deci
     ]
     assert shown["verdict/p_value_holm"] == found.verdict.p_adjusted
     control = runs_of(uri)[found.arms[-1].record.trial_id]
+    assert run.data.tags["mlflow.note.content"].startswith(
+        "On the test split, pre-finetuning beats vanilla in"
+    )
+    described = control.data.tags["mlflow.note.content"]
+    assert "gain over vanilla in macro F1 " in described and "A control: no verdict" in described
+    for metric in ("test/macro_f1", "val/macro_f1", "test/balanced_accuracy", "test/minority_auprc"):
+        low, mean, high = (shown[metric + end] for end in ("_ci_low", "", "_ci_high"))
+        assert low < mean < high
+    assert not any(name.startswith("test/recall/") and "_ci_" in name for name in shown), "the few, not all"
     assert "verdict" not in control.data.tags and control.data.metrics["verdict/winner_minus_this"] > 0
+
+
+@pytest.mark.parametrize("notice", ["", "results mean nothing"])
+def test_a_description_follows_the_verdict_but_for_one_that_a_user_wrote(tmp_path, uri, notice):
+    ledger, client = small_study(tmp_path), open_client(uri)
+    of_sample = launch(corpus=CORPUS | {"is_sample": bool(notice), "notice": notice})
+
+    def describe(note):
+        tracker = Tracker(uri, of_sample, ledger)
+        tracker.add_to_run("t", Addition({}, note=note))
+        tracker.close()
+        return runs_of(uri)["t"].data.tags["mlflow.note.content"]
+
+    before = f"**{notice}**\n\n" if notice else ""
+    assert describe("not shown") == f"{before}not shown"
+    assert describe("better") == f"{before}better"
+    client.set_tag(runs_of(uri)["t"].info.run_id, "mlflow.note.content", "my own words")
+    assert describe("worse") == "my own words"
 
 
 def test_the_saved_view_sorts_by_gain_and_its_columns_exist(tmp_path, uri):
