@@ -272,7 +272,7 @@ def run(
             check_of_nodes,
             config.concurrency,
         )
-        times = Times(start.began, estimate.expected, beside.after(estimate))
+        times = Times(start.began, estimate.expected, beside.after(estimate), estimate.confirmation_seconds)
         study = CheckedStudy(config, folder, facts, corpus, prepared, of_replicates, execution, times)
         end = conduct(study, console)
     return Launched(connection, uri, end)

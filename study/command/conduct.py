@@ -26,6 +26,7 @@ from study.record.folder import StudyFolder, unwritable, write_atomically
 from study.record.ledger import Ledger, TrialRecord
 from study.record.lines import damage_in_words
 from study.run.audit_leading import audit_leading
+from study.run.measured_spread import MeasuredSpread
 from study.run.tuning import Execution, run_plan
 from study.tracking.addition import Addition
 from study.tracking.experiment_page import Launch
@@ -53,11 +54,14 @@ class Times:
         The study's runs.
     ending
         Seconds from its last run to its end.
+    confirming
+        Seconds of its confirmation.
     """
 
     began: float
     expected: Expected
     ending: float
+    confirming: float
 
 
 @dataclass(frozen=True)
@@ -164,10 +168,13 @@ def _run(
     search = GainSearch(config, study.folder.optuna, ending.say, earlier)
     search.replay(ledger)
     view = ProgressView(config, ledger, console, study.times.expected)
+    measured = MeasuredSpread(config, ledger, study.times.confirming)
 
     def notify(trial: TrialRecord) -> None:
         tracker.update(trial)
         view.on_change(trial)
+        if said := measured.sentence(trial):
+            ending.say(said)
 
     judge = judge_of(ledger, study.facts, config.objective)
     plan = Plan(config, ledger, search, notify, judge.decided, _deadline(study, ledger))

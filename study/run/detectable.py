@@ -39,10 +39,13 @@ class Spread:
         The standard deviation.
     source
         In words.
+    is_measured
+        Whether the study's own replicates tell it.
     """
 
     value: float
     source: str
+    is_measured: bool = True
 
 
 def expected_spread(config: StudyConfig, ledger: Ledger | None, ratio: float | str) -> Spread:
@@ -81,7 +84,7 @@ def expected_spread(config: StudyConfig, ledger: Ledger | None, ratio: float | s
                 f"estimated from vanilla alone on {len(own)} replicates, its scores and another arm's taken to be "
                 f"correlated by {CORRELATION:g}",
             )
-    return Spread(config.prior_spread, "assumed (prior_spread): no replicates tell it yet")
+    return Spread(config.prior_spread, "assumed (prior_spread): no replicates tell it yet", is_measured=False)
 
 
 def _pooled(samples: Sequence[Sequence[float]]) -> float | None:

@@ -145,7 +145,7 @@ def conducted(tmp_path, monkeypatch):
             None,
             None,
             None,
-            Times(time.time(), NOTHING_EXPECTED, 0.0),
+            Times(time.time(), NOTHING_EXPECTED, 0.0, 0.0),
         )
         console = Console(file=io.StringIO())
         with pytest.raises(StudyStopped) as stopped:
