@@ -7,17 +7,15 @@ from dataclasses import dataclass, replace
 
 from study.config.arms import CONTROLS
 from study.verdict.comparison import Comparison, Result
+from study.verdict.covered import covered_in_words
 from study.verdict.operating_point import operating_point_sentence
 from study.verdict.statistics import reading
 from study.verdict.unchanged import unchanged_sentence
 from study.verdict.verdict_words import verdict_headline, verdict_paragraph
-from study.verdict.words import arm_name, at_ratio, counted, evaluated_on, metric_name
+from study.verdict.words import arm_name, at_ratio, counted, evaluated_on, metric_name, part_name
 from trainables.interval import Interval
 
-NOTHING_CHOSEN = (
-    "No configuration was chosen on these texts. All replicates share one split: the intervals cover other draws and "
-    "seeds, not other texts."
-)
+NOTHING_CHOSEN = "No configuration was chosen on these texts."
 CAVEAT = (
     "The configuration was chosen on the same validation data that these figures come from, so they flatter "
     "it, and the intervals do not account for that choice. This is not a verdict: the confirmation on the "
@@ -144,14 +142,13 @@ def _headline(comparison: Comparison, findings: tuple[Finding, ...], judged: lis
     metric, vanilla = metric_name(comparison.metric), vanilla_name(comparison)
     where = evaluated_on(comparison.metric)
     leading = "the leading pre-finetuning trial" if comparison.is_search else "the paper's recipe"
-    # What was chosen among many on these texts leads there; what was fixed beforehand, at one ratio, can beat.
-    ahead = "beats" if not comparison.is_search and len(findings) == 1 else "is ahead of"
     better = [f for f in judged if f.reading == "better"]
     worse = [f for f in judged if f.reading == "worse"]
     if better:
         harm = f" (and is worse {_where(worse, judged)})" if worse else ""
         return (
-            f"{where}, {leading} {ahead} {vanilla} in {metric} "
+            # To beat is said of the confirmation alone, whose verdicts are corrected for each other.
+            f"{where}, {leading} is ahead of {vanilla} in {metric} "
             f"{_where(better, judged)}{harm}, {_also_controls(better, comparison.metric)}."
         )
     if worse:
@@ -212,7 +209,8 @@ def _leading_one(finding: Finding) -> str:
 
 def _caveat(comparison: Comparison) -> str:
     if not comparison.is_search:
-        return NOTHING_CHOSEN
+        covered = covered_in_words(comparison.study, part_name(comparison.metric))
+        return f"{NOTHING_CHOSEN} {covered}"
     under_way = sum(result.replicates for result in comparison.fresh)
     return CAVEAT + (f" It is under way: {counted(under_way, 'fresh replicate')} done." if under_way else "")
 

@@ -28,6 +28,7 @@ from study.verdict.comparison import (
     differing_settings,
     without_passwords,
 )
+from study.verdict.covered import covered_in_words
 from study.verdict.figure import confirmed_figure, gain_figure
 from study.verdict.score_figures import score_figures
 from study.verdict.statistics import HEADLINE_METRICS, metric_mean, reading
@@ -157,6 +158,7 @@ def _content(comparison: Comparison) -> dict[str, Any]:
         "where": words.evaluated_on(comparison.metric),
         "leading_name": comparison.leading_name,
         "part": words.part_name(comparison.metric),
+        "covered": covered_in_words(study, words.part_name(comparison.metric)),
         "figure": Markup(gain_figure(comparison)),
         "confirmed": confirmed,
         "confirmed_figure": Markup(confirmed_figure(confirmed)) if confirmed else "",

@@ -97,8 +97,15 @@ def test_the_answer_is_about_the_recipe_and_about_the_test_split(study):
     assert not found.is_search and found.best[0.1].record.arm == "paper"
     said = answer(found)
     assert said.headline.startswith("On the test split, ") and "the paper's recipe" in said.headline
+    assert "beats" not in said.headline, "that is said of a confirmation alone"
     assert "The paper's recipe at imbalance ratio 0.1" in said.paragraph
     assert "chosen on the same validation data" not in said.paragraph and "share one split" in said.paragraph
+    resplit = build_comparison(study.ledger, {**facts, "config": {**facts["config"], "resplit": True}})
+    assert "share one split" not in answer(resplit).paragraph
+    assert (
+        "cover other such splits, besides other draws and seeds, but not other test"
+        in answer(resplit).paragraph
+    )
     [finding] = said.findings
     assert "paper" not in {control.record.arm for control, _ in finding.controls}
     page = render_report(found)

@@ -287,7 +287,15 @@ def test_what_the_intervals_cover_depends_on_whether_replicates_vary_the_split(t
     make_study("adme", parts={"train": counts, "validation": counts, "test": counts})
     comparison = comparison_of(tmp_path)
     text = " ".join(Page(render_report(comparison)).text.split())
-    assert "All replicates share one split" in text and "not other validation texts" in text
+    assert "All replicates share one split" in text and "not other validation texts; at the natural" in text
+    for ratios, bound, covered in (
+        ((0.1, "natural"), 50, "cover other draws and seeds, not other validation texts. "),
+        ((0.1,), None, "cover other draws and seeds, not other validation texts. "),
+        (("natural",), 2000, "cover other seeds, not other draws or validation texts. "),
+    ):
+        facts = {"ratios": ratios, "config": {**comparison.study["config"], "max_train_rows": bound}}
+        page = Page(render_report(with_facts(comparison, **facts)))
+        assert covered in " ".join(page.text.split())
     ranges = {"validation": {**{name: [n, n] for name, n in counts.items()}, "absorption": [58, 1063]}}
     facts = {"config": {**comparison.study["config"], "resplit": True}, "part_ranges": ranges}
     html = render_report(with_facts(comparison, **facts))
