@@ -21,6 +21,7 @@ from study.run.facts import JUDGED_ON
 from study.run.numerics import numerics_of, one_precision
 from study.run.resuming import resume_faults
 from study.run.tokens import token_faults, token_remarks
+from study.verdict.covered import draws_are_alike
 from trainables.corpora.corpus import Corpus
 from trainables.corpora.imbalance import Profile, ranked
 from trainables.corpora.leakage import can_be_resplit
@@ -142,6 +143,7 @@ def checked(
         *ratio_remarks(config.imbalance_ratios, run.n_max),
         *short_class_remarks(prepared, config.imbalance_ratios, profile, run.n_max),
         *language_remarks(config, first.train_texts),
+        *_same_rows_remarks(config, len(first.train_labels), row_bound, can_be_resplit(corpus)),
         *filter(None, [_fresh_remark(config, fresh)] if further else []),
     ]
     prepared = replace(prepared, remarks=(*prepared.remarks, *remarks))
@@ -168,6 +170,25 @@ def _fresh_remark(config: StudyConfig, fresh: ResplitCorpus | None) -> str:
         f"Every replicate of the screening and the confirmation has training and validation texts of its own, cut "
         f"anew by {config.split_by} out of the {len(fresh.texts):,} texts that are not test texts."
     )
+
+
+def _same_rows_remarks(config: StudyConfig, rows: int, bound: int | None, resplits: bool) -> list[str]:
+    """Say that the search's replicates at the natural ratio differ in their seeds alone."""
+    if config.resplit or config.replicates < 2 or NATURAL not in config.imbalance_ratios:
+        return []
+    if not draws_are_alike(bound, rows):
+        return []
+    fresh = (
+        " The confirmation's replicates are split anew."
+        if resplits and config.confirmation_replicates
+        else ""
+    )
+    remedy = " --resplit gives the search's replicates a split each, too." if resplits else ""
+    return [
+        f"At the natural imbalance ratio every draw has the same {rows:,} training rows, because no bound "
+        "(max_train_rows) is below them: intervals over the search's replicates cover other seeds, not other rows."
+        f"{fresh}{remedy}"
+    ]
 
 
 def _prepared(

@@ -66,6 +66,27 @@ def test_replicates_that_vary_the_split_can_all_give_n_max_and_rank_classes_alik
     assert "test" in facts["parts"] and part_facts(prepared.of_replicate(0))["part_ranges"] == {}
 
 
+@pytest.mark.parametrize(
+    ("values", "is_said"),
+    [
+        ({}, True),
+        ({"max_train_rows": 10_000}, True),
+        ({"max_train_rows": 300}, False),
+        ({"imbalance_ratios": (0.1,)}, False),
+        ({"resplit": True}, False),
+        ({"replicates": 1}, False),
+    ],
+)
+def test_a_natural_ratio_without_a_bound_is_told_to_vary_seeds_alone(tmp_path, values, is_said):
+    given = {"imbalance_ratios": ("natural", 0.1), "max_train_rows": None, **values}
+    prepared, _, run = check(tmp_path, **given)
+    said = [remark for remark in prepared.remarks if "every draw has the same" in remark]
+    assert len(said) == is_said
+    if "natural" in given["imbalance_ratios"] and not given.get("resplit"):
+        draws = [draw_rows(prepared, run, "natural", replicate) for replicate in (0, 1)]
+        assert ({*draws[0]} == {*draws[1]}) == (is_said or values == {"replicates": 1})
+
+
 def test_a_replicate_that_lacks_rows_is_named_before_anything_is_spent(tmp_path):
     with pytest.raises(ConfigurationError) as caught:
         check(tmp_path, resplit=True, replicates=4, imbalance_ratios=(0.5,), n_max=5000, profile="step")
