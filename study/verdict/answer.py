@@ -102,9 +102,12 @@ def budget_note(comparison: Comparison, ratio: float | str) -> str | None:
     untuned = [c for c in controls if c.record.arm in CONTROLS and c.budget.settings_from == "vanilla"]
     if not untuned:
         return None
+    vanilla = comparison.baseline(ratio, "vanilla")
+    tuned = vanilla is not None and vanilla.budget.is_tuned
+    settings = "settings tuned for vanilla" if tuned else "vanilla's settings, a fixed recipe"
     return (
-        f"Pre-finetuning was tuned here ({leading.budget.in_words().removeprefix('tuned: ')}), but these arms ran at "
-        f"settings tuned for vanilla: {', '.join(arm_name(c.record.arm) for c in untuned)}. Tuned themselves "
+        f"Pre-finetuning's settings were {leading.budget.in_words()} here, but these arms ran at "
+        f"{settings}: {', '.join(arm_name(c.record.arm) for c in untuned)}. Tuned themselves "
         "(--arm-trials), they might do better."
     )
 

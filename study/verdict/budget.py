@@ -45,14 +45,15 @@ class Budget:
         Examples
         --------
         >>> Budget(4, 9, "tuning").in_words()
-        'tuned: 4 trials, 9 replicates'
+        'chosen among 4 trials, 9 replicates'
         >>> Budget(1, 3, "vanilla").in_words()
         "vanilla's settings, not tuned"
         """
         if self.settings_from == "cross_validation":
             return "tuned by cross-validation inside the training rows"
         if self.is_tuned:
-            return f"tuned: {self.trials} trials, {self.replicates} replicates"
+            # Not "tuned": beside a vanilla of a fixed recipe, as in the preset smoke, nothing is called that.
+            return f"chosen among {self.trials} trials, {self.replicates} replicates"
         whose = {
             "recipe": "a fixed recipe",
             "paper": "the paper's settings",

@@ -93,12 +93,12 @@ def test_tuned_and_untuned_controls_are_told_apart(tmp_path, make_study, capsys)
         ledger.finish_trial(trial_id, "complete")
     assert run("adme", "--storage", tmp_path) == 0
     out = " ".join(capsys.readouterr().out.split())
-    assert "classifier re-training (cRT)" in out and "tuned: 2 trials, 8 replicates" in out
+    assert "classifier re-training (cRT)" in out and "chosen among 2 trials, 8 replicates" in out
     assert "vanilla's settings, not tuned" in out
     assert "these arms ran at settings tuned for vanilla: focal loss." in out
     report = (tmp_path / "adme" / "report.html").read_text(encoding="utf-8")
     for said in (
-        "tuned: 2 trials, 8 replicates",
+        "chosen among 2 trials, 8 replicates",
         "classifier re-training",
         "<code>t</code>",
         "settings tuned for",

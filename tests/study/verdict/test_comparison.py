@@ -162,6 +162,23 @@ def test_every_arm_states_its_budget(tmp_path, make_study):
     assert sorted(ids) == ["f-1", "f-2", "f-3", "good", "poor"]
     note = budget_note(comparison_of(tmp_path), 0.1)
     assert "2 trials, 3 replicates" in note and "class-weighted loss" in note and "focal" not in note
+    assert "ran at settings tuned for vanilla" in note
+
+
+def test_beside_a_vanilla_of_a_fixed_recipe_nothing_is_called_tuned(tmp_path, make_study):
+    ledger = make_study(ratios=(0.1,), trials=0, reference=False)
+    add_trial(ledger, "v", "reference", "vanilla", 0.1, {0: 0.5, 1: 0.4}, lr=1)
+    add_trial(ledger, "good", "search", "prefinetune", 0.1, {0: 0.7, 1: 0.7})
+    add_trial(ledger, "poor", "search", "prefinetune", 0.1, {0: 0.3}, "raced_out")
+    add_trial(ledger, "w", "control", "weighted", 0.1, {0: 0.6, 1: 0.5})
+    comparison = comparison_of(tmp_path)
+    told = [result.budget.in_words() for result in (*comparison.baselines, *comparison.best.values())]
+    assert told[-1] == "chosen among 2 trials, 3 replicates"
+    note = budget_note(comparison, 0.1)
+    assert "vanilla's settings, a fixed recipe: class-weighted loss" in note
+    assert not any(
+        "tuned" in words.replace("not tuned", "").replace("Tuned themselves", "") for words in (*told, note)
+    )
 
 
 def test_a_tuned_control_stands_among_the_baselines_with_its_leading_trial(tmp_path, make_study):
