@@ -52,7 +52,8 @@ def build_parser() -> argparse.ArgumentParser:
         nargs="+",
         metavar="WHAT",
         help=f"what the search pursues: {', '.join(AIMS)} (gain at few seconds of training), and by which metric of "
-        "validation, e.g. --objective score val/mcc (default: gain, in the study's own metric)",
+        "validation, e.g. --objective score val/mcc, or val_offsets/macro_f1, with class offsets (default: gain, in "
+        "the study's own metric)",
     )
     parser.add_argument(
         "--max-seconds-per-trial",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from trainables.rules import Rule, unknown
+from trainables.trial import with_offsets
 
 GAIN, SCORE, PARETO = "gain", "score", "pareto"
 AIMS = (GAIN, SCORE, PARETO)
@@ -20,12 +21,19 @@ _OF_ALL = (
     "nll",
 )
 _OF_A_CLASS = ("recall", "precision", "f1")
+# What hangs on the predicted classes alone is logged with class offsets, too.
+_DECIDED = ("macro_f1", "balanced_accuracy", "mcc", "accuracy", "micro_f1_minority")
+_DECIDED_OF_A_CLASS = ("recall", "f1")
 # On validation, of which a search may know: a test split is read once, when everything is chosen.
-METRICS = tuple(f"val/{name}" for name in _OF_ALL)
+METRICS = (*(f"val/{name}" for name in _OF_ALL), *(with_offsets(f"val/{name}") for name in _DECIDED))
+_KINDS = (
+    *(f"val/{name}/" for name in _OF_A_CLASS),
+    *(with_offsets(f"val/{n}/") for n in _DECIDED_OF_A_CLASS),
+)
 METRIC = Rule(
-    f"one of {', '.join(METRICS)}, or {', '.join(f'val/{name}/CLASS' for name in _OF_A_CLASS)}",
+    f"one of {', '.join(METRICS)}, or {', '.join(f'{kind}CLASS' for kind in _KINDS)}",
     lambda value: isinstance(value, str) and (value in METRICS or class_of(value) is not None),
-    (*METRICS, *(f"val/{name}/CLASS" for name in _OF_A_CLASS)),
+    (*METRICS, *(f"{kind}CLASS" for kind in _KINDS)),
 )
 
 
@@ -37,10 +45,8 @@ def class_of(metric: str) -> str | None:
     >>> class_of("val/recall/absorption"), class_of("val/mcc")
     ('absorption', None)
     """
-    for name in _OF_A_CLASS:
-        if metric.startswith(f"val/{name}/"):
-            return metric.removeprefix(f"val/{name}/") or None
-    return None
+    kind = next((kind for kind in _KINDS if metric.startswith(kind)), None)
+    return None if kind is None else metric.removeprefix(kind) or None
 
 
 def metric_faults(metric: str, classes: Sequence[str]) -> list[str]:

@@ -32,11 +32,12 @@ from dataclasses import dataclass
 
 from study.record.gains import compared_with
 from study.record.ledger import FRESH_PHASES, SEARCH_PHASES, Ledger, TrialRecord
+from study.verdict.confirmed import test_metric
 from study.verdict.statistics import HEADLINE_METRICS, metric_mean, paired_gain
 from trainables.corpora.wording import shown
 from trainables.method.arms import settings_of
 from trainables.settings import digest_of
-from trainables.trial import with_offsets
+from trainables.trial import is_with_offsets, with_offsets
 
 VALUES = "values/"
 LONGEST_NAME = 250 - len(VALUES)  # MLflow takes 250 characters, and single replicates stand under VALUES
@@ -286,12 +287,12 @@ def _bounded_metrics(trial: TrialRecord, objective: str) -> set[str]:
     if trial.phase in SEARCH_PHASES:
         return {objective}
     headline = (f"{part}/{name}" for part in ("val", "test") for name in HEADLINE_METRICS)
-    return {objective, "test/" + objective.partition("/")[2], *headline}
+    return {objective, test_metric(objective), *headline}
 
 
 def _gained_metrics(objective: str) -> tuple[str, ...]:
-    on_test = "test/" + objective.partition("/")[2]
-    return objective, on_test, with_offsets(objective), with_offsets(on_test)
+    asked = objective, test_metric(objective)
+    return asked if is_with_offsets(objective) else (*asked, *map(with_offsets, asked))
 
 
 def _reference_values(trial: TrialRecord, ledger: Ledger, metric: str) -> Mapping[int, float]:

@@ -204,7 +204,7 @@ def deciding_metric(study: Mapping[str, Any]) -> str:
     """Return the metric by which a study is judged: its objective, on its test split if it is scored on that."""
     objective = objective_of(study)
     if "test" in study["config"].get("test_sets", ()):
-        return objective.replace("val/", "test/", 1)
+        return test_metric(objective)
     return objective
 
 

@@ -147,7 +147,7 @@ def test_two_aims_are_a_fault_and_unknown_ones_are_told_with_what_is_near():
         "aim is 'parreto'",
         "max_seconds_per_trial is -1",
     ]
-    assert "Did you mean 'pareto'?" in faults[1] and "val/nll, val/recall/CLASS" in faults[0]
+    assert "Did you mean 'pareto'?" in faults[1] and "val/nll, val_offsets/macro_f1" in faults[0]
     ordered = small_config(aim="pareto", sampler="cma-es", reference_space={})
     assert any("pursues one thing at a time" in fault for fault in study_faults(ordered))
 
@@ -158,6 +158,15 @@ def test_a_metric_of_one_class_is_checked_against_the_corpus():
     assert fault.endswith("Did you mean 'val/recall/absorption'?") and "val/recall/other" in fault
     assert not metric_faults("val/recall/other", ("absorption", "other"))
     assert not metric_faults("val/mcc", ("absorption",))
+
+
+def test_a_metric_with_class_offsets_may_be_pursued_where_it_hangs_on_decisions():
+    for metric in ("val_offsets/macro_f1", "val_offsets/recall/other"):
+        assert not study_faults(small_config(objective=metric))
+    assert not metric_faults("val_offsets/f1/other", ("absorption", "other"))
+    assert "val_offsets/f1/other" in metric_faults("val_offsets/f1/othr", ("absorption", "other"))[0]
+    for unlogged in ("val_offsets/nll", "val_offsets/precision/other", "test_offsets/macro_f1"):
+        assert study_faults(small_config(objective=unlogged))
 
 
 def test_older_studies_keep_their_identity():

@@ -70,6 +70,10 @@ def test_a_gain_with_class_offsets_stands_beside_the_plain_one(tmp_path):
     assert view.means["val_offsets/gain_macro_f1"] == (pytest.approx(1 / 30), 3)
     assert view.means["val_offsets/gain_ci_low"][0] < 0 < view.means["val/gain_ci_low"][0]
     assert view.points["values/val_offsets/gain_macro_f1", 2][0] == pytest.approx(0.2)
+    pursued = view_of(ledger.trials["t"], ledger, "val_offsets/macro_f1")
+    gained = {name for name in pursued.means if "gain_macro_f1" in name}
+    assert gained == {"val_offsets/gain_macro_f1"}, "it has no offsets on top"
+    assert {f"val_offsets/macro_f1_{bound}" for bound in ("ci_low", "ci_high")} <= pursued.means.keys()
     earlier = view_of(ledger.trials["u"], ledger, "val/macro_f1")
     assert not any("offsets" in name for name in earlier.means)
 

@@ -5,7 +5,7 @@ import pytest
 
 from study.record.ledger import Ledger
 from study.verdict.answer import budget_note
-from study.verdict.comparison import build_comparison, load_study, without_passwords
+from study.verdict.comparison import build_comparison, deciding_metric, load_study, without_passwords
 from study.verdict.comparison_json import comparison_json
 from trainables.errors import ConfigurationError
 from trainables.trial import ReplicateRecord
@@ -216,6 +216,12 @@ def test_an_unknown_metric_names_the_known_ones(tmp_path, make_study):
     make_study()
     with pytest.raises(ConfigurationError, match=r"'val/f1'.*val/macro_f1.*val/recall/other"):
         comparison_of(tmp_path, metric="val/f1")
+
+
+def test_a_metric_with_class_offsets_is_judged_on_the_test_set_with_them():
+    config = {"objective": "val_offsets/macro_f1"}
+    assert deciding_metric({"config": config}) == "val_offsets/macro_f1"
+    assert deciding_metric({"config": {**config, "test_sets": ["test"]}}) == "test_offsets/macro_f1"
 
 
 def test_any_metric_will_do_before_there_are_scores(tmp_path, make_study):
