@@ -195,7 +195,9 @@ def run_plan(
 
     try:
         with watch:
-            hanging = Hanging(execution.replicate_s, plan.ledger)
+            minutes = plan.config.minutes
+            budget_s = None if minutes is None else 60.0 * minutes
+            hanging = Hanging(execution.replicate_s, plan.ledger, budget_s=budget_s)
             run_trials(
                 plan,
                 trainable,

@@ -12,13 +12,13 @@ from trainables.trial import ReplicateRecord
 class Watched:
     """A trial that is watched by a clock that a test turns."""
 
-    def __init__(self, folder, expected_s=1.0, took_s=()):
+    def __init__(self, folder, expected_s=1.0, took_s=(), budget_s=None):
         ledger = self.ledger = Ledger(folder / "ledger.jsonl")
         ledger.start_trial("earlier", "search", "prefinetune", 0.1, {})
         for replicate, seconds in enumerate(took_s):
             ledger.add_replicate("earlier", ReplicateRecord(replicate, {}, seconds))
         self.now = 0.0
-        self.hanging = Hanging(expected_s, ledger, lambda: self.now)
+        self.hanging = Hanging(expected_s, ledger, lambda: self.now, budget_s)
         self.trial = SimpleNamespace(trial_id="a")
         self.hanging.began(self.trial)
 
@@ -52,6 +52,15 @@ def test_without_an_estimate_the_first_replicate_that_arrives_sets_the_time(tmp_
     assert watched.minutes_until_overdue(at_most=300) is None
     watched.ledger.add_replicate("earlier", ReplicateRecord(0, {}, 90.0))
     assert watched.minutes_until_overdue() is not None
+
+
+@pytest.mark.parametrize(
+    ("budget_min", "expected_s", "minutes"),
+    [(10, 1.0, 2.5), (2, 1.0, 1), (8 * 60, 1.0, 10), (10, 30.0, 5)],
+)
+def test_a_hang_does_not_eat_a_whole_budget(tmp_path, budget_min, expected_s, minutes):
+    found = Watched(tmp_path, expected_s, budget_s=60.0 * budget_min).minutes_until_overdue()
+    assert 0 < found - minutes <= 0.5
 
 
 def test_every_replicate_has_the_whole_time(tmp_path):
