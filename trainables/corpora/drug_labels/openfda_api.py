@@ -68,6 +68,10 @@ class _Passing(Exception):
         self.wait = wait
 
 
+class OutOfTime(StudyStopped):
+    """The next attempt at a page would end after the time that there is for it."""
+
+
 class OpenfdaApi:
     """Requests with pacing, back-off and checks.
 
@@ -106,21 +110,34 @@ class OpenfdaApi:
             asked["sort"] = order
         return str(requests.Request("GET", self.base_url + ENDPOINT, params=asked).prepare().url)
 
-    def page(self, url: str) -> Page:
+    def page(self, url: str, until: float | None = None) -> Page:
         """Return one page.
+
+        Parameters
+        ----------
+        url
+            Its address.
+        until
+            No attempt begins after this time of :func:`time.monotonic` (None: as many as there are).
 
         Raises
         ------
+        OutOfTime
+            When the time is over.
         ConfigurationError
             When the server refuses the request as such, e.g. for its key.
         StudyStopped
             When faults do not pass; what was downloaded so far is kept.
         """
+        if until is not None and time.monotonic() >= until:
+            raise OutOfTime(f"openFDA ({self.base_url}): no time is left for another page")
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                return self._try(url)
+                return self._try(url, until)
             except _Passing as fault:
                 wait = fault.wait if fault.wait is not None else _backoff(attempt)
+                if until is not None and time.monotonic() + wait > until:
+                    raise OutOfTime(f"openFDA ({self.base_url}): {fault}") from fault
                 if attempt == ATTEMPTS or wait > _MAX_RETRY_AFTER:
                     raise StudyStopped(
                         f"openFDA ({self.base_url}): {fault}, after {attempt} attempts. The pages so far are kept: run "
@@ -129,11 +146,13 @@ class OpenfdaApi:
                 self._pause(wait)
         raise AssertionError("the last attempt returns or raises")
 
-    def _try(self, url: str) -> Page:
+    def _try(self, url: str, until: float | None) -> Page:
         self._pace()
+        left = _TIMEOUTS[1] if until is None else max(1.0, until - time.monotonic())
+        timeouts = (min(_TIMEOUTS[0], left), min(_TIMEOUTS[1], left))
         try:
             response = self._session.get(
-                url, timeout=_TIMEOUTS, headers={"Accept": "application/json"}, allow_redirects=False
+                url, timeout=timeouts, headers={"Accept": "application/json"}, allow_redirects=False
             )
         except requests.RequestException as error:  # refused, cut, timed out, broken compression
             raise _Passing(f"no complete answer ({type(error).__name__}: {error})") from error

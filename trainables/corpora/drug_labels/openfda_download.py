@@ -15,7 +15,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from trainables.corpora.drug_labels.openfda_api import BASE_URL, OpenfdaApi, Page
+from trainables.corpora.drug_labels.openfda_api import BASE_URL, OpenfdaApi, OutOfTime, Page
 from trainables.corpora.drug_labels.openfda_queries import ALL, Query
 from trainables.corpora.drug_labels.records import Record
 from trainables.errors import ConfigurationError, StudyStopped
@@ -38,6 +38,7 @@ _FIELDS = ("id", "set_id", "effective_time", "version", "pharmacokinetics", "cli
 _NAMES = ("substance_name", "generic_name", "brand_name")
 _LABELS, _MANIFEST, _STATE = "labels.jsonl.gz", "manifest.json", "download.json"
 _MAX_RESTARTS = 2
+_LINE_EVERY_S = 20.0  # where no bar is shown
 
 
 @dataclass(frozen=True)
@@ -222,6 +223,8 @@ def _all_pages(folder: Path, state: _State, query: Query, api: OpenfdaApi, conso
         TextColumn("{task.fields[came]}"),
         TimeRemainingColumn(),
     )
+    say = partial(console.print, soft_wrap=True, highlight=False)
+    began = told = time.monotonic()
     # The time left is that of the labels left, at the pace of all pages so far.
     with Progress(*columns, console=console, transient=True, speed_estimate_period=3600) as progress:
         while state.search < len(query.searches):
@@ -234,7 +237,13 @@ def _all_pages(folder: Path, state: _State, query: Query, api: OpenfdaApi, conso
             if state.next_url is None:
                 state.next_url = api.first_address(query.searches[state.search], state.page_size, query.order)
             while state.next_url:
-                _take(folder, state, query, api.page(state.next_url))
+                until = _until(query, state, began)
+                try:
+                    page = api.page(state.next_url, until)
+                except OutOfTime:
+                    _say_late(state, query, folder, say)
+                    break
+                _take(folder, state, query, page)
                 if state.received > state.total + state.page_size:
                     raise StudyStopped(
                         f"openFDA sends more labels than the {state.total} that it has; try again later."
@@ -245,7 +254,16 @@ def _all_pages(folder: Path, state: _State, query: Query, api: OpenfdaApi, conso
                     total=query.wanted(state.total) or None,
                     came=decimal(state.received_bytes),
                 )
-            if state.received < state.total and not query.is_enough(state.received, state.received_bytes):
+                if not console.is_terminal and time.monotonic() - told >= _LINE_EVERY_S:
+                    told = time.monotonic()
+                    wanted = query.wanted(state.total)
+                    say(f"openFDA: {state.received:,} of {wanted:,} labels, {decimal(state.received_bytes)}.")
+            is_late = bool(state.next_url)
+            if (
+                state.received < state.total
+                and not is_late
+                and not query.is_enough(state.received, state.received_bytes)
+            ):
                 state.pages = [page for page in state.pages if page["search"] != state.search]
                 state.received, state.next_url = 0, None
                 _save_state(folder, state)
@@ -255,6 +273,21 @@ def _all_pages(folder: Path, state: _State, query: Query, api: OpenfdaApi, conso
             state.found += state.total
             state.search, state.received, state.total, state.next_url = state.search + 1, 0, 0, None
             _save_state(folder, state)
+
+
+def _until(query: Query, state: _State, began: float) -> float | None:
+    """Return when no further page is asked for; None while there are too few labels to go on with."""
+    if query.most_seconds is None or state.received < query.least:
+        return None
+    return began + query.most_seconds
+
+
+def _say_late(state: _State, query: Query, folder: Path, say: Callable[[str], None]) -> None:
+    say(
+        f"openFDA is slow: after {query.most_seconds or 0.0:.0f} s the study goes on with the first {state.received:,} "
+        f"labels, of {query.wanted(state.total):,} that were asked for. They stay its corpus. To download anew, remove "
+        f"{folder}."
+    )
 
 
 def _take(folder: Path, state: _State, query: Query, page: Page) -> None:

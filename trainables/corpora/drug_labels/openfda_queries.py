@@ -21,12 +21,16 @@ class Query:
         Labels that are taken of each search, from the first one on (None: all).
     most_bytes
         No further page is asked for once so many bytes have come (None: however many).
+    most_seconds, least
+        No further page is asked for after so many seconds, if so many labels are there (None: however long).
     """
 
     searches: tuple[str, ...]
     order: str | None = None
     most: int | None = None
     most_bytes: int | None = None
+    most_seconds: float | None = None
+    least: int = 0
 
     def wanted(self, total: int) -> int:
         """Return how many of the labels that a search finds are to be taken."""
@@ -52,5 +56,8 @@ PART = Query(
     order="openfda.spl_set_id.exact:asc",
     most=1000,
     most_bytes=140_000_000,
+    # A slow network ends it earlier: 300 labels have some 2,000 paragraphs, more than a study of ten minutes reads.
+    most_seconds=120.0,
+    least=300,
 )
 QUERIES = {"part": PART, "all": ALL}

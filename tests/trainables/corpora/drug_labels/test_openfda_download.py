@@ -129,6 +129,42 @@ def test_a_part_ends_with_the_page_that_reaches_its_bytes(download, fake):
     assert set_ids(got.path) == FIRST[:4] and (got.labels, got.found, len(fake.requests)) == (4, 23, 1)
 
 
+class Slow:
+    """Time as it goes where every page takes a minute."""
+
+    def __init__(self, fake):
+        self.fake = fake
+
+    def monotonic(self):
+        return 60.0 * len(self.fake.requests)
+
+
+@pytest.mark.parametrize(("least", "labels"), [(1, 8), (8, 8), (12, 12), (100, 23)])
+def test_a_slow_part_ends_after_its_time_if_there_are_labels_enough(
+    download, fake, monkeypatch, tmp_path, least, labels
+):
+    for module in (openfda_download, openfda_api):
+        monkeypatch.setattr(module, "time", Slow(fake))
+    slow, said = dataclasses.replace(PART, most=23, least=least), io.StringIO()
+    got = download(query=slow, said=said)
+    assert set_ids(got.path) == sorted(EVERYTHING[:23])[:labels] and got.labels == labels
+    is_short = labels < 23
+    assert (
+        f"after 120 s the study goes on with the first {labels} labels, of 23" in said.getvalue()
+    ) == is_short
+    assert "openFDA: 4 of 23 labels, " in said.getvalue(), "no bar is shown off a terminal"
+    before = len(fake.requests)
+    assert cached_labels(tmp_path / "cache", query=slow) == got and len(fake.requests) == before
+
+
+def test_a_server_that_fails_at_the_end_of_the_time_does_not_stop_a_part_that_is_enough(
+    download, fake, waits
+):
+    fake.faults.extend([None, None] + ["server_error"] * openfda_api.ATTEMPTS)
+    got = download(query=dataclasses.replace(FEW, most_seconds=0.9, least=8))
+    assert got.labels == 8 and waits == [], "a second to wait is more than there is"
+
+
 def test_a_stopped_part_goes_on_and_its_pages_serve_no_other_query(download, fake):
     fake.faults.extend([None, None] + ["cut"] * openfda_api.ATTEMPTS)
     with pytest.raises(StudyStopped, match="same command again"):
