@@ -87,7 +87,9 @@ def build_parser() -> argparse.ArgumentParser:
         help="label null where no class has at least this probability",
     )
     command.add_argument(
-        "--model", choices=MODELS, default=MODELS[0], help="of which recipe (default: %(default)s)"
+        "--model",
+        choices=MODELS,
+        help="of which recipe (default: the winner, or vanilla where the verdict is that the winner is worse)",
     )
     return command
 
@@ -113,6 +115,12 @@ def predict(arguments: argparse.Namespace) -> int:
     file = None
     if arguments.output is not None:
         file = LabelFile(arguments.output, [model["digest"], given.identity(), arguments.abstain_below])
+    if arguments.model is None and folder.name != MODELS[0]:
+        console.print(
+            f"The labels are {folder.name}'s: the verdict is that pre-finetuning is worse. --model {MODELS[0]} takes "
+            "its model all the same.",
+            soft_wrap=True,
+        )
     from trainables.export.labelling import SavedModel  # loads torch
 
     saved = SavedModel.load(folder)
@@ -167,7 +175,8 @@ def _count(results: Any, agreed: Counter[bool]) -> None:
 def _model_of(arguments: argparse.Namespace) -> tuple[Path, Mapping[str, Any], Mapping[str, Any]]:
     """Return the folder of the model, what it says of itself, and the study's configuration."""
     facts, _ = load_study(arguments.storage, arguments.name)
-    folder = StudyFolder(arguments.storage, arguments.name).model(arguments.model)
+    study = StudyFolder(arguments.storage, arguments.name)
+    folder = study.model(arguments.model or study.read_champion())
     about = read_about(folder)
     if about is None:
         raise ConfigurationError(

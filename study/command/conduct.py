@@ -33,6 +33,7 @@ from study.tracking.experiment_page import Launch
 from study.tracking.tracker import Tracker
 from study.tracking.uri import artifact_folder, ui_server
 from study.verdict.comparison import Comparison, build_comparison, judge_of
+from study.verdict.confirmed import ConfirmedRatio
 from study.verdict.report import write_report
 from study.verdict.study_time import study_time
 from study.verdict.verdict_words import verdict_sentence
@@ -226,7 +227,19 @@ def _leave_models(study: CheckedStudy, comparison: Comparison, say: Callable[[st
         },
         say,
         study.config.deployment_prior,
+        _champion(at, say),
     )
+
+
+def _champion(at: ConfirmedRatio, say: Callable[[str], None]) -> str:
+    """Return which model is the one to use: the winner's, but where the verdict on it is that it is worse."""
+    if at.verdict.verdict != "worse":
+        return "winner"
+    say(
+        "The winner is worse than vanilla: the champion, which study.predict uses, is vanilla's model (--model winner "
+        "takes the other one)."
+    )
+    return "vanilla"
 
 
 def _log_audit(tracker: Tracker, study: Path, trial_id: str) -> None:

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from study.record.folder import StudyFolder
+from study.record.folder import StudyFolder, write_atomically
 from study.record.ledger import TrialRecord
-from study.tracking.model_registry import CHAMPION, register_model
+from study.tracking.model_registry import register_model
 from trainables.errors import ConfigurationError, TrialFailed
 from trainables.export.calibration import Calibration, calibrate, class_shares
 from trainables.export.card import ModelCard
@@ -20,9 +20,6 @@ from trainables.final_model import export_model
 from trainables.prepared import PreparedCorpus, RunSettings
 from trainables.scores import RunScores, scores_path
 from trainables.settings import TrialSettings
-
-# What the registry calls each of study.record.folder.MODELS.
-_ALIASES = {"winner": CHAMPION, "vanilla": "vanilla"}
 
 
 @dataclass(frozen=True)
@@ -50,6 +47,7 @@ def leave_models(
     confirmed: Mapping[str, Confirmed],
     say: Callable[[str], None],
     prior: Mapping[str, float] | None = None,
+    champion: str = "winner",
 ) -> None:
     """Leave a model of each confirmed trial in the study's folder and in MLflow.
 
@@ -68,6 +66,8 @@ def leave_models(
         Called with each line for the user.
     prior
         Class shares of the texts that the models are for; None or empty takes those of the corpus.
+    champion
+        The model to use: what labels texts unless another one is asked for. It is noted once it is there.
 
     Raises
     ------
@@ -103,9 +103,12 @@ def leave_models(
                 facts["study_id"],
                 target,
                 of.verdict,
-                _ALIASES[which],
+                alias=which,
+                serves=which == champion,
             )
         )
+        if which == champion:
+            write_atomically(folder.champion, f"{which}\n")
 
 
 def calibration_of(trial: TrialRecord, scores: Path, prior: tuple[float, ...]) -> Calibration:

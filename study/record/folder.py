@@ -110,6 +110,18 @@ class StudyFolder:
         """Ray's own files; nothing there is needed to resume."""
         return self.root / "ray"
 
+    @property
+    def champion(self) -> Path:
+        """Names the model to use, one of :data:`MODELS`."""
+        return self.root / "model" / "champion.txt"
+
+    def read_champion(self) -> str:
+        """Return which model is the one to use; the winner's where no launch has noted it."""
+        with contextlib.suppress(FileNotFoundError):
+            if (named := self.champion.read_text(encoding="utf-8").strip()) in MODELS:
+                return named
+        return MODELS[0]
+
     def model(self, which: str) -> Path:
         """Folder of a model that the study leaves, one of :data:`MODELS`."""
         return self.root / "model" / which

@@ -20,7 +20,13 @@ _EXAMPLE = "A text whose class is asked for."
 
 
 def register_model(
-    uri: str, study: str, study_id: str, folder: Path, description: str, alias: str = CHAMPION
+    uri: str,
+    study: str,
+    study_id: str,
+    folder: Path,
+    description: str,
+    alias: str = "winner",
+    serves: bool = True,
 ) -> str:
     """Log a model and register it under the study's name; the same model is registered once.
 
@@ -38,6 +44,8 @@ def register_model(
         The verdict in words.
     alias
         Name by which the registry gives this version.
+    serves
+        Whether it is the one to use, which the registry gives by the name :data:`CHAMPION`, too.
 
     Returns
     -------
@@ -54,12 +62,15 @@ def register_model(
         version = _registered(client, study, alias, about[_DIGEST])
         if version is None:
             version = _register(client, study, study_id, folder, about, description, alias)
+        if serves:
+            client.set_registered_model_alias(study, CHAMPION, version)
     except (MlflowException, SQLAlchemyError, OSError) as error:
         return (
             f"MLflow at {shown_uri(uri)} did not take the model ({reason(uri, error)}). It lies in {folder}; the same "
             "command registers it when MLflow does."
         )
-    return f"Model: {folder}; in MLflow models:/{study}@{alias} (version {version})."
+    name = CHAMPION if serves else alias
+    return f"Model: {folder}; in MLflow models:/{study}@{name} (version {version})."
 
 
 def _registered(client: Any, study: str, alias: str, digest: str) -> str | None:

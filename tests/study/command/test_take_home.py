@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from scipy.special import log_softmax
 
 from study import predict
+from study.command.conduct import _champion
 from study.command.take_home import Confirmed, calibration_of, leave_models
 from study.record.folder import StudyFolder
 from study.record.ledger import Ledger
@@ -80,7 +82,7 @@ def test_both_models_are_left_once_registered_and_label_texts(study, prepared, c
     said = []
     leave_models(folder, facts, prepared, run, confirmed, said.append)
     assert "winner" in said[0] and "models:/adme@champion (version 1)" in said[1]
-    assert "models:/adme@vanilla (version 2)" in said[3]
+    assert "models:/adme@vanilla (version 2)" in said[3] and folder.read_champion() == "winner"
     for which in confirmed:
         card = (folder.model(which) / "README.md").read_text()
         assert WORDS in card and "Made-up texts." in card and "python -m study.launch adme" in card
@@ -96,6 +98,39 @@ def test_both_models_are_left_once_registered_and_label_texts(study, prepared, c
         assert predict.main(arguments) == 0
         rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
         assert [sum(row["probabilities"].values()) for row in rows] == pytest.approx([1, 1], abs=1e-5)
+
+
+def test_where_the_winner_is_worse_vanilla_is_the_champion_and_labels_unless_asked(study, prepared, capsys):
+    folder, facts, run, confirmed = study
+    leave_models(folder, facts, prepared, run, confirmed, str)
+    client = open_client(facts["mlflow"]["tracking_uri"])
+
+    def arm(alias):
+        return client.get_model_version_by_alias("adme", alias).tags["arm"]
+
+    def labels(*options):
+        new = folder.storage / "new.txt"
+        new.write_text("Velorin is absorbed slowly.\n")
+        assert predict.main(["adme", "--storage", str(folder.storage), "--input", str(new), *options]) == 0
+        out, err = capsys.readouterr()
+        return out, "The labels are vanilla's" in err
+
+    assert arm("champion") == arm("winner") == "prefinetune"
+    winners = labels("--model", "winner")
+    assert labels() == winners and not winners[1]
+    said = []
+    leave_models(folder, facts, prepared, run, confirmed, said.append, champion="vanilla")
+    assert (arm("champion"), arm("vanilla"), arm("winner")) == ("vanilla", "vanilla", "prefinetune")
+    assert "models:/adme@winner (version 1)" in said[0] and "models:/adme@champion (version 2)" in said[1]
+    assert labels() == (labels("--model", "vanilla")[0], True) and labels("--model", "winner") == winners
+
+
+@pytest.mark.parametrize("verdict", ["better", "worse", "equivalent", "not shown"])
+def test_the_champion_is_the_winner_unless_it_is_worse(verdict):
+    said = []
+    found = SimpleNamespace(verdict=SimpleNamespace(verdict=verdict))
+    assert _champion(found, said.append) == ("vanilla" if verdict == "worse" else "winner")
+    assert bool(said) == (verdict == "worse")
 
 
 def test_the_calibration_is_of_all_replicates_and_for_the_prior_that_was_asked_for(study, prepared):
