@@ -22,6 +22,12 @@ CAVEAT = (
     "test split has not been run."
 )
 
+# Vanilla and the controls ran on the replicates of the search, those that are matched to the leading trial included.
+LEAD_NOTE = (
+    "The leads are taken on the replicates on which the leading trial was chosen, so they flatter it over every arm "
+    "here: only a confirmation (--confirm) compares them on fresh ones."
+)
+
 
 @dataclass(frozen=True)
 class Finding:

@@ -25,6 +25,17 @@ def test_table_shows_intervals_states_and_the_report(tmp_path, make_study, capsy
     assert (tmp_path / "adme" / "report.html").is_file()
 
 
+def test_leads_on_the_replicates_of_the_choice_are_said_to_flatter(tmp_path, make_study, capsys):
+    make_study(ratios=(0.1,))
+    assert run("adme", "--storage", tmp_path) == 0
+    said = "flatter it over every arm here"
+    assert said in " ".join(capsys.readouterr().out.split())
+    assert said in (tmp_path / "adme" / "report.html").read_text(encoding="utf-8")
+    make_study("unsearched", ratios=(0.1,), trials=0)
+    assert run("unsearched", "--storage", tmp_path) == 0
+    assert said not in " ".join(capsys.readouterr().out.split())
+
+
 def test_what_failed_stands_with_the_first_line_of_its_cause_cut_to_fit(
     tmp_path, make_study, capsys, monkeypatch
 ):
