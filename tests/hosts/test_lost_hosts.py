@@ -51,7 +51,9 @@ def test_a_node_a_driver_and_a_network_are_lost_and_the_figures_are_the_same(hos
     with hosts.forwarded(cluster, port) as uri:
         disturbed = what_is_left(hosts.shared, "disturbed", uri)
     again = sum(int(found) for each in said for found in AGAIN.findall(each))
-    print(f"{replicates} replicates; {again} began again when their node was lost; {disturbed.runs} in MLflow")
+    print(
+        f"{replicates} replicates; {again} began again when their node was lost; {disturbed.runs} in MLflow"
+    )
     print(
         "\n".join(
             line for each in said for line in each.splitlines() if "ost node" in line or "joined" in line
