@@ -11,9 +11,10 @@ from study.verdict.covered import covered_in_words
 from study.verdict.operating_point import operating_point_sentence
 from study.verdict.statistics import reading
 from study.verdict.unchanged import unchanged_sentence
-from study.verdict.verdict_words import verdict_headline, verdict_paragraph
+from study.verdict.verdict_words import hardly_learned, verdict_headline, verdict_paragraph
 from study.verdict.words import arm_name, at_ratio, counted, evaluated_on, metric_name, part_name
 from trainables.interval import Interval
+from trainables.method.arms import FROZEN_ARM
 
 NOTHING_CHOSEN = "No configuration was chosen on these texts."
 CAVEAT = (
@@ -84,6 +85,7 @@ def _answer(comparison: Comparison) -> Answer:
         sentences = [_full_sentence(findings[0], comparison.metric)]
     else:
         sentences = [_gains_sentence(findings), _controls_sentence(judged, comparison.metric)]
+    sentences += [_hardly_learned(comparison, finding.ratio, len(findings) > 1) for finding in findings]
     sentences.append(operating_point_sentence(comparison))
     copies = unchanged_sentence(r.record for r in comparison.everything)
     return Answer(
@@ -208,6 +210,14 @@ def _gains_sentence(findings: tuple[Finding, ...]) -> str:
         if f.leading
     ]
     return f"Gain over vanilla with its 95 % interval: {', '.join(gains)}."
+
+
+def _hardly_learned(comparison: Comparison, ratio: float | str, is_one_of_several: bool) -> str:
+    vanilla, frozen = (comparison.baseline(ratio, arm) for arm in ("vanilla", FROZEN_ARM))
+    if vanilla is None or frozen is None:
+        return ""
+    where = at_ratio(ratio) if is_one_of_several else ""
+    return hardly_learned(vanilla.record, frozen.gain, comparison.metric, where).strip()
 
 
 def _leading_one(finding: Finding) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from study.record.gains import lower_is_better
+from study.record.ledger import TrialRecord
 from study.statistics.judgement import Judgement
 from study.verdict.comparison import Comparison
 from study.verdict.confirmed import ConfirmedArm, ConfirmedRatio, ConfirmedStudy
 from study.verdict.front import cause_in_words
 from study.verdict.statistics import reading
 from study.verdict.words import arm_name, at_ratio, counted, evaluated_on, metric_name
+from trainables.interval import Interval
 from trainables.method.arms import FROZEN_ARM, PAPER_ARM
 
 _MOST_NAMED = 3
@@ -232,24 +234,39 @@ def _of_ratio(found: ConfirmedRatio, study: ConfirmedStudy) -> str:
             f" The best control, {arm_name(best.record.arm)}: {best.gain.text(signed=True)}; the winner minus it: "
             f"{best.lead.text(signed=True)}."
         )
-    return f"{text}{hardly_learned(found, study.metric)}"
+    return f"{text}{_behind_its_encoder(found, study.metric)}"
 
 
-def hardly_learned(found: ConfirmedRatio, metric: str) -> str:
+def _behind_its_encoder(found: ConfirmedRatio, metric: str) -> str:
+    frozen = next((arm for arm in found.controls if arm.record.arm == FROZEN_ARM), None)
+    return "" if frozen is None else hardly_learned(found.arms[0].record, frozen.gain, metric)
+
+
+def hardly_learned(vanilla: TrialRecord, of_frozen: Interval, metric: str, ratio: str = "") -> str:
     """Say that vanilla stays behind its own encoder, frozen: a gain over it is then one over hardly anything.
 
     Finetuning begins with the encoder that the frozen arm uses. Where logistic regression on that is better, vanilla
     was trained too little, or at rates that do not fit, to reach what it began with.
+
+    Parameters
+    ----------
+    vanilla
+        Its trial.
+    of_frozen
+        The frozen arm's gain over it.
+    metric
+        In which.
+    ratio
+        At which imbalance ratio, in words; empty where that is clear.
     """
-    frozen = next((arm for arm in found.controls if arm.record.arm == FROZEN_ARM), None)
-    if frozen is None or reading(frozen.gain, metric) != "better":
+    if reading(of_frozen, metric) != "better":
         return ""
-    vanilla = found.arms[0].record
     steps = max((r.diagnostics.get("stage2_steps", 0.0) for r in vanilla.replicates.values()), default=0.0)
     trained = f"in {steps:.0f} steps " if steps else ""
+    where = f" {ratio}" if ratio else ""
     return (
-        f" Vanilla has hardly learned: {trained}it stays behind logistic regression on its own encoder, frozen, by "
-        f"{frozen.gain.text()}. A gain over such a vanilla says little. More rows or epochs, other learning rates or "
+        f" Vanilla has hardly learned{where}: {trained}it stays behind logistic regression on its own encoder, frozen, "
+        f"by {of_frozen.text()}. A gain over such a vanilla says little. More rows or epochs, other learning rates or "
         "more time (--minutes) would tell more."
     )
 

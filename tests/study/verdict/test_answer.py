@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from study.verdict.answer import CAVEAT, answer
@@ -47,6 +49,20 @@ def test_a_gain_that_a_control_shares_is_qualified(tmp_path, make_study):
         ledger.add_replicate("rival", record)
     ledger.finish_trial("rival", "complete")
     assert answer_of(tmp_path).headline.endswith("but not every control.")
+
+
+@pytest.mark.parametrize("ahead", [0.2, 0.0])
+def test_without_a_confirmation_too_a_vanilla_behind_its_frozen_encoder_has_hardly_learned(
+    tmp_path, make_study, ahead
+):
+    ledger = make_study(ratios=(0.1,), effect=0.3, noise=0.005)
+    vanilla = next(t for t in ledger.trials.values() if t.arm == "vanilla" and len(t.replicates) > 2)
+    ledger.start_trial("frozen", "control", "frozen_lr", 0.1, {})
+    for record in vanilla.replicates.values():
+        scored = {name: value + ahead for name, value in record.metrics.items()}
+        ledger.add_replicate("frozen", replace(record, metrics=scored))
+    ledger.finish_trial("frozen", "complete")
+    assert ("Vanilla has hardly learned" in answer_of(tmp_path).paragraph) == bool(ahead)
 
 
 def test_no_effect_is_no_difference_shown(tmp_path, make_study):
