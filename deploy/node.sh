@@ -97,9 +97,11 @@ taken_back() {
 # From then on Ray begins nothing there, and knows what became of the node. $1: the command line of its raylet.
 drain() {
   local node gcs
-  node=$(grep -om1 -e '--node_id=[0-9a-f]*' <<< "$1") && gcs=$(grep -om1 -e '--gcs-address=[^ ]*' <<< "$1") || return
-  RAY_AUTH_MODE=token RAY_USAGE_STATS_ENABLED=0 "$venv/bin/ray" drain-node --address "${gcs#*=}" \
-    --node-id "${node#*=}" --reason DRAIN_NODE_REASON_PREEMPTION \
+  # The commands of its workers and agents stand in it, too, with the same address.
+  if [[ $1 =~ --node_id=([0-9a-f]+) ]]; then node=${BASH_REMATCH[1]}; else return 1; fi
+  if [[ $1 =~ --gcs-address=([0-9a-zA-Z.:-]+) ]]; then gcs=${BASH_REMATCH[1]}; else return 1; fi
+  RAY_AUTH_MODE=token RAY_USAGE_STATS_ENABLED=0 "$venv/bin/ray" drain-node --address "$gcs" \
+    --node-id "$node" --reason DRAIN_NODE_REASON_PREEMPTION \
     --reason-message "EC2 takes the spot machine back" --deadline-remaining-seconds 120
 }
 

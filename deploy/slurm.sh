@@ -14,7 +14,8 @@ set -euo pipefail
 
 bin=$PWD/.venv/bin
 export STUDY_STORAGE=${STUDY_STORAGE:-$PWD/results} PATH=$bin:$PATH RAY_USAGE_STATS_ENABLED=0
-export HF_HOME=${HF_HOME:-$STUDY_STORAGE/hub}    # models are downloaded once for all nodes
+# Models are downloaded once for all nodes. A home that holds some is shared as a rule, and is left alone.
+if [ ! -d ~/.cache/huggingface ]; then export HF_HOME=${HF_HOME:-$STUDY_STORAGE/hub}; fi
 mkdir -p "$STUDY_STORAGE"
 head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 address=$head:$((20000 + SLURM_JOB_ID % 20000))

@@ -54,9 +54,14 @@ class RunScores:
     order: Ints
 
     def adjusted(self) -> RunScores:
-        """Return the same run after post-hoc logit adjustment (Menon et al. 2021, eq. 9)."""
+        """Return the same run after post-hoc logit adjustment (Menon et al. 2021, eq. 9).
+
+        Its class offsets are what is left to add: with them, it predicts what the unadjusted run does with its own.
+        """
+        shift = adjust_logits(np.zeros((1, len(self.drawn)), dtype=np.float32), self.drawn)[0]
         return replace(
             self,
+            offsets=self.offsets - shift,
             validation=adjust_logits(self.validation, self.drawn),
             test=adjust_logits(self.test, self.drawn),
         )

@@ -214,7 +214,11 @@ def test_a_worker_without_ray_switches_itself_off(machine):
     assert run("watch")[-1] == "shutdown -h now"
 
 
-RAYLET = "77 /venv/raylet --node_id=ab12 --gcs-address=10.0.0.5:6379 --agent=/venv/agent.py --node-id=ab12\n"
+RAYLET = (
+    "77 /venv/raylet --raylet_socket_name=/tmp/raylet --python_worker_command=/venv/python worker.py "
+    "--gcs-address=10.0.0.5:6379 --session-name=s --node_id=ab12 --gcs-address=10.0.0.5:6379 "
+    "--dashboard_agent_command=/venv/agent.py --node-id=cd34 --gcs-address=10.0.0.5:6379\n"
+)
 METADATA = "http://169.254.169.254/latest"
 
 

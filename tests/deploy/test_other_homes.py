@@ -145,12 +145,15 @@ def test_the_images_build_steps_lead_to_the_program(tmp_path):
     assert "usage: study COMMAND" in told.stdout
 
 
-def test_slurm_starts_ray_on_every_node_and_the_study_on_the_first(tmp_path):
+@pytest.mark.parametrize("has_models", [False, True])
+def test_slurm_starts_ray_on_every_node_and_the_study_on_the_first(tmp_path, has_models):
     programs, storage = tmp_path / "bin", tmp_path / "results"
+    if has_models:  # at home, where they stay in use
+        (tmp_path / ".cache" / "huggingface").mkdir(parents=True)
     programs.mkdir()
     for name, does in (
         ("scontrol", "printf 'node7\\nnode8\\nnode9\\n'"),
-        ("srun", 'echo "$HF_HOME"; printf "%s\\n" "$@"; '
+        ("srun", 'echo "${HF_HOME:-}"; printf "%s\\n" "$@"; '
                  'echo "$RAY_AUTH_MODE $(stat -c %a "$RAY_AUTH_TOKEN_PATH") $STUDY_STORAGE"; '
                  'wc -c < "$RAY_AUTH_TOKEN_PATH"'),
     ):  # fmt: skip
@@ -165,13 +168,13 @@ def test_slurm_starts_ray_on_every_node_and_the_study_on_the_first(tmp_path):
     done = subprocess.run(
         ["bash", DEPLOY / "slurm.sh", "adme", "--preset", "cluster"],
         cwd=tmp_path,
-        env=slurm | {"PATH": f"{programs}:{os.environ['PATH']}"},
+        env=slurm | {"PATH": f"{programs}:{os.environ['PATH']}", "HOME": str(tmp_path)},
         capture_output=True,
         text=True,
         check=True,
     )
     hub, *words, access, length = done.stdout.splitlines()
-    assert words[:2] == ["ray", "symmetric-run"] and hub == f"{storage}/hub"
+    assert words[:2] == ["ray", "symmetric-run"] and hub == ("" if has_models else f"{storage}/hub")
     separator = words.index("--")
     context = cli.commands["symmetric-run"].make_context(
         "symmetric-run", words[2:separator], resilient_parsing=True

@@ -49,6 +49,8 @@ def test_what_is_kept_says_the_same_as_the_metrics(corpus, run, tmp_path, arm):
     assert record.posthoc["test/macro_f1"] == adjusted["macro_f1"]
     decided = (kept.test + kept.offsets).argmax(axis=1)
     assert record.metrics["test_offsets/accuracy"] == np.mean(decided == kept.test_labels)
+    again = kept.adjusted()
+    assert (again.test + again.offsets).argmax(axis=1).tolist() == decided.tolist()
     assert kept.test_groups.tolist() == corpus.test_groups.tolist()
     balanced = np.bincount(kept.test_labels[kept.balanced])
     assert balanced.min() == balanced.max() == np.bincount(kept.test_labels).min()
