@@ -69,7 +69,7 @@ class _Passing(Exception):
 
 
 class OutOfTime(StudyStopped):
-    """The next attempt at a page would end after the time that there is for it."""
+    """The next attempt at a page would begin after the time that there is for it; the message says why."""
 
 
 class OpenfdaApi:
@@ -123,22 +123,23 @@ class OpenfdaApi:
         Raises
         ------
         OutOfTime
-            When the time is over.
+            When the time is over, or would be after the wait that a fault asks for.
         ConfigurationError
             When the server refuses the request as such, e.g. for its key.
         StudyStopped
-            When faults do not pass; what was downloaded so far is kept.
+            When faults do not pass, whatever time there is; what was downloaded so far is kept.
         """
         if until is not None and time.monotonic() >= until:
-            raise OutOfTime(f"openFDA ({self.base_url}): no time is left for another page")
+            raise OutOfTime(f"openFDA ({self.base_url}) is slow")
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return self._try(url, until)
             except _Passing as fault:
                 wait = fault.wait if fault.wait is not None else _backoff(attempt)
-                if until is not None and time.monotonic() + wait > until:
+                lasts = wait > _MAX_RETRY_AFTER
+                if until is not None and not lasts and time.monotonic() + wait > until:
                     raise OutOfTime(f"openFDA ({self.base_url}): {fault}") from fault
-                if attempt == ATTEMPTS or wait > _MAX_RETRY_AFTER:
+                if lasts or attempt == ATTEMPTS:
                     raise StudyStopped(
                         f"openFDA ({self.base_url}): {fault}, after {attempt} attempts. The pages so far are kept: run "
                         f"the same command again to go on, or give --data."

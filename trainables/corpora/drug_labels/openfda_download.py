@@ -15,7 +15,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.filesize import decimal
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from trainables.corpora.drug_labels.openfda_api import BASE_URL, OpenfdaApi, OutOfTime, Page
@@ -240,8 +241,8 @@ def _all_pages(folder: Path, state: _State, query: Query, api: OpenfdaApi, conso
                 until = _until(query, state, began)
                 try:
                     page = api.page(state.next_url, until)
-                except OutOfTime:
-                    _say_late(state, query, folder, say)
+                except OutOfTime as why:
+                    say(_late(state, query, folder, why, time.monotonic() - began))
                     break
                 _take(folder, state, query, page)
                 if state.received > state.total + state.page_size:
@@ -282,11 +283,10 @@ def _until(query: Query, state: _State, began: float) -> float | None:
     return began + query.most_seconds
 
 
-def _say_late(state: _State, query: Query, folder: Path, say: Callable[[str], None]) -> None:
-    say(
-        f"openFDA is slow: after {query.most_seconds or 0.0:.0f} s the study goes on with the first {state.received:,} "
-        f"labels, of {query.wanted(state.total):,} that were asked for. They stay its corpus. To download anew, remove "
-        f"{folder}."
+def _late(state: _State, query: Query, folder: Path, why: OutOfTime, seconds: float) -> str:
+    return (
+        f"{escape(str(why))}. After {seconds:.0f} s the study goes on with the first {state.received:,} labels, of "
+        f"{query.wanted(state.total):,} that were asked for. They stay its corpus. To download anew, remove {folder}."
     )
 
 

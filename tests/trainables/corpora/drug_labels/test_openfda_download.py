@@ -139,19 +139,20 @@ class Slow:
         return 60.0 * len(self.fake.requests)
 
 
-@pytest.mark.parametrize(("least", "labels"), [(1, 8), (8, 8), (12, 12), (100, 23)])
+@pytest.mark.parametrize(
+    ("least", "labels", "seconds"), [(1, 8, 120), (8, 8, 120), (12, 12, 180), (100, 23, None)]
+)
 def test_a_slow_part_ends_after_its_time_if_there_are_labels_enough(
-    download, fake, monkeypatch, tmp_path, least, labels
+    download, fake, monkeypatch, tmp_path, least, labels, seconds
 ):
     for module in (openfda_download, openfda_api):
         monkeypatch.setattr(module, "time", Slow(fake))
     slow, said = dataclasses.replace(PART, most=23, least=least), io.StringIO()
     got = download(query=slow, said=said)
     assert set_ids(got.path) == sorted(EVERYTHING[:23])[:labels] and got.labels == labels
-    is_short = labels < 23
-    assert (
-        f"after 120 s the study goes on with the first {labels} labels, of 23" in said.getvalue()
-    ) == is_short
+    told = f"is slow. After {seconds} s the study goes on with the first {labels} labels, of 23"
+    assert (told in said.getvalue()) == (labels < 23)
+    assert ("goes on with" in said.getvalue()) == (labels < 23)
     assert "openFDA: 4 of 23 labels, " in said.getvalue(), "no bar is shown off a terminal"
     before = len(fake.requests)
     assert cached_labels(tmp_path / "cache", query=slow) == got and len(fake.requests) == before
@@ -161,8 +162,21 @@ def test_a_server_that_fails_at_the_end_of_the_time_does_not_stop_a_part_that_is
     download, fake, waits
 ):
     fake.faults.extend([None, None] + ["server_error"] * openfda_api.ATTEMPTS)
-    got = download(query=dataclasses.replace(FEW, most_seconds=0.9, least=8))
+    said = io.StringIO()
+    got = download(query=dataclasses.replace(FEW, most_seconds=0.9, least=8), said=said)
     assert got.labels == 8 and waits == [], "a second to wait is more than there is"
+    assert "answered 500 (SERVER_ERROR: Check your request and try again). After 0 s" in said.getvalue()
+
+
+def test_a_daily_limit_stops_a_part_that_is_enough_and_the_next_run_goes_on(download, fake, waits, tmp_path):
+    enough, said = dataclasses.replace(FEW, most_seconds=120.0, least=4), io.StringIO()
+    fake.faults.extend([None, "daily_limit"])
+    with pytest.raises(StudyStopped, match=r"daily limit.*same command again"):
+        download(query=enough, said=said)
+    assert waits == [] and "goes on with" not in said.getvalue()
+    assert cached_labels(tmp_path / "cache", query=enough) is None
+    before = len(fake.requests)
+    assert set_ids(download(query=enough).path) == FIRST and len(fake.requests) - before == 2
 
 
 def test_a_stopped_part_goes_on_and_its_pages_serve_no_other_query(download, fake):
