@@ -23,6 +23,7 @@ from study.config.study_files import file_facts, taken_name_faults
 from study.record.folder import DISK, StudyFolder, name_faults
 from study.run import cluster, place
 from study.run.first_checks import first_checks
+from study.run.resuming import preset_begun_with
 from trainables.corpora.corpus import Corpus
 from trainables.corpora.wording import counts_in_words
 from trainables.errors import ConfigurationError, collect
@@ -116,7 +117,17 @@ def launch_study(
         raise ConfigurationError(faults)
     config, unknown = found
     faults += unknown
-    if connection is None and args.preset is None and (place.cluster_is_named() or place.may_have_gpus()):
+    if args.called is not None:
+        faults += name_faults(args.called)
+    else:
+        faults += [*name_faults(config.name, "study"), *taken_name_faults(args.name)]
+    begun_with = None
+    if args.preset is None and not args.fresh and not faults:
+        folder = StudyFolder(Path(args.storage).resolve(), variant(_called(config, args)).name)
+        begun_with = collect(faults, lambda: preset_begun_with(folder, args.name))
+    if begun_with is not None:
+        config, _ = read_study_file(args.name, begun_with, overrides)
+    elif connection is None and args.preset is None and (place.cluster_is_named() or place.may_have_gpus()):
         # To look for GPUs takes seconds. What is wrong at any size is told before that.
         faults += field_faults(config, overrides.keys() & rules_of(config).keys()).values()
         if faults:
@@ -130,14 +141,14 @@ def launch_study(
                 config = larger
             elif not absent:
                 console.print(_PRESET_UNSURE, highlight=False, soft_wrap=True)
-    if args.called is not None:
-        config = replace(config, name=args.called)
-        faults += name_faults(args.called)
-    else:
-        faults += [*name_faults(config.name, "study"), *taken_name_faults(args.name)]
-    config = variant(config)
+    config = variant(_called(config, args))
     corpus = first_checks(config, args.storage, args.tracking_uri, faults)
     return run(config, corpus, connection, args, console, Start(began, entered - began))
+
+
+def _called(config: StudyConfig, args: argparse.Namespace) -> StudyConfig:
+    """Return a study under the name that its results are kept under."""
+    return config if args.called is None else replace(config, name=args.called)
 
 
 def run(

@@ -34,7 +34,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", metavar="PATH", help="where the corpus lies (default: the study's own)")
     parser.add_argument(
         "--preset",
-        help="smoke, laptop or cluster (default: cluster with GPUs or where some may be started, else laptop)",
+        help="smoke, laptop or cluster (default: the one with which the study began; for a new study cluster with GPUs "
+        "or where some may be started, else laptop)",
     )
     parser.add_argument(
         "--encoder",

@@ -1,16 +1,48 @@
-"""Whether a launch may resume the study in its folder."""
+"""Whether a launch may resume the study in its folder, and with which preset."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Mapping
 
 from study.config.places import with_real_paths
 from study.config.study import StudyConfig
+from study.config.study_files import read
 from study.record.folder import StudyFolder
+from trainables.errors import ConfigurationError
 
 # Studies of earlier versions did not record these; whatever they had then is decided when they are resumed.
 _LATER = ("precision", "kernels")
+
+
+def preset_begun_with(folder: StudyFolder, given: str) -> str | None:
+    """Return the preset with which the study in a folder began; None where there is none, or it is not recorded.
+
+    Parameters
+    ----------
+    folder
+        Where the study would lie.
+    given
+        The study as the command line names it, whose presets are looked through.
+
+    Raises
+    ------
+    ConfigurationError
+        The study has no such preset any more, or its record is damaged.
+    """
+    known = None
+    with contextlib.suppress(OSError):  # the checks of the storage folder tell what keeps it from being read
+        known = folder.read_facts()
+    preset = None if known is None else known.get("preset")
+    presets = read(given).presets
+    if preset is None or preset in presets:
+        return preset
+    raise ConfigurationError(
+        f"{folder.root} holds a study {folder.name!r} that began with the preset {preset!r}, which {given} no longer "
+        f"has. Its presets are: {', '.join(presets)}. Give that one back to the study file to go on, or --fresh to set "
+        "that study aside and start over."
+    )
 
 
 def resume_faults(
@@ -51,7 +83,10 @@ def resume_faults(
         )
     if not differences:
         return []
+    preset = known.get("preset", config.preset)
+    is_other = preset != config.preset
+    go_on = f"--preset {preset}, with which it began, to go on with it, or " if is_other else ""
     return [
         f"{folder.root} holds a study {folder.name!r} with another configuration: {'; '.join(differences)}. "
-        "Give --fresh to set that study aside and start over, or another --storage."
+        f"Give {go_on}--fresh to set that study aside and start over, or another --storage."
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import os
@@ -152,22 +153,78 @@ def test_an_unknown_preset_names_the_known_ones(launch):
 def test_the_preset_follows_the_gpus_that_a_joined_cluster_may_start(
     monkeypatch, tmp_path, autoscaler, preset, said
 ):
+    join(monkeypatch, autoscaler)
+    found, told = preset_of(monkeypatch, "adme", "--storage", str(tmp_path))
+    assert found == preset
+    assert said in told and bool(said) == bool(told)
+
+
+def join(monkeypatch, autoscaler):
+    """Let a cluster be found here, whose autoscaler is this one."""
     joined = Connection(True, "", {"CPU": 0.0}, Capacity(lambda: [{"CPU": 0.0}], autoscaler))
     monkeypatch.setattr(place, "cluster_is_named", lambda: True)
     monkeypatch.setattr(cluster, "join_running_cluster", lambda: joined)
+
+
+def preset_of(monkeypatch, *argv, variant=lambda config: config):
+    """Return the preset that a launch takes, and what it says until its first checks."""
     checked = []
 
-    def stop(config, *given):
+    def stop(config, storage, tracking, faults):
         checked.append(config.preset)
-        raise ConfigurationError("no further")
+        raise ConfigurationError([*faults, "no further"])
 
     monkeypatch.setattr("study.launch.first_checks", stop)
-    args = build_parser().parse_args(["adme", "--storage", str(tmp_path)])
     console = Console(file=io.StringIO(), width=1000)
-    with pytest.raises(ConfigurationError, match="no further"):
-        launch_study(args, console)
-    assert checked == [preset]
-    assert said in console.file.getvalue() and bool(said) == bool(console.file.getvalue())
+    with pytest.raises(ConfigurationError, match=r"^no further$"):
+        launch_study(build_parser().parse_args(argv), console, variant)
+    return checked[0], console.file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("options", "preset"),
+    [
+        ((), "laptop"),
+        (("--fresh",), "cluster"),
+        (("--preset", "smoke"), "smoke"),
+        (("--as", "another"), "cluster"),
+    ],
+)
+def test_a_study_that_has_begun_keeps_its_preset_where_there_are_gpus_by_now(
+    monkeypatch, tmp_path, options, preset
+):
+    join(monkeypatch, Autoscaler((NodeType({"CPU": 4, "GPU": 1}, 8),), 8))
+    StudyFolder(tmp_path, "adme").write_facts({"preset": "laptop"})
+    assert preset_of(monkeypatch, "adme", "--storage", str(tmp_path), *options) == (preset, "")
+
+
+def test_a_recorded_preset_is_that_of_the_folder_in_which_the_results_are_kept(monkeypatch, tmp_path):
+    StudyFolder(tmp_path, "mine").write_facts({"preset": "smoke"})
+    StudyFolder(tmp_path, "adme-by_row").write_facts({"preset": "cluster"})
+
+    def by_row(config):
+        return dataclasses.replace(config, name=f"{config.name}-by_row")
+
+    given = ("adme", "--storage", str(tmp_path))
+    assert preset_of(monkeypatch, *given, "--as", "mine")[0] == "smoke"
+    assert preset_of(monkeypatch, *given, variant=by_row)[0] == "cluster"
+
+
+def test_a_recorded_preset_that_the_study_no_longer_has_is_told_beside_what_else_is_wrong(launch, tmp_path):
+    StudyFolder(tmp_path / "storage", "adme").write_facts({"preset": "desktop"})
+    refused(
+        launch("adme", "--trials", "-1"),
+        "began with the preset 'desktop', which adme no longer has. Its presets are: smoke, laptop, cluster.",
+        "--fresh",
+        "trials is -1",
+    )
+
+
+def test_a_damaged_record_is_told_beside_what_else_is_wrong(launch, tmp_path):
+    folder = StudyFolder(tmp_path / "storage", "adme")
+    folder.root.mkdir(parents=True)
+    folder.facts.write_text("{")
+    refused(launch("adme", "--trials", "-1"), "study.json is damaged", "trials is -1")
 
 
 def test_a_missing_file_is_named(launch, tmp_path):

@@ -78,6 +78,15 @@ def test_a_resumed_study_must_be_the_same_one(tmp_path):
         assert said in fault
 
 
+def test_a_study_of_another_preset_is_said_to_go_on_with_its_own(tmp_path):
+    folder, config = StudyFolder(tmp_path, "toy"), small_config(preset="laptop")
+    folder.write_facts({**facts(config), "preset": "laptop"})
+    (fault,) = resume_faults(folder, small_config(preset="cluster", max_length=64), "d1", NUMERICS)
+    assert "Give --preset laptop, with which it began, to go on with it, or --fresh" in fault
+    (fault,) = resume_faults(folder, small_config(preset="laptop", max_length=64), "d1", NUMERICS)
+    assert "--preset" not in fault and "Give --fresh" in fault
+
+
 def test_a_study_of_a_later_version_is_named_as_one(tmp_path):
     folder, config = StudyFolder(tmp_path, "toy"), small_config()
     made = facts(config)
