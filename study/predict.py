@@ -89,7 +89,8 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--model",
         choices=MODELS,
-        help="of which recipe (default: the winner, or vanilla where the verdict is that the winner is worse)",
+        help="of which recipe (default: the winner, or vanilla where the study's last launch noted that the winner is "
+        "worse)",
     )
     return command
 

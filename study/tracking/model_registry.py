@@ -61,7 +61,11 @@ def register_model(
         client = open_client(uri)
         version = _registered(client, study, alias, about[_DIGEST])
         if version is None:
-            version = _register(client, study, study_id, folder, about, description, alias)
+            # Earlier versions of this project gave the winner that name alone.
+            version = _registered(client, study, CHAMPION, about[_DIGEST])
+            if version is None:
+                version = _register(client, study, study_id, folder, about, description)
+            client.set_registered_model_alias(study, alias, version)
         if serves:
             client.set_registered_model_alias(study, CHAMPION, version)
     except (MlflowException, SQLAlchemyError, OSError) as error:
@@ -96,7 +100,6 @@ def _register(
     folder: Path,
     about: dict[str, Any],
     description: str,
-    alias: str,
 ) -> str:
     from mlflow.exceptions import MlflowException
 
@@ -131,7 +134,6 @@ def _register(
         description=description,
         model_id=logged.model_id,
     )
-    client.set_registered_model_alias(study, alias, version.version)
     return str(version.version)
 
 

@@ -59,6 +59,18 @@ def test_another_model_takes_the_alias(tmp_path, uri, folder):
     tracker.close()
 
 
+@pytest.mark.parametrize("serves", [True, False])
+def test_a_model_that_is_registered_as_the_champion_alone_gets_its_other_name(tmp_path, uri, folder, serves):
+    tracker = Tracker(uri, launch(artifacts=tmp_path / "artifacts"), small_study(tmp_path))
+    register_model(uri, "adme", "one", folder, "words")
+    client = open_client(uri)
+    client.delete_registered_model_alias("adme", "winner")
+    assert "(version 1)" in register_model(uri, "adme", "one", folder, "words", serves=serves)
+    assert len(client.search_model_versions("name = 'adme'")) == 1
+    assert client.get_model_version_by_alias("adme", "winner").aliases == ["champion", "winner"]
+    tracker.close()
+
+
 def test_a_store_that_is_away_is_told_and_costs_nothing(tmp_path, folder):
     (tmp_path / "mlflow.db").write_text("no database")
     said = register_model(f"sqlite:///{tmp_path}/mlflow.db", "adme", "one", folder, "words")
