@@ -116,12 +116,14 @@ def deadline_sentence(config: StudyConfig, known: Mapping[str, Any] | None, give
     if known is None or config.minutes is None or "minutes" not in given:
         return ""
     facts = known.get(FACT, {})
-    began_with = facts.get(_SIZED_FOR)
+    sized_for = facts.get(_SIZED_FOR)
+    # Earlier versions did not note it: what they note is the budget of the last launch.
+    began_with = facts.get(BUDGET) if sized_for is None and "values" in facts else sized_for
     if began_with == 60.0 * config.minutes:
         return ""
     chosen = "its preset or the command line gave them" if not facts.get("values") else "chosen"
-    if began_with is not None:
-        chosen = f"chosen for {duration(began_with)}"
+    if sized_for is not None:
+        chosen = f"chosen for {duration(sized_for)}"
     return (
         f"Budget: {duration(60.0 * config.minutes)} is a deadline only here: the study keeps the sizes with which it "
         f"began ({chosen}). --fresh sizes it anew."

@@ -103,6 +103,18 @@ def test_minutes_for_a_study_that_has_begun_are_said_to_be_a_deadline_only():
         assert budget.deadline_sentence(*unsaid) == ""
 
 
+def test_the_minutes_of_a_study_that_an_earlier_version_sized_are_no_deadline_only():
+    first = sized(6.0)
+    time = budget.time_facts(first.config, None, first, 300.0, SPEED, BESIDE)
+    known = {"time": {name: value for name, value in time.items() if name != "sized_for_s"}}
+    assert known["time"].keys() < time.keys()
+    assert budget.deadline_sentence(first.config, known, {"minutes"}) == ""
+    later = replace(first.config, minutes=30.0)
+    assert "30 min is a deadline only here: the study keeps the sizes with which it began (chosen)" in (
+        budget.deadline_sentence(later, known, {"minutes"})
+    )
+
+
 def test_a_study_that_began_before_its_preset_had_a_budget_goes_on_without_one():
     config = replace(CONFIG, minutes=10.0)
     assert budget.with_recorded_sizes(config, {"config": {}}, ()).minutes is None
