@@ -6,21 +6,20 @@ import math
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from study.config.encoders import gpu_encoder
 from study.config.ranges import axis_of, largest_of
 from study.config.study import StudyConfig
 from study.run.capacity import LEAST, alive, node_name
+from study.run.node_answers import ANSWER_S, ask_each
 from study.run.place import may_have_gpus
 from trainables.errors import ConfigurationError, StudyStopped
 from trainables.settings import EncoderSettings, TrialSettings
 
 if TYPE_CHECKING:
     import torch
-
-_ANSWER_S = 120.0  # a process has to be started on each node, and to load torch
 
 
 @dataclass(frozen=True)
@@ -139,33 +138,14 @@ def _own_gpu(encoder: EncoderSettings) -> Gpu | str:
 @lru_cache(maxsize=4)
 def _of_nodes(encoder: EncoderSettings, nodes: frozenset[str]) -> Gpu | tuple[str, ...]:
     """Return the smallest GPU of some nodes, given by their ids; the names of machines on which torch finds none."""
-    import ray
-    from ray.exceptions import RayError, RayTaskError
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-    ask = ray.remote(num_cpus=0, num_gpus=LEAST, max_retries=0)(_own_gpu)
-    asked = {
-        ask.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(
-            encoder
-        ): node_name(node)
-        for node in alive()
-        if node["NodeID"] in nodes
-    }
-    answered, late = ray.wait([*asked], num_returns=len(asked), timeout=_ANSWER_S) if asked else ([], [])
-    for answer in late:
-        ray.cancel(answer)
-    found: list[Gpu | str] = []
-    for answer in answered:
-        try:
-            found.append(ray.get(answer))
-        except RayTaskError:
-            raise
-        except RayError:  # the node was lost meanwhile
-            continue
-    held = ", ".join(asked[answer] for answer in late)
+    answers = ask_each(
+        [node for node in alive() if node["NodeID"] in nodes], partial(_own_gpu, encoder), gpus=LEAST
+    )
+    found = [answer for _, answer in answers.answered]
+    held = ", ".join(map(node_name, answers.late))
     if not found:
         raise StudyStopped(
-            f"No GPU of the cluster answers within {_ANSWER_S:.0f} s ({held or 'its nodes were lost'}): as a rule "
+            f"No GPU of the cluster answers within {ANSWER_S:.0f} s ({held or 'its nodes were lost'}): as a rule "
             "other work holds all of them. Nothing was begun: give the same command again when there is a free one, or "
             "train on CPUs with --set gpus_per_trial=0."
         )

@@ -9,25 +9,25 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from study.record.folder import StudyFolder, unwritable
 from study.run import node_report
 from study.run.capacity import alive, node_name
 from study.run.cluster import Connection
 from study.run.distributions import distributions
+from study.run.node_answers import ANSWER_S, ask_each
 from study.run.node_report import NodeReport
-from trainables.errors import ConfigurationError, StudyStopped, first_line
+from trainables.errors import ConfigurationError, StudyStopped
 
 T = TypeVar("T")
 _NONCE = ".nonce"
 _MOST_TOLD = 12
-_ANSWER_S = 120.0  # a process has to be started there, on a machine that may be busy
 
 
 @dataclass(frozen=True)
@@ -227,42 +227,17 @@ def ask_nodes(ask: Callable[[], T], *, only_with_cpus: bool = True) -> list[tupl
     ConfigurationError
         A node that is part of the cluster does not answer.
     """
-    import ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
     nodes = [node for node in alive() if node["Resources"].get("CPU", 0) or not only_with_cpus]
-    remote = ray.remote(num_cpus=0, max_retries=0)(lambda: ask())
-    asked = [
-        remote.options(
-            scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-        ).remote()
-        for node in nodes
+    answers = ask_each(nodes, ask)
+    silent = [(node, f"does not answer within {ANSWER_S:.0f} s") for node in answers.late]
+    silent += [(node, f"cannot run anything ({why})") for node, why in answers.lost]
+    present = {node["NodeID"] for node in alive()}  # the others were lost meanwhile
+    faults = [
+        f"Node {node_name(node)} {what}, although Ray counts it as alive. Look at the machine and at its Ray, or take "
+        "the node out of the cluster."
+        for node, what in silent
+        if node["NodeID"] in present
     ]
-    answered, _ = ray.wait(asked, num_returns=len(asked), timeout=_ANSWER_S) if asked else ([], [])
-    return _answers(nodes, asked, answered)
-
-
-def _answers(nodes: Sequence[dict[str, Any]], asked: Sequence[Any], answered: Sequence[Any]) -> list[Any]:
-    """Return what each node said, beside its address; nothing of one that was lost meanwhile."""
-    import ray
-    from ray.exceptions import RayError, RayTaskError
-
-    found, faults = [], []
-    for node, answer in zip(nodes, asked, strict=True):
-        why = f"does not answer within {_ANSWER_S:.0f} s"
-        if answer in answered:
-            try:
-                found.append((node["NodeManagerAddress"], ray.get(answer)))
-                continue
-            except RayTaskError:  # an error of the question itself
-                raise
-            except RayError as error:
-                why = f"cannot run anything ({first_line(error)})"
-        if node["NodeID"] in {other["NodeID"] for other in alive()}:
-            faults.append(
-                f"Node {node_name(node)} {why}, although Ray counts it as alive. Look at the machine and at its Ray, "
-                "or take the node out of the cluster."
-            )
     if faults:
         raise ConfigurationError(faults)
-    return found
+    return [(node["NodeManagerAddress"], answer) for node, answer in answers.answered]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import ray
 import torch
-from ray.exceptions import RayActorError
+from ray.exceptions import RayActorError, RayTaskError
 
 from study.run import gpu
 from study.run.gpu import Gpu, find_gpu, gpu_share
@@ -48,7 +48,7 @@ def cluster(monkeypatch):
                 assert not scheduling_strategy.soft
                 return Ask(bytes.fromhex(scheduling_strategy.node_id).rstrip(b"\0").decode())
 
-            def remote(self, encoder):
+            def remote(self):
                 told["asked"].append(self.node)
                 return self.node
 
@@ -118,6 +118,12 @@ def test_one_free_gpu_is_enough_and_the_others_are_named(cluster):
     found = find()
     assert found.memory == L4.memory
     assert found.note == " (held by other work, not looked at: 10.0.0.3 (a))"
+
+
+def test_an_error_of_looking_at_a_gpu_is_no_lost_node(cluster):
+    cluster(a=L4, b=RayTaskError("_own_gpu", "where it stopped", ValueError("no such property")))
+    with pytest.raises(RayTaskError, match="where it stopped"):
+        find()
 
 
 def test_every_machine_whose_gpu_torch_does_not_find_is_named(cluster):

@@ -16,6 +16,7 @@ from study.record.folder import StudyFolder
 from study.run import cluster, nodes
 from study.run.cluster import Connection
 from study.run.distributions import distributions, normal
+from study.run.node_answers import Answers
 from study.run.node_report import NodeReport, code_digest, folder_digest, node_report
 from study.run.nodes import NodeCheck, check_present_nodes, node_check
 from trainables.errors import ConfigurationError, StudyStopped
@@ -179,6 +180,39 @@ def test_a_trial_on_a_node_that_came_later_checks_it_once_a_process(tmp_path, mo
                 elsewhere.here()
         check.here()
     check.here()
+
+
+def test_a_node_that_says_nothing_is_a_fault_unless_it_has_gone(monkeypatch):
+    a, b, c, gone, head = (
+        {
+            "NodeID": name,
+            "Alive": True,
+            "NodeManagerAddress": name,
+            "NodeManagerHostname": f"host-{name}",
+            "Resources": {} if name == "head" else {"CPU": 4.0},
+        }
+        for name in ("a", "b", "c", "gone", "head")
+    )
+    alive, asked, silent = [a, b, c, gone, head], [], {}
+
+    def ask_each(given, ask):
+        asked.append(given)
+        alive.remove(gone)
+        return Answers([(node, ask()) for node in given if node in (a, b)], **silent)
+
+    monkeypatch.setattr(nodes, "alive", lambda: alive)
+    monkeypatch.setattr(nodes, "ask_each", ask_each)
+    silent.update(late=[gone])
+    assert nodes.ask_nodes(lambda: 1) == [("a", 1), ("b", 1)] and asked == [[a, b, c, gone]]
+    alive.append(gone)
+    silent.update(late=[b], lost=[(gone, "left"), (c, "no memory")])
+    with pytest.raises(ConfigurationError) as refused:
+        nodes.ask_nodes(lambda: 1, only_with_cpus=False)
+    late, lost = refused.value.faults
+    assert late.startswith("Node b (host-b) does not answer within 120 s, although Ray counts it as alive.")
+    assert (
+        lost.startswith("Node c (host-c) cannot run anything (no memory), although Ray") and head in asked[1]
+    )
 
 
 @pytest.fixture(scope="module")
