@@ -127,13 +127,15 @@ def launch_study(
         begun_with = collect(faults, lambda: preset_begun_with(folder, args.name))
     if begun_with is not None:
         config, _ = read_study_file(args.name, begun_with, overrides)
-    elif connection is None and args.preset is None and (place.cluster_is_named() or place.may_have_gpus()):
+    elif args.preset is None and (
+        connection is not None or place.cluster_is_named() or place.may_have_gpus()
+    ):
         # To look for GPUs takes seconds. What is wrong at any size is told before that.
         faults += field_faults(config, overrides.keys() & rules_of(config).keys()).values()
         if faults:
             raise ConfigurationError(faults)
         cluster.quieten()
-        connection = cluster.join_running_cluster()
+        connection = connection or cluster.join_running_cluster()
         gpus = cluster.may_get_gpus(connection)
         if gpus is not False:
             larger, absent = read_study_file(args.name, "cluster", overrides)

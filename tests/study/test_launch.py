@@ -153,20 +153,22 @@ def test_an_unknown_preset_names_the_known_ones(launch):
 def test_the_preset_follows_the_gpus_that_a_joined_cluster_may_start(
     monkeypatch, tmp_path, autoscaler, preset, said
 ):
-    join(monkeypatch, autoscaler)
-    found, told = preset_of(monkeypatch, "adme", "--storage", str(tmp_path))
-    assert found == preset
-    assert said in told and bool(said) == bool(told)
+    joined = join(monkeypatch, autoscaler)
+    for connection in (None, joined):  # the second study of a ladder is given the cluster of the first one
+        found, told = preset_of(monkeypatch, "adme", "--storage", str(tmp_path), connection=connection)
+        assert found == preset
+        assert said in told and bool(said) == bool(told)
 
 
 def join(monkeypatch, autoscaler):
-    """Let a cluster be found here, whose autoscaler is this one."""
+    """Let a cluster be found here, whose autoscaler is this one, and return it."""
     joined = Connection(True, "", {"CPU": 0.0}, Capacity(lambda: [{"CPU": 0.0}], autoscaler))
     monkeypatch.setattr(place, "cluster_is_named", lambda: True)
     monkeypatch.setattr(cluster, "join_running_cluster", lambda: joined)
+    return joined
 
 
-def preset_of(monkeypatch, *argv, variant=lambda config: config):
+def preset_of(monkeypatch, *argv, variant=lambda config: config, connection=None):
     """Return the preset that a launch takes, and what it says until its first checks."""
     checked = []
 
@@ -177,7 +179,7 @@ def preset_of(monkeypatch, *argv, variant=lambda config: config):
     monkeypatch.setattr("study.launch.first_checks", stop)
     console = Console(file=io.StringIO(), width=1000)
     with pytest.raises(ConfigurationError, match=r"^no further$"):
-        launch_study(build_parser().parse_args(argv), console, variant)
+        launch_study(build_parser().parse_args(argv), console, variant, connection)
     return checked[0], console.file.getvalue()
 
 
