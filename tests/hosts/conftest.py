@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import socket
-import time
 
 import pytest
 
-from tests.hosts.hosts import WORKERS, Hosts, run
+from tests.hosts.hosts import Hosts, run
 from tests.tiny_encoder import write_tiny_encoder
 
 BUSY = "timed out during startup"
@@ -45,8 +44,5 @@ def cluster(hosts, port):
             break
     else:
         run(start)
-    deadline = time.monotonic() + 600
-    while len(hosts.nodes()) < 1 + len(WORKERS):
-        assert time.monotonic() < deadline, hosts.nodes()
-        time.sleep(5)
+    hosts.wait_for_nodes()
     return file

@@ -111,6 +111,13 @@ class Hosts:
         """Return the addresses of the nodes that are alive, by Ray's names for them."""
         return {node["node_id"]: node["node_ip"] for node in self.listed("nodes") if node["state"] == "ALIVE"}
 
+    def wait_for_nodes(self) -> None:
+        """Wait until the head and all workers are there; those that were lost are started again by the head."""
+        deadline = time.monotonic() + 600
+        while len(self.nodes()) < 1 + len(WORKERS):
+            assert time.monotonic() < deadline, self.nodes()
+            time.sleep(5)
+
     def link(self, host: int, state: str) -> None:
         """Put a host's connection to the others ``up`` or ``down``."""
         subprocess.run(["ip", "link", "set", f"{self.name}-{host}", state], check=True)

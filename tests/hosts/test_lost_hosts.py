@@ -84,6 +84,7 @@ def figures(table):
 
 
 def test_a_node_whose_storage_is_its_own_is_refused_before_anything_is_computed(hosts, cluster):
+    hosts.wait_for_nodes()  # one that comes later is refused, too, but once trials run
     hosts.enter(WORKERS[1], "umount", "--lazy", STORAGE)
     said = run(hosts.ray("exec", cluster, f"{STUDY} --as private"), codes=(1, 2))
     refused = [line for line in said.splitlines() if "does not share the storage folder" in line]
