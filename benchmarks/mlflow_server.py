@@ -17,6 +17,15 @@ _STARTS_WITHIN_S = 300
 _LEAN = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 
 
+def answers(uri: str) -> bool:
+    """Return whether an MLflow server answers at an address."""
+    try:
+        urllib.request.urlopen(f"{uri}/health", timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
 class LocalServer:
     """A server with one worker, whose SQLite store and artifacts lie in a folder.
 
@@ -74,11 +83,9 @@ class LocalServer:
         )
         ends = time.monotonic() + _STARTS_WITHIN_S
         while time.monotonic() < ends and self.process.poll() is None:
-            try:
-                urllib.request.urlopen(f"{self.uri}/health", timeout=1).close()
+            if answers(self.uri):
                 return
-            except OSError:
-                time.sleep(0.5)
+            time.sleep(0.5)
         self.kill()
         raise RuntimeError(f"the MLflow server at {self.uri} did not start within {_STARTS_WITHIN_S} s")
 

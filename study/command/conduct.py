@@ -136,7 +136,7 @@ def conduct(study: CheckedStudy, console: Console) -> StudyEnd:
         folder.write_facts(facts)
         ledger = Ledger(folder.ledger)
         _announce_resumed(ledger, console)
-        ledger.launch(study.times.began, _budget(config))
+        ledger.launch(study.times.began, config.budget_s)
         reopen_searched(config, ledger)
     uri = facts["mlflow"]["tracking_uri"]
     tracker = Tracker(uri, _launch_of(study), ledger, partial(console.print, highlight=False))
@@ -193,14 +193,9 @@ def _run(
     return found
 
 
-def _budget(config: StudyConfig) -> float | None:
-    """Return the seconds that a study may take; None: as many as it takes."""
-    return None if config.minutes is None else 60.0 * config.minutes
-
-
 def _deadline(study: CheckedStudy, ledger: Ledger) -> Deadline | None:
     """Return the end of the study's time, if it has one."""
-    budget, times = _budget(study.config), study.times
+    budget, times = study.config.budget_s, study.times
     if budget is None:
         return None
     return Deadline(budget, lambda: ledger.seconds_taken(time.time()), times.expected, times.ending)

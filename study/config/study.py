@@ -51,6 +51,20 @@ _ARM_TRIALS = Rule(
 )
 
 
+def lower_bound(rows: int | None, sample_rows: int | None, is_sample: bool) -> int | None:
+    """Return the bound on the rows of a draw, which may be lower for the generated sample than for real texts.
+
+    Parameters
+    ----------
+    rows, sample_rows
+        ``max_train_rows`` and ``max_sample_rows``.
+    is_sample
+        Whether the corpus is the generated sample.
+    """
+    bounds = (rows, sample_rows if is_sample else None)
+    return min((bound for bound in bounds if bound is not None), default=None)
+
+
 @dataclass(frozen=True, kw_only=True)
 class StudyConfig:
     """All values of a study.
@@ -236,10 +250,14 @@ class StudyConfig:
     cache_gb: float = ruled(20.0, POSITIVE, execution=True)
     checkpoint_every_s: float = ruled(300.0, POSITIVE, execution=True)
 
+    @property
+    def budget_s(self) -> float | None:
+        """The seconds that the study may take; None for as many as it takes."""
+        return None if self.minutes is None else 60.0 * self.minutes
+
     def row_bound(self, is_sample: bool) -> int | None:
-        """Return the bound on the rows of a draw, which may be lower for the generated sample than for real texts."""
-        bounds = [self.max_train_rows, self.max_sample_rows if is_sample else None]
-        return min((bound for bound in bounds if bound is not None), default=None)
+        """Return the bound on the rows of a draw, see :func:`lower_bound`."""
+        return lower_bound(self.max_train_rows, self.max_sample_rows, is_sample)
 
     def identity(self) -> dict[str, Any]:
         """Return the values that a resumed launch must share, in the form in which they come back from JSON."""

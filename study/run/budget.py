@@ -113,19 +113,19 @@ def deadline_sentence(config: StudyConfig, known: Mapping[str, Any] | None, give
     given
         Names of values that the command line gives.
     """
-    if known is None or config.minutes is None or "minutes" not in given:
+    if known is None or config.budget_s is None or "minutes" not in given:
         return ""
     facts = known.get(FACT, {})
     sized_for = facts.get(_SIZED_FOR)
     # Earlier versions did not note it: what they note is the budget of the last launch.
     began_with = facts.get(BUDGET) if sized_for is None and "values" in facts else sized_for
-    if began_with == 60.0 * config.minutes:
+    if began_with == config.budget_s:
         return ""
     chosen = "its preset or the command line gave them" if not facts.get("values") else "chosen"
     if sized_for is not None:
         chosen = f"chosen for {duration(sized_for)}"
     return (
-        f"Budget: {duration(60.0 * config.minutes)} is a deadline only here: the study keeps the sizes with which it "
+        f"Budget: {duration(config.budget_s)} is a deadline only here: the study keeps the sizes with which it "
         f"began ({chosen}). --fresh sizes it anew."
     )
 
@@ -382,7 +382,6 @@ def time_facts(
     began = dict(known.get(FACT, {})) if known is not None else {PLANNED: planned}
     if known is None:
         began["measured"] = dataclasses.asdict(speed) | dataclasses.asdict(beside)
-    budget = None if config.minutes is None else 60.0 * config.minutes
     if chosen is not None:
-        began |= {"values": dict(chosen.values), "sentences": [chosen.sentence], _SIZED_FOR: budget}
-    return {**began, BUDGET: budget, TRIALS: math.ceil(config.trials / len(config.imbalance_ratios))}
+        began |= {"values": dict(chosen.values), "sentences": [chosen.sentence], _SIZED_FOR: config.budget_s}
+    return {**began, BUDGET: config.budget_s, TRIALS: math.ceil(config.trials / len(config.imbalance_ratios))}

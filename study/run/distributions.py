@@ -8,12 +8,8 @@ from collections.abc import Iterator
 from functools import cache
 
 _PROJECT, _EXTRAS = "imbalance-study", frozenset({"translation"})
-_NOT_PINNED = {
-    "imbalance-study",
-    "pip",
-    "setuptools",
-    "wheel",
-}  # an environment has its own before the lock is installed
+# An environment has its own before the lock is installed.
+_NOT_PINNED = {_PROJECT, "pip", "setuptools", "wheel"}
 _REQUIREMENT = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[([^\]]*)\])?")
 _ELSEWHERE = re.compile(r"==\s*['\"](win32|Windows|nt)['\"]")
 _EXTRA = re.compile(r"extra\s*==\s*['\"]([^'\"]+)['\"]")

@@ -30,10 +30,8 @@ LIBRARIES = (
 )
 PACKAGES = ("study", "trainables")
 _SOURCES = (".py", ".c", ".cpp", ".h")
-_WHOLE_BYTES, _PIECE_BYTES = (
-    8 * 2**20,
-    2**18,
-)  # read whole, or in three pieces: the answer is to take no second
+# A file is read whole, or in three pieces: the answer is to take no second.
+_WHOLE_BYTES, _PIECE_BYTES = 8 * 2**20, 2**18
 _VISIBLE_S = 5.0  # within which a network mount shows a file that another machine wrote
 
 

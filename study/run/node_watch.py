@@ -13,6 +13,14 @@ _ENDED, _TAKEN_BACK, _IDLE = 1, 3, 4  # Ray's NodeDeathInfo.Reason
 _MOST_LETTERS = 160
 
 
+def node_of(actor: Any) -> str:
+    """Return the id of the node where a process of Ray is; empty where Ray does not know."""
+    from ray._private import state
+
+    found = state.actors(actor_id=actor._actor_id.hex())
+    return str(found.get("Address", {}).get("NodeID", ""))
+
+
 class NodeWatch:
     """Say which nodes were lost, how many replicates were in flight there, and which nodes joined.
 
@@ -36,7 +44,7 @@ class NodeWatch:
         say: Callable[[str], None],
         *,
         groups: bool = False,
-        place: Callable[[Any], str] = lambda actor: node_of(actor),
+        place: Callable[[Any], str] = node_of,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._nodes = nodes
@@ -118,14 +126,6 @@ class NodeWatch:
         nodes = "node" if len(self._lost) == 1 else "nodes"
         self._say(f"Lost {nodes} {losses}; {count}.")
         self._lost, self._in_flight = [], 0
-
-
-def node_of(actor: Any) -> str:
-    """Return the id of the node where a process of Ray is; empty where Ray does not know."""
-    from ray._private import state
-
-    found = state.actors(actor_id=actor._actor_id.hex())
-    return str(found.get("Address", {}).get("NodeID", ""))
 
 
 def _reason(node: Mapping[str, Any]) -> str:

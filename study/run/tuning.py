@@ -195,9 +195,7 @@ def run_plan(
 
     try:
         with watch:
-            minutes = plan.config.minutes
-            budget_s = None if minutes is None else 60.0 * minutes
-            hanging = Hanging(execution.replicate_s, plan.ledger, budget_s=budget_s)
+            hanging = Hanging(execution.replicate_s, plan.ledger, budget_s=plan.config.budget_s)
             run_trials(
                 plan,
                 trainable,

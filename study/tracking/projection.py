@@ -27,14 +27,16 @@ import math
 import re
 import statistics
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from study.record.gains import compared_with
 from study.record.ledger import FRESH_PHASES, SEARCH_PHASES, Ledger, TrialRecord
 from study.verdict.confirmed import test_metric
 from study.verdict.statistics import HEADLINE_METRICS, metric_mean, paired_gain
 from trainables.corpora.wording import shown
+from trainables.interval import Interval
 from trainables.method.arms import settings_of
 from trainables.settings import digest_of
 from trainables.trial import is_with_offsets, with_offsets
@@ -265,21 +267,24 @@ def _means(trial: TrialRecord, ledger: Ledger, objective: str) -> dict[str, tupl
         gain = paired_gain(trial.values(metric), _reference_values(trial, ledger, metric), metric)
         if gain.n:
             means[gain_name(metric)] = (gain.mean, gain.n)
-        if gain.ci_low is not None and gain.ci_high is not None:
-            means[gain_name(metric, "ci_low")] = (gain.ci_low, gain.n)
-            means[gain_name(metric, "ci_high")] = (gain.ci_high, gain.n)
+        means |= _bounds(gain, partial(gain_name, metric))
     bounded = _bounded_metrics(trial, objective)
     scored = {key for record in trial.replicates.values() for key in record.metrics}
     for metric in sorted(scored, key=lambda key: (key not in _gained_metrics(objective), key)):
         values = trial.values(metric).values()
         mean = statistics.fmean(values) if all(map(math.isfinite, values)) else math.nan
         means[metric_name(metric)] = (mean, len(values))
-        interval = metric_mean(values, metric) if metric in bounded else None
-        if interval is not None and interval.ci_low is not None and interval.ci_high is not None:
-            means[bound_name(metric, "ci_low")] = (interval.ci_low, interval.n)
-            means[bound_name(metric, "ci_high")] = (interval.ci_high, interval.n)
+        if metric in bounded:
+            means |= _bounds(metric_mean(values, metric), partial(bound_name, metric))
     means["seconds"] = (trial.seconds, len(trial.replicates))
     return {key: (_storable(value), n) for key, (value, n) in means.items()}
+
+
+def _bounds(interval: Interval, name: Callable[[str], str]) -> dict[str, tuple[float, int]]:
+    """Return the bounds of an interval, if it has any, under their names, beside the replicates that they rest on."""
+    if interval.ci_low is None or interval.ci_high is None:
+        return {}
+    return {name("ci_low"): (interval.ci_low, interval.n), name("ci_high"): (interval.ci_high, interval.n)}
 
 
 def _bounded_metrics(trial: TrialRecord, objective: str) -> set[str]:

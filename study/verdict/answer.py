@@ -217,7 +217,7 @@ def _hardly_learned(comparison: Comparison, ratio: float | str, is_one_of_severa
     if vanilla is None or frozen is None:
         return ""
     where = at_ratio(ratio) if is_one_of_several else ""
-    return hardly_learned(vanilla.record, frozen.gain, comparison.metric, where).strip()
+    return hardly_learned(vanilla.record, frozen.gain, comparison.metric, where)
 
 
 def _leading_one(finding: Finding) -> str:

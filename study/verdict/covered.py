@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from study.config.study import lower_bound
 from study.verdict.words import at_ratio
 from trainables.settings import NATURAL
 
@@ -39,11 +40,8 @@ def covered_in_words(study: Mapping[str, Any], part: str) -> str:
             "Every replicate has training and validation texts of its own: the intervals cover other such splits, "
             f"besides other draws and seeds{test_texts}."
         )
-    bounds = [
-        config.get("max_train_rows"),
-        config.get("max_sample_rows") if study["corpus"]["is_sample"] else None,
-    ]
-    bound = min((of for of in bounds if of is not None), default=None)
+    is_sample = study["corpus"]["is_sample"]
+    bound = lower_bound(config.get("max_train_rows"), config.get("max_sample_rows"), is_sample)
     rows = sum(study.get("parts", {}).get("train", {}).values()) or None
     alike = NATURAL in study["ratios"] and draws_are_alike(bound, rows)
     if alike and len(study["ratios"]) == 1:

@@ -234,7 +234,7 @@ def _of_ratio(found: ConfirmedRatio, study: ConfirmedStudy) -> str:
             f" The best control, {arm_name(best.record.arm)}: {best.gain.text(signed=True)}; the winner minus it: "
             f"{best.lead.text(signed=True)}."
         )
-    return f"{text}{_behind_its_encoder(found, study.metric)}"
+    return " ".join(filter(None, (text, _behind_its_encoder(found, study.metric))))
 
 
 def _behind_its_encoder(found: ConfirmedRatio, metric: str) -> str:
@@ -265,7 +265,7 @@ def hardly_learned(vanilla: TrialRecord, of_frozen: Interval, metric: str, ratio
     trained = f"in {steps:.0f} steps " if steps else ""
     where = f" {ratio}" if ratio else ""
     return (
-        f" Vanilla has hardly learned{where}: {trained}it stays behind logistic regression on its own encoder, frozen, "
+        f"Vanilla has hardly learned{where}: {trained}it stays behind logistic regression on its own encoder, frozen, "
         f"by {of_frozen.text()}. A gain over such a vanilla says little. More rows or epochs, other learning rates or "
         "more time (--minutes) would tell more."
     )

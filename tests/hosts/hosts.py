@@ -10,14 +10,14 @@ import subprocess
 import sys
 import sysconfig
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from benchmarks.mlflow_server import answers
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).with_name("hosts.sh")
@@ -131,7 +131,7 @@ class Hosts:
         )  # fmt: skip
         address, deadline = f"http://127.0.0.1:{port}", time.monotonic() + 60
         try:
-            while not _answers(address):
+            while not answers(address):
                 assert time.monotonic() < deadline and forward.poll() is None, "MLflow does not answer"
                 time.sleep(1)
             yield address
@@ -187,11 +187,3 @@ class Hosts:
         file = self.folder / "local.yaml"
         file.write_text(yaml.safe_dump(config))
         return file
-
-
-def _answers(address: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{address}/health", timeout=5) as page:
-            return bool(page.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False

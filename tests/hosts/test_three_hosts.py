@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from study.tracking.uri import open_client
 from tests.hosts.hosts import HEAD, STORAGE, WORKERS, lacking, run
+from tests.kill_matrix import what_is_left
 
 STUDY = (
     f"study adme --preset smoke --data sample --encoder {STORAGE}/encoder --trials 4 --set gpus_per_trial=0 "
@@ -44,10 +44,7 @@ def test_a_study_runs_on_both_workers_and_mlflow_is_read_through_a_forward(hosts
     trained = {where[a["node_id"]] for a in hosts.listed("actors") if a["class_name"] == "ImplicitFunc"}
     assert trained == {hosts.address(host) for host in WORKERS}
     with hosts.forwarded(cluster, port) as uri:
-        client = open_client(uri)
-        study = client.get_experiment_by_name("adme")
-        runs = client.search_runs([study.experiment_id], max_results=1000)
-    assert {run.info.status for run in runs} == {"FINISHED"}
+        assert what_is_left(hosts.shared, "adme", uri).runs.keys() == {"FINISHED"}
 
 
 def test_ray_down_leaves_nothing(hosts, cluster):

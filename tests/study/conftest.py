@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import ray
 
 from study.record.ledger import Ledger
 from trainables.trial import ReplicateRecord
@@ -170,3 +171,14 @@ def uri(tmp_path, empty_mlflow_store) -> str:
     """Tracking URI of an MLflow store that holds nothing yet."""
     (tmp_path / "mlflow.db").write_bytes(empty_mlflow_store)
     return f"sqlite:///{tmp_path}/mlflow.db"
+
+
+@pytest.fixture
+def no_ray(monkeypatch):
+    """Bad input must be found before Ray starts."""
+
+    def refuse(*args, **kwargs):
+        raise AssertionError("Ray was started")
+
+    monkeypatch.setattr(ray, "init", refuse)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
