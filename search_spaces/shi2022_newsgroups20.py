@@ -25,8 +25,7 @@ in ``findings/``):
   post-hoc logit adjustment (.538) +.003 [-.097, +.102], over TF-IDF (.537) +.003 [-.043, +.050]. Oversampling .650
   and the frozen encoder .646 are ahead of the recipe by .110 [.076, .144] and .106 [.052, .159].
 - Step with EDA in place of back-translation: the recipe .478 [.453, .504], gain over the same vanilla +.013 [-.008,
-  +.033], not shown; over vanilla with as many steps +.004 [-.010, +.017]. The figures published beside it in
-  ``findings/`` are those of back-translation.
+  +.033], not shown; over vanilla with as many steps +.004 [-.010, +.017].
 - EDA on the long-tailed profile and the other ratios of figure 4 have not been run.
 
 With few posts of each rare class, finetuning stays behind the encoder that it begins with. The recipe is ahead of

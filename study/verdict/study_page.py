@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from study.config.paper import FACT as PAPER_OPERATOR
 from study.config.published import Published
 from study.config.study import StudyConfig
 from study.verdict.answer import answer
@@ -16,7 +17,7 @@ from study.verdict.interval_figure import FigureRow, interval_figure
 from study.verdict.statistics import metric_mean, reading
 from study.verdict.words import arm_name, duration, evaluated_on, metric_name, ratio_phrase, setting_text
 from trainables.interval import Interval
-from trainables.method.arms import ARM_TABLE
+from trainables.method.arms import ARM_TABLE, PAPER_ARM
 
 _SHOWN_OF_CONFIG = (
     "encoder",
@@ -68,6 +69,8 @@ class StudyPage:
 def published_for(figures: Sequence[Published], study: Mapping[str, Any]) -> tuple[Published, ...]:
     """Return those of the published figures that were measured under the protocol of a study.
 
+    Those of the paper's recipe are of back-translation: they do not stand beside another operator.
+
     Parameters
     ----------
     figures
@@ -79,7 +82,14 @@ def published_for(figures: Sequence[Published], study: Mapping[str, Any]) -> tup
     def value(name: str) -> Any:
         return study["config"].get(name, getattr(StudyConfig, name, None))
 
-    return tuple(f for f in figures if all(value(name) == wanted for name, wanted in f.protocol.items()))
+    published = ARM_TABLE[PAPER_ARM].recipe["operator"]
+    back_translates = study.get(PAPER_OPERATOR, published) == published
+    return tuple(
+        f
+        for f in figures
+        if all(value(name) == wanted for name, wanted in f.protocol.items())
+        and (back_translates or f.arm != PAPER_ARM)
+    )
 
 
 def arms_at(comparison: Comparison, ratio: float | str) -> list[Result]:

@@ -84,6 +84,8 @@ def test_the_published_figures_of_the_protocol_stand_beside_ours():
     tailed = published_for(shi2022_newsgroups20.PUBLISHED, {"config": {"profile": "long_tailed"}})
     assert {(f.arm, f.mean) for f in step if f.ratio == 0.1} == {("vanilla", 0.6433), ("paper", 0.6781)}
     assert {(f.arm, f.mean) for f in tailed} == {("vanilla", 0.7137), ("paper", 0.7571)}
+    with_eda = {"config": {"profile": "long_tailed"}, "paper_operator": "eda"}
+    assert {f.arm for f in published_for(shi2022_newsgroups20.PUBLISHED, with_eda)} == {"vanilla"}
 
 
 def test_places_are_left_out_of_a_command():
