@@ -25,13 +25,14 @@ from study.plan.warm_start import earlier_trials
 from study.record.folder import StudyFolder, unwritable, write_atomically
 from study.record.ledger import Ledger, TrialRecord
 from study.record.lines import damage_in_words
+from study.record.own_disk import CopiedDatabase, copied, databases_folder, databases_sentence
 from study.run.audit_leading import audit_leading
 from study.run.measured_spread import MeasuredSpread
 from study.run.tuning import Execution, run_plan
 from study.tracking.addition import Addition
 from study.tracking.experiment_page import Launch
 from study.tracking.tracker import Tracker
-from study.tracking.uri import artifact_folder, ui_server
+from study.tracking.uri import DATABASE, artifact_folder, default_tracking_uri, ui_server
 from study.verdict.comparison import Comparison, build_comparison, judge_of
 from study.verdict.confirmed import ConfirmedRatio
 from study.verdict.report import write_report
@@ -138,6 +139,15 @@ def conduct(study: CheckedStudy, console: Console) -> StudyEnd:
         _announce_resumed(ledger, console)
         ledger.launch(study.times.began, config.budget_s)
         reopen_searched(config, ledger)
+    if written_apart := databases_sentence(folder.storage):
+        say(written_apart)
+    with copied(_copied_databases(folder, facts["mlflow"]["tracking_uri"]), say):
+        return _recorded(study, ledger, console, say)
+
+
+def _recorded(study: CheckedStudy, ledger: Ledger, console: Console, say: Callable[[str], None]) -> StudyEnd:
+    """Run what a study owes, with MLflow at hand, and write its report."""
+    folder, facts = study.folder, study.facts
     uri = facts["mlflow"]["tracking_uri"]
     tracker = Tracker(uri, _launch_of(study), ledger, partial(console.print, highlight=False))
     ending = Ending(folder, facts, ledger, tracker, say)
@@ -166,7 +176,7 @@ def _run(
     """Run what is owed, audit the augmentations behind what leads, and return what was found."""
     config = study.config
     earlier = earlier_trials(config, study.corpus.digest, ending.say)
-    search = GainSearch(config, study.folder.optuna, ending.say, earlier)
+    search = GainSearch(config, study.folder.optuna_written, ending.say, earlier)
     search.replay(ledger)
     view = ProgressView(config, ledger, console, study.times.expected)
     measured = MeasuredSpread(config, ledger, study.times.confirming)
@@ -191,6 +201,17 @@ def _run(
     for trial_id in audit_leading(found, study.corpus, prepared, study.execution.run, ending.say):
         _log_audit(tracker, study.folder.root, trial_id)
     return found
+
+
+def _copied_databases(folder: StudyFolder, uri: str) -> list[CopiedDatabase]:
+    """Return the SQLite files that are written elsewhere and copied to the storage folder."""
+    written = databases_folder(folder.storage)
+    if written == folder.storage:
+        return []
+    copies = [CopiedDatabase(folder.optuna_written, folder.optuna, is_remade=True)]
+    if uri == default_tracking_uri(folder.storage):
+        copies.append(CopiedDatabase(written / DATABASE, folder.storage / DATABASE))
+    return copies
 
 
 def _deadline(study: CheckedStudy, ledger: Ledger) -> Deadline | None:

@@ -21,6 +21,7 @@ from typing import Any
 
 from rich.filesize import decimal
 
+from study.record.own_disk import OWN_DISK_VARIABLE, databases_folder
 from trainables.errors import ConfigurationError, StudyStopped
 
 DEFAULT_STORAGE = "results"
@@ -89,6 +90,11 @@ class StudyFolder:
     def optuna(self) -> Path:
         """Optuna's SQLite storage."""
         return self.root / "optuna.db"
+
+    @property
+    def optuna_written(self) -> Path:
+        """Where Optuna's SQLite storage is written: in its place, or on this machine's disk, to be copied there."""
+        return databases_folder(self.storage) / self.name / self.optuna.name
 
     @property
     def importances(self) -> Path:
@@ -210,6 +216,23 @@ def storage_faults(storage: str) -> list[str]:
     return [
         f"--storage {storage}: the folder cannot be written ({problem}). Give a folder that can be, or set "
         f"{STORAGE_VARIABLE}."
+    ]
+
+
+def own_disk_faults() -> list[str]:
+    """Return why the folder for SQLite files that the environment names cannot be used; nothing is created."""
+    given = os.environ.get(OWN_DISK_VARIABLE)
+    if not given:
+        return []
+    try:
+        problem = _storage_problem(Path(given).expanduser().absolute())
+    except OSError as error:
+        problem = error.strerror
+    if problem is None:
+        return []
+    return [
+        f"{OWN_DISK_VARIABLE}={given}: the folder cannot be written ({problem}). Give a folder on a disk of this "
+        "machine, or unset it."
     ]
 
 

@@ -11,7 +11,7 @@ from study.config.faults import study_faults
 from study.config.masked_lm import headless_faults
 from study.config.study import StudyConfig
 from study.plan.warm_start import warm_start_faults
-from study.record.folder import storage_faults
+from study.record.folder import own_disk_faults, storage_faults
 from study.tracking.uri import address_faults, tracking_uri
 from trainables.corpora.corpus import Corpus
 from trainables.corpora.registry import option_faults, read_corpus
@@ -40,7 +40,13 @@ def first_checks(config: StudyConfig, storage: str, tracking: str | None, unknow
     ConfigurationError
         With all faults that were found.
     """
-    faults = [*unknown, *version_faults(), *study_faults(config), *storage_faults(storage)]
+    faults = [
+        *unknown,
+        *version_faults(),
+        *study_faults(config),
+        *storage_faults(storage),
+        *own_disk_faults(),
+    ]
     if "warm_start" not in config.wrong_fields():
         faults += warm_start_faults(config, Path(storage) / config.name)
     faults += address_faults(tracking_uri(Path(storage), tracking))

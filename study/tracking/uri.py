@@ -10,10 +10,12 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from study.record.own_disk import databases_folder
 from study.record.sqlite import is_locked, locked_by, open_to_read, sqlite_uri
 
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
 PORT = 5000
+DATABASE = "mlflow.db"
 _LOCKED_S = 5.0  # how long another program's lock is waited for
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 _SERVERS = ("http", "https")
@@ -29,8 +31,8 @@ _ENVIRONMENT = {
 
 
 def default_tracking_uri(storage: Path) -> str:
-    """Return the embedded store: a SQLite file in the storage folder."""
-    return sqlite_uri((storage / "mlflow.db").absolute())
+    """Return the embedded store: a SQLite file in the storage folder, or on this machine's disk in its place."""
+    return sqlite_uri((databases_folder(storage) / DATABASE).absolute())
 
 
 def tracking_uri(storage: Path, given: str | None = None) -> str:
