@@ -83,7 +83,7 @@ def databases_folder(storage: Path) -> Path:
     elif network_mount(storage) is None:
         return storage
     else:
-        local = [folder for folder in _own_folders() if network_mount(folder) is None]
+        local = [folder for folder in _own_folders() if network_mount(folder) is None and _is_free(folder)]
         if not local:
             return storage
         below = local[0]
@@ -125,6 +125,16 @@ def _own_folders() -> list[Path]:
     ]
 
 
+def _is_free(folder: Path) -> bool:
+    """Return whether a folder is this user's, or may be made: others write to temporary folders too."""
+    try:
+        return folder.lstat().st_uid == os.getuid()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+
+
 @dataclass(frozen=True)
 class CopiedDatabase:
     """A SQLite file that is written on this machine's disk, and its copy in the storage folder.
@@ -154,7 +164,11 @@ class CopiedDatabase:
         say
             Called with a sentence where that sets this machine's own file aside.
         """
-        self.written.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        parent = self.written.parent
+        for folder in reversed(
+            (parent, *parent.parents)
+        ):  # `mkdir(parents=True)` gives others a look at the upper ones
+            folder.mkdir(mode=0o700, exist_ok=True)
         with self._file("in-use") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

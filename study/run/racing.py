@@ -18,6 +18,10 @@ from study.record.gains import gains_of, lower_is_better
 from study.record.ledger import SEARCH_PHASES, Ledger
 from trainables.trial import TrialJob
 
+# Asynchronous halving keeps every trial of a tie: where nothing learns, all would run to their end. So the one that
+# entered first is ahead, by less than any two trainings differ.
+_AHEAD = 1e-9
+
 
 class RatioRacing(FIFOScheduler):  # type: ignore[misc]
     """Enter each trial of a search into the race of its arm and ratio; let every other trial run to its end.
@@ -39,6 +43,7 @@ class RatioRacing(FIFOScheduler):  # type: ignore[misc]
         self._config = config
         self._trains_too_long = trains_too_long
         self._races: dict[TrackKey, AsyncHyperBandScheduler] = {}
+        self._entered: dict[str, int] = {}  # the trials in the order in which they entered a race
 
     def set_search_properties(self, metric: str | None, mode: str | None, **spec: Any) -> bool:
         """Accept Tune's call; each race has its own metric and mode."""
@@ -55,16 +60,16 @@ class RatioRacing(FIFOScheduler):  # type: ignore[misc]
                 continue
             racer = SimpleNamespace(trial_id=record.trial_id)
             race = self._race_of((record.arm, record.imbalance_ratio))
-            race.on_trial_add(None, racer)
+            self._enter(race, racer)
             raced = list(gains_of(ledger, record, objective).values())
             for result in _running_means(raced[:-1] if record.state == "infeasible" else raced):
-                race.on_trial_result(None, racer, result)
+                race.on_trial_result(None, racer, self._ranked(racer, result))
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
         """Enter a search trial into its race."""
         race = self._race(trial)
         if race is not None:
-            race.on_trial_add(tune_controller, _racer(trial))
+            self._enter(race, _racer(trial))
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Decide whether a search trial goes on after a replicate."""
@@ -73,13 +78,24 @@ class RatioRacing(FIFOScheduler):  # type: ignore[misc]
             return str(TrialScheduler.CONTINUE)
         if self._trains_too_long(trial.config["job"], result):
             return str(TrialScheduler.STOP)
-        return str(race.on_trial_result(tune_controller, _racer(trial), result))
+        racer = _racer(trial)
+        return str(race.on_trial_result(tune_controller, racer, self._ranked(racer, result)))
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
         """Leave the rungs as they are: every result was raced when it arrived."""
 
     def on_trial_remove(self, tune_controller: Any, trial: Any) -> None:
         """Leave the rungs as they are."""
+
+    def _enter(self, race: AsyncHyperBandScheduler, racer: SimpleNamespace) -> None:
+        self._entered.setdefault(racer.trial_id, len(self._entered))
+        race.on_trial_add(None, racer)
+
+    def _ranked(self, racer: SimpleNamespace, result: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a result in which no two trials are equal."""
+        behind = _AHEAD * self._entered[racer.trial_id]
+        worse = behind if lower_is_better(self._config.objective) else -behind
+        return {**result, "objective": result["objective"] + worse}
 
     def _race(self, trial: Any) -> AsyncHyperBandScheduler | None:
         job = trial.config["job"]

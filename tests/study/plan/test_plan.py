@@ -266,7 +266,7 @@ def test_a_trial_that_lost_its_process_stands_once_in_its_race(tmp_path):
         )
     race = study.racing._race_of((job.settings.arm, job.settings.imbalance_ratio))
     on_rungs = [recorded for _, recorded in race._brackets[0]._rungs if recorded]
-    assert on_rungs == [{job.trial_id: 0.1}]
+    assert on_rungs == [{job.trial_id: pytest.approx(0.1)}]
 
 
 def test_racing_stops_the_worse_half_and_never_compares_ratios(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sqlite3
 import subprocess
@@ -111,6 +112,22 @@ def test_a_home_on_the_network_is_passed_over(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "home"))
     mount(monkeypatch, **{str(tmp_path): "nfs4"})
     assert databases_folder(tmp_path / "results").is_relative_to("/var/tmp")
+
+
+def test_a_folder_that_another_user_made_is_passed_over(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "home"))
+    mount(monkeypatch, **{str(tmp_path / "home"): "nfs4"})
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    monkeypatch.setattr(os, "getuid", lambda: theirs.stat().st_uid + 1)
+    monkeypatch.setattr(own_disk, "_own_folders", lambda: [theirs, tmp_path / "mine"])
+    assert databases_folder(tmp_path / "home").is_relative_to(tmp_path / "mine")
+
+
+def test_nobody_else_may_look_into_the_folder(machines):
+    one, _ = machines
+    with copied([one], pytest.fail):
+        assert one.written.parent.stat().st_mode & 0o777 == 0o700
 
 
 def test_a_machine_without_a_disk_says_so(tmp_path, monkeypatch):
