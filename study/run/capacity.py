@@ -7,6 +7,7 @@ it there). Where that process runs elsewhere, as on Kubernetes, only its reports
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,17 +45,17 @@ class Autoscaler:
     types
         What it may start; None where that is not known.
     most
-        How many nodes it may have started at a time.
+        How many nodes it may have started at a time; None where that is not known.
     """
 
     types: tuple[NodeType, ...] | None = None
-    most: int = 0
+    most: int | None = None
 
     def nodes(self, needed: Mapping[str, float]) -> list[Mapping[str, float]]:
         """Return the nodes on which most trials fit, were it to start as many as it may."""
         found: list[Mapping[str, float]] = []
         for kind in sorted(self.types or (), key=lambda kind: -places(needed, [kind.resources])):
-            found += [kind.resources] * min(kind.most, self.most - len(found))
+            found += [kind.resources] * min(kind.most, (self.most or 0) - len(found))
         return found
 
 
@@ -99,6 +100,19 @@ def shown(resources: Mapping[str, float]) -> str:
     return ", ".join(f"{amount:g} {name}{'' if amount == 1 else 's'}" for name, amount in counted.items())
 
 
+def offer(nodes: Sequence[Mapping[str, float]]) -> str:
+    """Return what some nodes have, in words.
+
+    Examples
+    --------
+    >>> offer([{"CPU": 0.0}, {"CPU": 4.0, "GPU": 1.0}, {"CPU": 4.0, "GPU": 1.0}])
+    'the nodes offer 1 x (0 CPUs, 0 GPUs); 2 x (4 CPUs, 1 GPU)'
+    """
+    kinds = Counter(shown({name: node.get(name, 0) for name in ("CPU", "GPU")}) for node in nodes)
+    offered = "; ".join(f"{n} x ({kind})" for kind, n in kinds.items())
+    return f"the nodes offer {offered}" if nodes else "there is no node"
+
+
 @dataclass(frozen=True)
 class Capacity:
     """What a joined cluster has and may have.
@@ -115,22 +129,25 @@ class Capacity:
     autoscaler: Autoscaler | None
 
     @property
-    def is_known(self) -> bool:
-        """Whether it is known what nodes there may ever be."""
-        return self.autoscaler is None or self.autoscaler.types is not None
+    def is_full(self) -> bool:
+        """Whether all nodes are there that there may be at a time."""
+        if self.autoscaler is None:
+            return True
+        started = sum(HEAD not in node for node in self.nodes())
+        return self.autoscaler.most is not None and started >= self.autoscaler.most
 
     def slots(self, demand: Demand) -> int:
         """Return how many trials to ask for at a time: as many as will fit once all nodes have been started.
 
-        An autoscaler starts nodes for what waits. Where it is not known how many it may start, a few trials more than
-        fit wait, which again become more with the nodes.
+        An autoscaler starts nodes for what waits. Where it is not known what nodes are still to come, a few trials
+        more than fit wait, which again become more with the nodes.
         """
         present = self.nodes()
         now = demand.slots(present)
         if self.autoscaler is None:
             return now
         if self.autoscaler.types is None:
-            return now + max(now, _AHEAD)
+            return now if self.is_full else now + max(now, _AHEAD)
         stays = [node for node in present if HEAD in node]
         return max(now, demand.slots([*stays, *self.autoscaler.nodes(demand.needed)]))
 
@@ -239,10 +256,10 @@ def autoscaler_of(text: str) -> Autoscaler | None:
     most = int(config.get("max_workers", 2))
     types = []
     for name, kind in config.get("available_node_types", {}).items():
-        if name == config.get("head_node_type"):
-            continue
+        if name == config.get("head_node_type") and not kind.get("max_workers"):
+            continue  # machines of one's own are all of the head's type
         resources = kind.get("resources") or {}
         if not resources:  # a node says itself what it has, once it is there
-            return Autoscaler()
+            return Autoscaler(most=most)
         types.append(NodeType(resources, int(kind.get("max_workers", most))))
     return Autoscaler(tuple(types), most)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 from study.config.study import StudyConfig
 from study.run import gpu, ray_watch
 from study.run.address import OPEN_TO_ALL, check_address, demand_a_token, no_cluster
-from study.run.capacity import HEAD, LEAST, Capacity, Demand, TrialLimit, alive, joined_capacity, shown
+from study.run.capacity import HEAD, LEAST, Capacity, Demand, TrialLimit, alive, joined_capacity, offer, shown
 from study.run.place import cluster_is_named, cpus_here
 from study.run.signals import ENDING_SIGNALS
 from trainables.errors import ConfigurationError, StudyStopped
@@ -260,12 +260,13 @@ def may_get_gpus(connection: Connection | None) -> bool | None:
     """
     if has_gpus(connection):
         return True
-    autoscaler = None if connection is None or connection.capacity is None else connection.capacity.autoscaler
-    if autoscaler is None:
+    capacity = None if connection is None else connection.capacity
+    if capacity is None or capacity.autoscaler is None:
         return False
+    autoscaler = capacity.autoscaler
     if autoscaler.types is None:
-        return None
-    return autoscaler.most > 0 and any(
+        return False if capacity.is_full else None
+    return autoscaler.most != 0 and any(
         kind.most and kind.resources.get("GPU", 0) for kind in autoscaler.types
     )
 
@@ -345,12 +346,13 @@ def _check_that_one_fits(trial: TrialResources, capacity: Capacity) -> None:
     Where nodes are started by hand, they are waited for a while, see :mod:`study.run.waiting`.
     """
     autoscaler = capacity.autoscaler
-    if autoscaler is None or autoscaler.types is None or capacity.slots(trial.demand):
+    if autoscaler is None or capacity.slots(trial.demand):
         return
-    possible = [f"{kind.most} x ({shown(kind.resources)})" for kind in autoscaler.types if kind.most]
+    kinds = [f"{kind.most} x ({shown(kind.resources)})" for kind in autoscaler.types or () if kind.most]
+    possible = f"{'; '.join(kinds)}, {autoscaler.most} in all" if kinds else "no further ones"
     raise ConfigurationError(
-        f"No trial can ever run on this cluster: a trial asks for {trial.workers} x ({shown(trial.of_worker())}), and "
-        f"its autoscaler may start {'; '.join(possible) or 'no nodes'}, {autoscaler.most} in all. Lower what a trial "
-        "asks for with --set cpus_per_trial, --set gpus_per_trial (0 trains on CPUs) or --workers-per-trial, or give "
-        "the cluster larger nodes."
+        f"No trial can ever run on this cluster: a trial asks for {trial.workers} x ({shown(trial.of_worker())}), "
+        f"{offer(capacity.nodes())}, and its autoscaler may start {possible}. Lower what a trial asks for with --set "
+        "cpus_per_trial, --set gpus_per_trial (0 trains on CPUs) or --workers-per-trial, or give the cluster larger "
+        "nodes."
     )

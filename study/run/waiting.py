@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from study.record.ledger import Ledger
 from study.run.autoscaler_report import Launches, launches_since, may_be_started
-from study.run.capacity import Capacity, shown
+from study.run.capacity import Capacity, offer, shown
 from study.run.cluster import TrialResources
 from trainables.errors import StudyStopped
 
@@ -86,7 +86,7 @@ class Waiting:
             self._began = time.time()
         asked = (
             f"a trial asks for {self._resources.workers} x ({shown(self._resources.of_worker())}), and "
-            f"{_offer(nodes)}"
+            f"{offer(nodes)}"
         )
         self.reason = f"waiting for nodes: {asked}"
         launches = self._launches(self._began)
@@ -117,23 +117,17 @@ class Waiting:
             )
 
 
-def _offer(nodes: Sequence[Mapping[str, float]]) -> str:
-    processors = [{name: node.get(name, 0) for name in ("CPU", "GPU")} for node in nodes]
-    kinds = dict.fromkeys(shown(node) for node in processors)
-    offered = "; ".join(
-        f"{n} x ({kind})" for kind in kinds for n in [sum(shown(node) == kind for node in processors)]
-    )
-    return f"the nodes offer {offered}" if nodes else "there is no node"
-
-
 def waiting_on(
     resources: TrialResources, ledger: Ledger, say: Callable[[str], None], capacity: Capacity
 ) -> Waiting:
     """Return the watch over a joined cluster."""
 
     def may_start(needed: Mapping[str, float]) -> bool:
-        # What it may start was looked at before the study began.
-        return capacity.autoscaler is not None and (capacity.is_known or may_be_started(needed))
+        if capacity.autoscaler is None:
+            return False
+        if capacity.autoscaler.types is not None:
+            return True  # what it may start was looked at before the study began
+        return not capacity.is_full and may_be_started(needed)
 
     def launches(began: float) -> Launches:
         return launches_since(began) if capacity.autoscaler is not None else Launches()

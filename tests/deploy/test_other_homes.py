@@ -17,6 +17,7 @@ from ray.scripts.scripts import cli
 from ray.scripts.symmetric_run import curate_and_validate_ray_start_args
 
 from study.command.launch_arguments import build_parser
+from study.run.capacity import Autoscaler, autoscaler_of
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -63,6 +64,11 @@ def test_rays_own_schema_accepts_the_cluster_of_own_machines():
     assert config["provider"]["type"] == "local" and "--num-cpus=0" in "".join(
         config["head_start_ray_commands"]
     )
+
+
+def test_own_machines_are_awaited_as_many_as_the_file_names_whatever_each_of_them_has():
+    started = prepare_config(yaml.safe_load((DEPLOY / "local.yaml").read_text(encoding="utf-8")))
+    assert autoscaler_of(yaml.safe_dump(started)) == Autoscaler(most=len(started["provider"]["worker_ips"]))
 
 
 @pytest.mark.parametrize("place", RAY_JOB)

@@ -44,7 +44,7 @@ def test_a_configuration_says_what_may_be_started():
     )
     assert autoscaler_of("") is None
     by_hand = "max_workers: 2\nhead_node_type: a\navailable_node_types: {a: {}, b: {resources: {}}}"
-    assert autoscaler_of(by_hand) == Autoscaler()
+    assert autoscaler_of(by_hand) == Autoscaler(most=2)
 
 
 @pytest.mark.parametrize(
@@ -67,6 +67,12 @@ def test_trials_are_asked_for_as_many_as_will_fit(nodes, autoscaler, demand, slo
 def test_an_autoscaler_of_unknown_means_always_has_something_to_start_nodes_for():
     for nodes, slots in (([EMPTY_HEAD], 4), ([SMALL], 6), ([SMALL] * 4, 16)):
         assert capacity(nodes, Autoscaler()).slots(one_cpu()) == slots
+
+
+def test_once_the_last_node_of_unknown_means_is_there_no_trial_waits_for_another_one():
+    for nodes, slots in (([EMPTY_HEAD], 4), ([EMPTY_HEAD, SMALL], 6), ([EMPTY_HEAD, SMALL, SMALL], 4)):
+        cluster = capacity(nodes, Autoscaler(most=2))
+        assert cluster.slots(one_cpu()) == slots and cluster.is_full == (len(nodes) == 3)
 
 
 def test_the_limit_follows_nodes_that_come_and_go_within_the_studys_own():
@@ -104,6 +110,8 @@ def test_a_study_that_begins_with_no_node_asks_for_all_of_them(preset_limit):
         ([EMPTY_HEAD], Autoscaler((NodeType(SMALL, 2), NodeType(LARGE, 0)), 3), False),
         ([EMPTY_HEAD], Autoscaler((NodeType(LARGE, 2),), 0), False),
         ([EMPTY_HEAD], Autoscaler(), None),  # as on Kubernetes
+        ([EMPTY_HEAD, SMALL], Autoscaler(most=2), None),  # machines of one's own, of which one is to come
+        ([EMPTY_HEAD, SMALL, SMALL], Autoscaler(most=2), False),
     ],
 )
 def test_gpus_are_also_those_of_nodes_that_may_be_started(nodes, autoscaler, expected):
@@ -117,10 +125,22 @@ def test_what_no_node_will_ever_hold_is_refused_at_once():
     with pytest.raises(ConfigurationError) as refused:
         trial_resources(small_config(cpus_per_trial=16.0), joined([EMPTY_HEAD, LARGE], CONFIG))
     for part in (
-        "asks for 1 x (16 CPUs)",
+        "asks for 1 x (16 CPUs), the nodes offer 1 x (0 CPUs, 0 GPUs); 1 x (8 CPUs, 1 GPU), and",
         "2 x (2 CPUs); 3 x (8 CPUs, 1 GPU), 3 in all",
         "--set cpus_per_trial",
     ):
+        assert part in str(refused.value)
+
+
+def test_on_machines_of_ones_own_the_last_one_tells_whether_a_trial_fits():
+    """They start with the cluster, for a minute: a launch that comes before them must not be refused."""
+    nodes, config = [EMPTY_HEAD, SMALL], small_config(workers_per_trial=5)
+    own = Connection(True, "", {"CPU": 2.0}, capacity(nodes, Autoscaler(most=2)))
+    assert trial_resources(config, own).concurrency >= 1
+    nodes.append(SMALL)
+    with pytest.raises(ConfigurationError) as refused:
+        trial_resources(config, own)
+    for part in ("5 x (1 CPU)", "2 x (2 CPUs, 0 GPUs)", "no further ones", "--workers-per-trial"):
         assert part in str(refused.value)
 
 

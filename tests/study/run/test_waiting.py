@@ -7,8 +7,10 @@ import pytest
 from study.record.ledger import Ledger
 from study.run import waiting
 from study.run.autoscaler_report import Launches
+from study.run.capacity import HEAD as OF_THE_HEAD
+from study.run.capacity import Autoscaler, Capacity
 from study.run.cluster import TrialResources
-from study.run.waiting import Waiting
+from study.run.waiting import Waiting, waiting_on
 from trainables.errors import StudyStopped
 from trainables.trial import ReplicateRecord
 
@@ -133,3 +135,16 @@ def test_a_node_that_comes_after_all_is_waited_for(tmp_path, clock):
     looks(waits, clock, 800)
     with pytest.raises(StudyStopped):
         looks(waits, clock, 200)
+
+
+def test_a_lost_machine_of_ones_own_is_waited_for_and_none_beyond_the_last(tmp_path, clock, monkeypatch):
+    monkeypatch.setattr(waiting, "launches_since", lambda began: Launches())
+    monkeypatch.setattr(waiting, "may_be_started", lambda needed: True)
+    nodes = [{OF_THE_HEAD: 1.0, "CPU": 0.0}, SMALL]
+    resources, ledger = TrialResources(3, 1.0, 0.0, 1), Ledger(tmp_path / "ledger.jsonl")
+    own = Capacity(lambda: nodes, Autoscaler(most=2))
+    waits = waiting_on(resources, ledger, lambda line: None, own)
+    looks(waits, clock, 600)
+    nodes[1:] = [{"CPU": 1.0}, {"CPU": 1.0}]
+    with pytest.raises(StudyStopped, match=r"asks for 3 x \(1 CPU\)"):
+        looks(waits, clock, 80)
