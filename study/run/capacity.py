@@ -234,7 +234,8 @@ def _autoscaling_config(address: str) -> str | None:
         if f"--gcs-address={address}" in command and "monitor.py" in programs:
             given = [part.partition("=")[2] for part in command if part.startswith("--autoscaling-config=")]
             try:
-                return Path(given[0]).read_text(encoding="utf-8") if given else ""
+                # `ray up` names a file in the home folder, which no shell fills in.
+                return Path(given[0]).expanduser().read_text(encoding="utf-8") if given else ""
             except OSError:
                 return None
     return None

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from types import SimpleNamespace
+
+import psutil
 import pytest
 
 from study.run.capacity import (
@@ -11,6 +15,7 @@ from study.run.capacity import (
     Demand,
     NodeType,
     TrialLimit,
+    _autoscaling_config,
     autoscaler_of,
     joined_capacity,
 )
@@ -149,6 +154,34 @@ def test_a_group_waits_for_its_workers_on_the_head():
     assert HEAD in group.of_trial_process() and HEAD not in group.of_worker()
     alone = trial_resources(small_config(), joined([EMPTY_HEAD, LARGE], ""))
     assert HEAD not in alone.of_trial_process()
+
+
+def monitor(*options):
+    """A process as Ray starts it for the autoscaler of a head."""
+    command = [
+        sys.executable,
+        "-u",
+        "/ray/autoscaler/_private/monitor.py",
+        "--gcs-address=10.0.0.1:6379",
+        *options,
+    ]
+    return SimpleNamespace(cmdline=lambda: command)
+
+
+def test_the_file_that_ray_up_leaves_in_the_heads_home_folder_is_read(tmp_path, monkeypatch):
+    (tmp_path / "ray_bootstrap_config.yaml").write_text(CONFIG)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    running = [
+        SimpleNamespace(cmdline=lambda: ["vi", "monitor.py"]),
+        monitor("--autoscaling-config=~/ray_bootstrap_config.yaml"),
+    ]
+    monkeypatch.setattr(psutil, "process_iter", lambda: running)
+    assert autoscaler_of(_autoscaling_config("10.0.0.1:6379")) == autoscaler_of(CONFIG)
+    assert _autoscaling_config("10.0.0.2:6379") is None, "that of another cluster"
+    running[1] = monitor()
+    assert _autoscaling_config("10.0.0.1:6379") == "", "a head that starts nothing"
+    running[1] = monitor("--autoscaling-config=~/absent.yaml")
+    assert _autoscaling_config("10.0.0.1:6379") is None
 
 
 @pytest.mark.slow
