@@ -11,10 +11,14 @@ proposals and ``MLflowLoggerCallback``, for trials that report as many metrics a
 learnt, races nothing, and keeps no ledger.
 
 ``seconds_per_trial`` is over all trials but the first ones, in which processes start; ``driver_seconds_per_trial`` is
-the part of it in which the driver itself computed, the same on a machine that does other work too. ``growth`` and
-``driver_growth`` are these seconds in the last :data:`_WINDOW` trials over those in the first ones.
+the part of it in which the driver itself computed, the same on a machine that does other work too. ``parts`` tells
+these seconds apart: in the searcher (proposals, what they learn, Optuna's database), in the ledger, in the tracker,
+which waits for MLflow, and ``rest``, which is Ray Tune and, of few trials at a time, the wait for them. ``growth`` and
+``driver_growth`` are these seconds in the last :data:`_WINDOW` trials over those in the first ones; a hundred trials
+are too few for them.
 ``memory_per_trial_kb`` is what the driver's memory grew by in a trial after the first :data:`_WINDOW` trials, and
-``stored_per_trial_kb`` what the ledger, Optuna's database and MLflow's hold for one.
+``stored_per_trial_kb`` what the ledger, Optuna's database and MLflow's hold for one; ``written_per_replicate_kb`` is
+what driver and MLflow server made the disk write for a replicate (a database writes whole pages, some of them often).
 """
 
 from __future__ import annotations
@@ -26,14 +30,16 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import psutil
 import ray
 from ray import tune
 
+from benchmarks.driver_parts import LEDGER, MLFLOW, REST, SEARCHER, WATCHED, DriverParts
 from benchmarks.memory import resident_mb
 from benchmarks.mlflow_server import LocalServer
 from benchmarks.workload import add_empty_trials, launch_of
@@ -57,11 +63,12 @@ _REPLICATES = 3
 
 @dataclass(frozen=True)
 class Mark:
-    """The end of a trial: the clock, the seconds in which the driver's processor worked, its memory."""
+    """The end of a trial: the clock, the driver's seconds of processor, its memory, the seconds of its parts."""
 
     at: float
     worked: float
     memory_mb: float
+    parts: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(WATCHED, 0.0))
 
 
 def report_made_up(job: TrialJob, report: Report) -> None:
@@ -117,12 +124,17 @@ def run_study(trials: int, at_a_time: int, folder: Path, uri: str) -> tuple[list
     ledger = Ledger(folder / "ledger.jsonl")
     search = GainSearch(config, folder / "optuna.db")
     tracker = Tracker(uri, launch_of(config), ledger)
+    parts = DriverParts()
+    parts.watch(SEARCHER, search, "propose", "opened", "tell")
+    parts.watch(LEDGER, ledger, "append")
+    parts.watch(MLFLOW, tracker, "update")
     marks: list[Mark] = []
 
     def notify(trial: TrialRecord) -> None:
         tracker.update(trial)
         if trial.phase == "search" and trial.state != "running":
-            marks.append(Mark(time.perf_counter(), time.process_time(), resident_mb()))
+            spent = dict(parts.seconds)
+            marks.append(Mark(time.perf_counter(), time.process_time(), resident_mb(), spent))
 
     plan = Plan(config, ledger, search, notify)
     run_trials(plan, tune.with_parameters(_trial, storage=str(folder / "ray")), resources, folder / "ray")
@@ -132,7 +144,7 @@ def run_study(trials: int, at_a_time: int, folder: Path, uri: str) -> tuple[list
     return marks, ledger
 
 
-def figures_of(marks: Sequence[Mark], at_a_time: int) -> dict[str, float]:
+def figures_of(marks: Sequence[Mark], at_a_time: int) -> dict[str, Any]:
     """Return the figures of a study from the ends of its trials."""
     warm = marks[at_a_time:]
     window = min(_WINDOW, len(warm) // 2)
@@ -140,12 +152,21 @@ def figures_of(marks: Sequence[Mark], at_a_time: int) -> dict[str, float]:
     def each(part: Sequence[Mark], name: str) -> float:
         return float(getattr(part[-1], name) - getattr(part[0], name)) / (len(part) - 1)
 
+    def parts_of(some: Sequence[Mark]) -> dict[str, float]:
+        spent = {name: (some[-1].parts[name] - some[0].parts[name]) / (len(some) - 1) for name in WATCHED}
+        return {**spent, REST: each(some, "at") - sum(spent.values())}
+
     first, last = warm[:window], warm[-window:]
+    early, late = parts_of(first), parts_of(last)
     return {
         "seconds_per_trial": each(warm, "at"),
         "driver_seconds_per_trial": each(warm, "worked"),
         "growth": each(last, "at") / each(first, "at"),
         "driver_growth": each(last, "worked") / each(first, "worked"),
+        "parts": {
+            name: {"seconds_per_trial": seconds, "growth": late[name] / early[name] if early[name] else 1.0}
+            for name, seconds in parts_of(warm).items()
+        },
         "memory_per_trial_kb": 1000 * each(warm[window - 1 :], "memory_mb"),
     }
 
@@ -185,6 +206,14 @@ def _reference_trial(config: Mapping[str, Any], *, storage: str) -> None:
     run_locally(loop, storage)
 
 
+def written_bytes(server: LocalServer) -> int:
+    """Return what this process and a running server made the disk write so far; nothing where files lie in memory."""
+    assert server.process is not None
+    main = psutil.Process(server.process.pid)
+    family = [psutil.Process(), main, *main.children(recursive=True)]
+    return sum(int(process.io_counters().write_bytes) for process in family)
+
+
 def measure(args: argparse.Namespace) -> int:
     """Print the figures as one JSON object."""
     # Ray's own warnings go to standard error.
@@ -194,7 +223,9 @@ def measure(args: argparse.Namespace) -> int:
         cluster.start_here(study_of(args.trials, args.at_a_time))
         try:
             with LocalServer(folder) as server:
+                before = written_bytes(server)
                 marks, ledger = run_study(args.trials, args.at_a_time, folder / "study", server.uri)
+                written = written_bytes(server) - before
                 stored = sum(f.stat().st_size for f in (*folder.glob("study/*.*"), *folder.glob("*.db*")))
                 reference_s = run_reference(
                     args.reference_trials, args.at_a_time, folder / "reference", server.uri
@@ -202,10 +233,12 @@ def measure(args: argparse.Namespace) -> int:
         finally:
             ray.shutdown()
     figures = figures_of(marks, args.at_a_time)
+    replicates = [len(trial.replicates) for trial in ledger.trials.values()]
     recorded = {
         "trials": len(marks),
-        "replicates_per_trial": fmean(len(trial.replicates) for trial in ledger.trials.values()),
+        "replicates_per_trial": fmean(replicates),
         "stored_per_trial_kb": stored / 1000 / len(ledger.trials),
+        "written_per_replicate_kb": written / 1000 / sum(replicates),
     }
     ratio = reference_s / figures["seconds_per_trial"]
     print(json.dumps({**recorded, **figures, "reference_s": reference_s, "ratio": ratio}))

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from benchmarks.scale import Costs, Workload, costs_of, main, saturating_gpus, simulate
+from benchmarks.scale import Cost, Costs, Workload, costs_of, main, saturating_gpus, simulate
 
-FREE = Costs(trial_s=0.0, report_s=0.0, growth=0.0, memory_kb=0.0, stored_kb=0.0)
+FREE = Costs({})
 CALM = Workload(trials=2000, replicates=3.0, replicate_s=100.0, lost_per_hour=0.0, replaced_s=0.0)
 
 
@@ -18,17 +19,39 @@ def test_a_driver_that_costs_nothing_keeps_every_gpu_busy():
 
 
 def test_a_saturated_driver_sets_the_pace():
-    busy = Costs(trial_s=3.0, report_s=3.0, growth=0.0, memory_kb=0.0, stored_kb=0.0)
+    busy = Costs({"mlflow": Cost(2.0, 2.0), "rest": Cost(1.0, 1.0)})
     outcome = simulate(256, CALM, busy)
     assert outcome.driver > 0.95
     assert outcome.hours == pytest.approx(3.0 * (CALM.trials + outcome.trained) / 3600, rel=0.05)
     assert outcome.efficiency < 0.2
-    assert 8 < saturating_gpus(CALM, busy) < 256
+    assert outcome.parts["mlflow"] == pytest.approx(2 * outcome.parts["rest"])
+    assert sum(outcome.parts.values()) == pytest.approx(outcome.driver)
+    # A trial takes 300 s of a GPU, and 12 s of the driver: 8 s for MLflow, 4 s for the rest.
+    assert saturating_gpus(CALM, busy) == {"driver": 26, "mlflow": round(308 / 8), "rest": 76}
+
+
+def test_with_few_gpus_a_part_works_as_often_as_it_is_asked():
+    costs = Costs({"searcher": Cost(0.3, 0.0), "ledger": Cost(0.01, 0.02)})
+    outcome = simulate(8, CALM, costs)
+    seconds = 3600 * outcome.hours
+    assert outcome.parts["searcher"] == pytest.approx(0.3 * CALM.trials / seconds)
+    assert outcome.parts["ledger"] == pytest.approx(
+        (0.01 * CALM.trials + 0.02 * outcome.trained) / seconds, rel=1e-6
+    )
+    assert 0.0 < outcome.driver < 0.1 and outcome.storage == 0.0
+
+
+def test_a_storage_that_is_too_slow_sets_the_pace_too():
+    heavy = replace(CALM, written_mb=500.0, storage_mb_s=100.0)
+    few, many = simulate(4, heavy, FREE), simulate(64, heavy, FREE)
+    assert few.storage == pytest.approx(4 * 5.0 / 105.0, rel=0.1) and few.efficiency > 0.9
+    assert many.storage > 0.95 and many.driver == 0.0
+    assert many.hours == pytest.approx(5.0 * many.trained / 3600, rel=0.05)
+    assert saturating_gpus(heavy, FREE) == {"storage": 21}  # 100 s of training, 5 s of writing
 
 
 def test_what_grows_with_the_trials_slows_the_study_down():
-    growing = Costs(trial_s=1.0, report_s=0.0, growth=5.0, memory_kb=0.0, stored_kb=0.0)
-    even = Costs(trial_s=1.0, report_s=0.0, growth=0.0, memory_kb=0.0, stored_kb=0.0)
+    growing, even = Costs({"searcher": Cost(1.0, 0.0, 5.0)}), Costs({"searcher": Cost(1.0, 0.0)})
     assert simulate(64, CALM, growing).driver > 3 * simulate(64, CALM, even).driver
 
 
@@ -44,21 +67,34 @@ def test_the_costs_are_read_from_what_the_control_plane_took(tmp_path, capsys):
     measured = {
         "trials": 2000,
         "replicates_per_trial": 3.0,
-        "seconds_per_trial": 0.4,
-        "driver_growth": 1.5,
+        "parts": {
+            "searcher": {"seconds_per_trial": 0.2, "growth": 2.0},
+            "ledger": {"seconds_per_trial": 0.004, "growth": 0.9},
+            "mlflow": {"seconds_per_trial": 0.4, "growth": 1.5},
+            "rest": {"seconds_per_trial": 0.04, "growth": 1.0},
+        },
         "memory_per_trial_kb": 80.0,
         "stored_per_trial_kb": 30.0,
+        "written_per_replicate_kb": 50.0,
     }
     costs = costs_of(measured)
-    assert costs.trial_s == costs.report_s == pytest.approx(0.1)
+    mlflow, searcher = costs.parts["mlflow"], costs.parts["searcher"]
+    assert mlflow.trial_s == mlflow.report_s == pytest.approx(0.1)
     # Half of .4 s more over 2,000 trials, all of it in the start.
-    assert costs.trial_s * costs.growth * 2.0 == pytest.approx(0.2)
+    assert mlflow.start_s(2000) - mlflow.start_s(0) == pytest.approx(0.2)
+    assert (searcher.start_s(0), searcher.start_s(2000), searcher.report_s) == pytest.approx((0.2, 0.4, 0.0))
+    assert costs.parts["ledger"].growth == costs.parts["rest"].growth == 0.0
     file = tmp_path / "costs.json"
     file.write_text(json.dumps(measured))
     assert main(["--costs", str(file), "--trials", "50", "--gpus", "2", "4", "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert [outcome["gpus"] for outcome in printed["outcomes"]] == [2, 4]
     assert printed["stored_gb"] == pytest.approx(50 * 30.0 / 1e6)
+    assert {*printed["saturating_gpus"]} == {"driver", "searcher", "ledger", "mlflow", "rest", "storage"}
+    assert main(["--costs", str(file), "--trials", "50", "--gpus", "2", "4"]) == 0
+    table = " ".join(capsys.readouterr().out.split())
+    # 120.0 s of training against (440 + .05) / 125 s of writing; the driver takes .68 s of a trial of 420 s.
+    assert "First the storage would be what a study waits for, from about 35 GPUs on" in table
 
 
 def test_another_file_is_refused(tmp_path, capsys):
