@@ -101,9 +101,9 @@ class Hosts:
         clean = ["env", "-i", "HOME=/root", "PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"]
         return self._run("enter", str(host), *clean, *command, check=check, timeout=timeout)
 
-    def listed(self, what: str) -> list[dict[str, Any]]:
+    def listed(self, what: str, *options: str) -> list[dict[str, Any]]:
         """Return what the head's Ray lists: its nodes, its actors."""
-        asked = self.enter(HEAD, "ray", "list", what, "--format", "json", "--limit", "1000")
+        asked = self.enter(HEAD, "ray", "list", what, "--format", "json", "--limit", "1000", *options)
         found: list[dict[str, Any]] = json.loads(asked.stdout)
         return found
 
@@ -143,7 +143,7 @@ class Hosts:
         named = {"FOLDER": str(self.folder), "NAME": self.name, "NET": self.net, "STORAGE": STORAGE}
         done = subprocess.run(
             ["bash", SCRIPT, *words],
-            env={**os.environ, **named, "SEEN": sys.prefix},
+            env={**os.environ, **named, "SEEN": f"{sys.prefix} {ROOT}"},
             cwd="/",
             capture_output=True,
             text=True,
