@@ -6,7 +6,9 @@ import tempfile
 
 # Before any import of the project, and for its worker processes too. Nothing listens on the discard port.
 os.environ["OPENFDA_URL"] = "http://127.0.0.1:9"
-os.environ["XDG_CACHE_HOME"] = os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="imbalance-study-tests-")
+os.environ["XDG_CACHE_HOME"] = os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(
+    prefix="imbalance-study-tests-"
+)
 os.environ.pop("STUDY_OWN_DISK", None)
 os.environ.pop("OPENFDA_API_KEY", None)
 

@@ -13,7 +13,12 @@ def test_of_trials_that_score_alike_the_later_ones_end_first(tmp_path, monkeypat
     monkeypatch.setattr(simulation, "METRIC", objective)
     monkeypatch.setattr(simulation, "score", lambda settings, replicate: 0.5)
     config = small_config(
-        imbalance_ratios=(0.1,), objective=objective, trials=6, replicates=4, grace_replicates=1, reduction_factor=4.0
+        imbalance_ratios=(0.1,),
+        objective=objective,
+        trials=6,
+        replicates=4,
+        grace_replicates=1,
+        reduction_factor=4.0,
     )
     trials = run_to_the_end(tmp_path, config).ledger.of_phase("search")
     assert [len(trial.replicates) for trial in trials] == [4, 1, 1, 1, 1, 1]
@@ -22,7 +27,9 @@ def test_of_trials_that_score_alike_the_later_ones_end_first(tmp_path, monkeypat
 
 def test_a_launch_that_goes_on_ends_the_same_trials(tmp_path, monkeypatch):
     monkeypatch.setattr(simulation, "score", lambda settings, replicate: 0.5)
-    config = small_config(imbalance_ratios=(0.1,), trials=6, replicates=4, grace_replicates=1, reduction_factor=4.0)
+    config = small_config(
+        imbalance_ratios=(0.1,), trials=6, replicates=4, grace_replicates=1, reduction_factor=4.0
+    )
     whole = run_to_the_end(tmp_path / "whole", config)
     for events in range(1, 30, 4):
         resumed, _ = simulation.die_and_go_on(_made(tmp_path / str(events)), config, events)
