@@ -11,7 +11,7 @@ from study.verdict.covered import covered_in_words
 from study.verdict.operating_point import operating_point_sentence
 from study.verdict.statistics import reading
 from study.verdict.unchanged import unchanged_sentence
-from study.verdict.verdict_words import hardly_learned, verdict_headline, verdict_paragraph
+from study.verdict.verdict_words import Behind, hardly_learned, verdict_headline, verdict_paragraph
 from study.verdict.words import arm_name, at_ratio, counted, evaluated_on, metric_name, part_name
 from trainables.interval import Interval
 from trainables.method.arms import FROZEN_ARM
@@ -85,7 +85,11 @@ def _answer(comparison: Comparison) -> Answer:
         sentences = [_full_sentence(findings[0], comparison.metric)]
     else:
         sentences = [_gains_sentence(findings), _controls_sentence(judged, comparison.metric)]
-    sentences += [_hardly_learned(comparison, finding.ratio, len(findings) > 1) for finding in findings]
+    places = [at_ratio(finding.ratio) if len(findings) > 1 else "" for finding in findings]
+    behind = [
+        _behind_its_encoder(comparison, f.ratio, where) for f, where in zip(findings, places, strict=True)
+    ]
+    sentences.append(hardly_learned(behind, comparison.metric))
     sentences.append(operating_point_sentence(comparison))
     copies = unchanged_sentence(r.record for r in comparison.everything)
     return Answer(
@@ -212,12 +216,9 @@ def _gains_sentence(findings: tuple[Finding, ...]) -> str:
     return f"Gain over vanilla with its 95 % interval: {', '.join(gains)}."
 
 
-def _hardly_learned(comparison: Comparison, ratio: float | str, is_one_of_several: bool) -> str:
+def _behind_its_encoder(comparison: Comparison, ratio: float | str, where: str) -> Behind | None:
     vanilla, frozen = (comparison.baseline(ratio, arm) for arm in ("vanilla", FROZEN_ARM))
-    if vanilla is None or frozen is None:
-        return ""
-    where = at_ratio(ratio) if is_one_of_several else ""
-    return hardly_learned(vanilla.record, frozen.gain, comparison.metric, where)
+    return None if vanilla is None or frozen is None else Behind(vanilla.record, frozen.gain, where)
 
 
 def _leading_one(finding: Finding) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import NamedTuple
+
 from study.record.gains import lower_is_better
 from study.record.ledger import TrialRecord
 from study.statistics.judgement import Judgement
@@ -84,6 +87,9 @@ def verdict_paragraph(comparison: Comparison) -> str:
     study = comparison.confirmation
     assert study is not None
     sentences = [_of_ratio(found, study) for found in study.ratios]
+    several = len(study.ratios) > 1
+    behind = [_behind_its_encoder(found, at_ratio(found.ratio) if several else "") for found in study.ratios]
+    sentences.append(hardly_learned(behind, study.metric))
     missing = [ratio for ratio in comparison.ratios if study.at(ratio) is None]
     if missing:
         sentences.append(
@@ -97,7 +103,7 @@ def verdict_paragraph(comparison: Comparison) -> str:
             f"{counted(later, 'configuration')} {'was' if later == 1 else 'were'} tried after the confirmation began: "
             "they could not be chosen."
         )
-    return " ".join([*sentences, _basis(study)])
+    return " ".join(filter(None, [*sentences, _basis(study)]))
 
 
 def _causes(comparison: Comparison, ratios: list[float | str]) -> str:
@@ -234,40 +240,49 @@ def _of_ratio(found: ConfirmedRatio, study: ConfirmedStudy) -> str:
             f" The best control, {arm_name(best.record.arm)}: {best.gain.text(signed=True)}; the winner minus it: "
             f"{best.lead.text(signed=True)}."
         )
-    return " ".join(filter(None, (text, _behind_its_encoder(found, study.metric))))
+    return text
 
 
-def _behind_its_encoder(found: ConfirmedRatio, metric: str) -> str:
+def _behind_its_encoder(found: ConfirmedRatio, where: str) -> Behind | None:
     frozen = next((arm for arm in found.controls if arm.record.arm == FROZEN_ARM), None)
-    return "" if frozen is None else hardly_learned(found.arms[0].record, frozen.gain, metric)
+    return None if frozen is None else Behind(found.arms[0].record, frozen.gain, where)
 
 
-def hardly_learned(vanilla: TrialRecord, of_frozen: Interval, metric: str, ratio: str = "") -> str:
-    """Say that vanilla stays behind its own encoder, frozen: a gain over it is then one over hardly anything.
+class Behind(NamedTuple):
+    """Vanilla's trial, the frozen arm's gain over it, and where that is, in words; empty where it is clear."""
+
+    vanilla: TrialRecord
+    of_frozen: Interval
+    where: str = ""
+
+
+def hardly_learned(found: Iterable[Behind | None], metric: str) -> str:
+    """Say where vanilla stays behind its own encoder, frozen: a gain over it is then one over hardly anything.
 
     Finetuning begins with the encoder that the frozen arm uses. Where logistic regression on that is better, vanilla
     was trained too little, or at rates that do not fit, to reach what it began with.
 
     Parameters
     ----------
-    vanilla
-        Its trial.
-    of_frozen
-        The frozen arm's gain over it.
+    found
+        What was found at each imbalance ratio; None where there is no such comparison.
     metric
-        In which.
-    ratio
-        At which imbalance ratio, in words; empty where that is clear.
+        In which the gains are.
     """
-    if reading(of_frozen, metric) != "better":
+    behind = [each for each in found if each is not None and reading(each.of_frozen, metric) == "better"]
+    if not behind:
         return ""
-    steps = max((r.diagnostics.get("stage2_steps", 0.0) for r in vanilla.replicates.values()), default=0.0)
-    trained = f"in {steps:.0f} steps " if steps else ""
-    where = f" {ratio}" if ratio else ""
+    said: list[str] = []
+    for vanilla, of_frozen, where in behind:
+        steps = max(
+            (r.diagnostics.get("stage2_steps", 0.0) for r in vanilla.replicates.values()), default=0.0
+        )
+        trained = f"in {steps:.0f} steps" if steps else ""
+        behind_what = "" if said else "it stays behind logistic regression on its own encoder, frozen,"
+        said.append(" ".join(filter(None, (where, trained, behind_what, f"by {of_frozen.text()}"))))
     return (
-        f"Vanilla has hardly learned{where}: {trained}it stays behind logistic regression on its own encoder, frozen, "
-        f"by {of_frozen.text()}. A gain over such a vanilla says little. More rows or epochs, other learning rates or "
-        "more time (--minutes) would tell more."
+        f"Vanilla has hardly learned: {'; '.join(said)}. A gain over such a vanilla says little. More rows or epochs, "
+        "other learning rates or more time (--minutes) would tell more."
     )
 
 

@@ -5,6 +5,7 @@ import pytest
 from study.verdict.answer import CAVEAT, answer
 from study.verdict.comparison import build_comparison, load_study
 from study.verdict.statistics import reading
+from study.verdict.verdict_words import Behind, hardly_learned
 from study.verdict.words import ratio_name
 from trainables.interval import Interval
 
@@ -63,6 +64,23 @@ def test_without_a_confirmation_too_a_vanilla_behind_its_frozen_encoder_has_hard
         ledger.add_replicate("frozen", replace(record, metrics=scored))
     ledger.finish_trial("frozen", "complete")
     assert ("Vanilla has hardly learned" in answer_of(tmp_path).paragraph) == bool(ahead)
+
+
+def test_that_vanilla_hardly_learned_at_several_ratios_is_told_in_one_sentence(make_study):
+    vanilla = next(t for t in make_study(ratios=(0.1,)).trials.values() if t.arm == "vanilla")
+    gains = [Interval(mean, mean - 0.01, mean + 0.01, 5) for mean in (0.2, 0.1)]
+    behind = [Behind(vanilla, gain, where) for gain, where in zip(gains, ("here", "there"), strict=True)]
+    found = hardly_learned(
+        [None, *behind, Behind(vanilla, Interval(0.1, -0.1, 0.3, 5), "nowhere")], "val/macro_f1"
+    )
+    assert found.count("stays behind") == found.count("says little") == 1
+    assert (
+        ": here in " in found
+        and "frozen, by 0.200" in found
+        and "; there in " in found
+        and "by 0.100" in found
+    )
+    assert "nowhere" not in found
 
 
 def test_no_effect_is_no_difference_shown(tmp_path, make_study):
