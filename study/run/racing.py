@@ -19,7 +19,7 @@ from study.record.ledger import SEARCH_PHASES, Ledger
 from trainables.trial import TrialJob
 
 # Asynchronous halving keeps every trial of a tie: where nothing learns, all would run to their end. So the one that
-# entered first is ahead, by less than any two trainings differ.
+# entered first is ahead, by next to nothing.
 _AHEAD = 1e-9
 
 
@@ -55,6 +55,8 @@ class RatioRacing(FIFOScheduler):  # type: ignore[misc]
 
     def replay(self, ledger: Ledger, objective: str) -> None:
         """Put the finished search trials of earlier launches on the rungs of their races."""
+        for record in ledger.of_phase(*SEARCH_PHASES):  # those that go on keep their place, too
+            self._entered.setdefault(record.trial_id, len(self._entered))
         for record in ledger.of_phase(*SEARCH_PHASES):
             if record.state == "running" or record is ledger.anchor(record.imbalance_ratio):
                 continue

@@ -131,8 +131,9 @@ def test_mlflow_has_the_report_that_lies_in_the_folder(launched):
 def test_optuna_opens_its_storage(launched):
     storage, _ = launched
     study = optuna.load_study(study_name="adme", storage=sqlite_uri(storage / "adme" / "optuna.db"))
-    assert [trial.state.name for trial in study.trials] == ["COMPLETE"] * 4
-    assert {trial.params["imbalance_ratio"] for trial in study.trials} == {"natural", 0.2}
+    assert len(study.trials) == 4 and {trial.state.name for trial in study.trials} <= {"COMPLETE", "PRUNED"}
+    complete = [trial for trial in study.trials if trial.state.name == "COMPLETE"]
+    assert {trial.params["imbalance_ratio"] for trial in complete} == {"natural", 0.2}
 
 
 def test_the_augmentation_of_every_leading_trial_is_audited(launched):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
+from study.run.racing import RatioRacing
 from tests.study import simulation
 from tests.study.simulation import run_to_the_end, small_config
 
@@ -34,6 +37,25 @@ def test_a_launch_that_goes_on_ends_the_same_trials(tmp_path, monkeypatch):
     for events in range(1, 30, 4):
         resumed, _ = simulation.die_and_go_on(_made(tmp_path / str(events)), config, events)
         assert _lengths(resumed) == _lengths(whole)
+
+
+def test_a_trial_that_goes_on_is_not_ended_by_one_that_came_after_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(simulation, "score", lambda settings, replicate: 0.5)
+    config = small_config(
+        imbalance_ratios=(0.1,), trials=2, replicates=4, grace_replicates=1, reduction_factor=4.0
+    )
+    ledger = run_to_the_end(tmp_path, config).ledger
+    first, second = ledger.of_phase("search")
+    assert [first.state, second.state] == ["complete", "raced_out"]
+    first.state = "running"  # as a driver leaves it that dies after the second one's end
+    race = RatioRacing(config)
+    race.replay(ledger, config.objective)
+    settings = SimpleNamespace(arm=first.arm, imbalance_ratio=first.imbalance_ratio)
+    job = SimpleNamespace(trial_id=first.trial_id, phase="search", reference={0: 0.5}, settings=settings)
+    trial = SimpleNamespace(trial_id="goes on", config={"job": job})
+    race.on_trial_add(None, trial)
+    result = {"replicates": 1, "objective": 0.0, "failure": None, "training_iteration": 1}
+    assert race.on_trial_result(None, trial, result) == "CONTINUE"
 
 
 def _made(folder):
