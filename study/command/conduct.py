@@ -139,9 +139,11 @@ def conduct(study: CheckedStudy, console: Console) -> StudyEnd:
         _announce_resumed(ledger, console)
         ledger.launch(study.times.began, config.budget_s)
         reopen_searched(config, ledger)
-    if written_apart := databases_sentence(folder.storage):
+    copies = _copied_databases(folder, facts["mlflow"]["tracking_uri"])
+    whose = "Optuna's" if len(copies) == 1 else "MLflow's and Optuna's"
+    if written_apart := databases_sentence(folder.storage, whose):
         say(written_apart)
-    with copied(_copied_databases(folder, facts["mlflow"]["tracking_uri"]), say):
+    with copied(copies, say):
         return _recorded(study, ledger, console, say)
 
 

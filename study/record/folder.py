@@ -21,7 +21,7 @@ from typing import Any
 
 from rich.filesize import decimal
 
-from study.record.own_disk import OWN_DISK_VARIABLE, databases_folder
+from study.record.own_disk import OWN_DISK_VARIABLE, databases_folder, network_mount
 from trainables.errors import ConfigurationError, StudyStopped
 
 DEFAULT_STORAGE = "results"
@@ -224,14 +224,17 @@ def own_disk_faults() -> list[str]:
     given = os.environ.get(OWN_DISK_VARIABLE)
     if not given:
         return []
+    own = Path(given).expanduser().absolute()
     try:
-        problem = _storage_problem(Path(given).expanduser().absolute())
+        problem = _storage_problem(own)
     except OSError as error:
         problem = error.strerror
+    if problem is None and (network := network_mount(own)) is not None:
+        problem = f"it is a network mount, {network}"
     if problem is None:
         return []
     return [
-        f"{OWN_DISK_VARIABLE}={given}: the folder cannot be written ({problem}). Give a folder on a disk of this "
+        f"{OWN_DISK_VARIABLE}={given}: the folder cannot be used ({problem}). Give a folder on a disk of this "
         "machine, or unset it."
     ]
 

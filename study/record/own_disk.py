@@ -25,7 +25,7 @@ from typing import TextIO
 
 from platformdirs import user_state_path
 
-from study.record.sqlite import open_to_read
+from trainables.errors import StudyStopped
 
 OWN_DISK_VARIABLE = "STUDY_OWN_DISK"
 COPIED_EVERY_S = 300.0
@@ -49,6 +49,8 @@ _NETWORKS = (
 def network_mount(path: Path) -> str | None:
     """Return the type of the network file system that holds a path; None where it is a disk of this machine.
 
+    What a program serves (FUSE) counts as a network: it mostly is one, and its locks are its own.
+
     Parameters
     ----------
     path
@@ -62,7 +64,7 @@ def network_mount(path: Path) -> str | None:
         return None
     # Of several mounts at one point the last one is seen.
     kind = str(max(reversed(mounts), key=lambda part: len(Path(part.mountpoint).parts)).fstype).lower()
-    return kind if kind.startswith(_NETWORKS) else None
+    return kind if kind.startswith(_NETWORKS) or kind == "fuse" or kind.startswith("fuse.") else None
 
 
 def databases_folder(storage: Path) -> Path:
@@ -90,13 +92,15 @@ def databases_folder(storage: Path) -> Path:
     return below / hashlib.sha256(os.fsencode(storage.resolve())).hexdigest()[:16]
 
 
-def databases_sentence(storage: Path) -> str | None:
+def databases_sentence(storage: Path, whose: str) -> str | None:
     """Return where the SQLite files of a storage folder are written, if not simply there, for a sentence.
 
     Parameters
     ----------
     storage
         Folder for results and caches.
+    whose
+        Whose files they are.
     """
     folder, network = databases_folder(storage), network_mount(storage)
     if folder != storage:
@@ -104,7 +108,7 @@ def databases_sentence(storage: Path) -> str | None:
             f"{OWN_DISK_VARIABLE} says so" if network is None else f"{storage} is a network mount ({network})"
         )
         return (
-            f"MLflow's and Optuna's SQLite files are written in {folder}, because {why}; {storage} gets copies every "
+            f"{whose} SQLite files are written in {folder}, because {why}; {storage} gets copies every "
             f"{COPIED_EVERY_S / 60:.0f} minutes and at the end."
         )
     if network is None:
@@ -128,18 +132,20 @@ def _own_folders() -> list[Path]:
 def _is_free(folder: Path) -> bool:
     """Return whether a folder is this user's, or may be made: others write to temporary folders too."""
     try:
-        return folder.lstat().st_uid == os.getuid()
-    except FileNotFoundError:
-        return True
+        if os.path.lexists(folder):
+            return folder.lstat().st_uid == os.getuid() and os.access(folder, os.W_OK | os.X_OK)
+        nearest = next(parent for parent in folder.parents if parent.exists())
     except OSError:
         return False
+    return nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)
 
 
 @dataclass(frozen=True)
 class CopiedDatabase:
     """A SQLite file that is written on this machine's disk, and its copy in the storage folder.
 
-    Both carry the number of the last copy. Where the numbers differ, another machine has written the copy since.
+    Beside the file that is written stand the digests of its last copies. A copy with any other digest was written by
+    somebody else since. They are noted before a copy is put in place, so that a driver may be killed at any moment.
 
     Attributes
     ----------
@@ -157,41 +163,66 @@ class CopiedDatabase:
 
     @contextmanager
     def fetched(self, say: Callable[[str], None]) -> Iterator[None]:
-        """Take over what another machine has written, unless a launch on this one uses the file.
+        """Take over what somebody else has written, unless a launch on this machine uses the file.
 
         Parameters
         ----------
         say
             Called with a sentence where that sets this machine's own file aside.
+
+        Raises
+        ------
+        StudyStopped
+            The folder cannot be made, or the copy cannot be read.
         """
-        parent = self.written.parent
-        for folder in reversed(
-            (parent, *parent.parents)
-        ):  # `mkdir(parents=True)` gives others a look at the upper ones
-            folder.mkdir(mode=0o700, exist_ok=True)
-        with self._file("in-use") as lock:
+        with ExitStack() as in_use:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                pass
-            else:
-                self._fetch(say)
-            fcntl.flock(lock, fcntl.LOCK_SH)
+                # mkdir(parents=True) would let others look into the upper ones.
+                for folder in reversed((self.written.parent, *self.written.parent.parents)):
+                    folder.mkdir(mode=0o700, exist_ok=True)
+                lock = in_use.enter_context(self._file("in-use"))
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    pass
+                else:
+                    self._fetch(say)
+                fcntl.flock(lock, fcntl.LOCK_SH)
+            except OSError as error:
+                raise StudyStopped(
+                    f"{self.kept} cannot be fetched to {self.written}: {error}. Repair the folders, or set "
+                    f"{OWN_DISK_VARIABLE} to another one on a disk of this machine, and give the same command again."
+                ) from error
             yield
 
     def _fetch(self, say: Callable[[str], None]) -> None:
-        if self.is_remade or not self.kept.exists():
+        if self.is_remade:
             return
+        found, known = _digest(self.kept), self._copies()
         if self.written.exists():
-            if _number(self.written) == _number(self.kept):
+            if found in known or (found is None and not known):
                 return
             aside = self.written.with_name(f"{self.written.name}.until-{time.strftime('%Y%m%d-%H%M%S')}")
+            what = "is no longer there" if found is None else "was written by somebody else since"
+            say(f"{self.kept} {what}: this machine's earlier file is {aside}.")
             self.written.replace(aside)
-            say(f"{self.kept} was written by another machine since: this machine's earlier file is {aside}.")
+            for journal in _journals(self.written):
+                if journal.exists():
+                    journal.replace(
+                        aside.with_name(aside.name + journal.name.removeprefix(self.written.name))
+                    )
+        self._note()
+        if found is None:
+            return
+        for journal, of_kept in zip(_journals(self.written), _journals(self.kept), strict=True):
+            journal.unlink(missing_ok=True)
+            if of_kept.exists():
+                shutil.copyfile(of_kept, journal)
+        self._note(found)
         _copy(self.kept, self.written)
 
     def copy(self) -> Path:
-        """Write the copy in one step, and return it: under another name where another machine has written it since.
+        """Write the copy in one step, and return it: under another name where somebody else has written it since.
 
         Raises
         ------
@@ -202,30 +233,40 @@ class CopiedDatabase:
         """
         if not self.written.exists():
             return self.kept
-        with self._file("copying") as lock:
+        with self._file("copying") as lock, tempfile.TemporaryDirectory(dir=self.written.parent) as folder:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            last, number = _number(self.written), secrets.randbelow(2**31 - 1) + 1
-            is_ours = self.is_remade or not self.kept.exists() or _number(self.kept) == last
-            target = (
-                self.kept if is_ours else self.kept.with_name(f"{self.kept.stem}-{socket.gethostname()}.db")
-            )
-            with tempfile.TemporaryDirectory(dir=self.written.parent) as folder:
-                snapshot = Path(folder, self.written.name)
-                with (
-                    closing(open_to_read(self.written, _LOCKED_S)) as source,
-                    closing(sqlite3.connect(snapshot)) as copy,
-                ):
-                    source.backup(copy)
-                    _set_number(copy, number if is_ours else last)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                _copy(snapshot, target)
-            if is_ours:
-                with closing(sqlite3.connect(self.written, timeout=_LOCKED_S)) as written:
-                    _set_number(written, number)
+            snapshot = Path(folder, self.written.name)
+            with (
+                closing(sqlite3.connect(self.written, timeout=_LOCKED_S)) as source,
+                closing(sqlite3.connect(snapshot)) as copy,
+            ):
+                source.backup(copy)
+            found, known, ours = _digest(self.kept), self._copies(), _digest(snapshot)
+            elsewhere = self.kept.with_name(f"{self.kept.stem}-{socket.gethostname()}.db")
+            target = self.kept if self.is_remade or found is None or found in known else elsewhere
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if target == self.kept:
+                self._note(*filter(None, (found, ours)))
+            _copy(snapshot, target)
+            if target == self.kept and _digest(self.kept) != ours:  # at the same moment as another machine's
+                _copy(snapshot, elsewhere)
+                return elsewhere
         return target
 
+    def _copies(self) -> list[str]:
+        try:
+            return self._beside("copies").read_text(encoding="ascii").split()
+        except FileNotFoundError:
+            return []
+
+    def _note(self, *digests: str) -> None:
+        _write(self._beside("copies"), "\n".join(digests).encode())
+
     def _file(self, what: str) -> TextIO:
-        return self.written.with_name(f"{self.written.name}.{what}").open("a+")
+        return self._beside(what).open("a+")
+
+    def _beside(self, what: str) -> Path:
+        return self.written.with_name(f"{self.written.name}.{what}")
 
 
 @contextmanager
@@ -255,7 +296,7 @@ def copied(
                 if target == database.kept:
                     continue
                 sentence = (
-                    f"Another machine writes {database.kept} too: this launch's copy is {target}. For studies that run "
+                    f"Somebody else writes {database.kept} too: this launch's copy is {target}. For studies that run "
                     "at once on several machines start one MLflow server and give --tracking-uri."
                 )
             if sentence not in told:
@@ -281,23 +322,31 @@ def copied(
                 copy_all()
 
 
-def _number(path: Path) -> int:
-    with closing(open_to_read(path, _LOCKED_S)) as database:
-        return int(database.execute("PRAGMA user_version").fetchone()[0])
+def _journals(path: Path) -> list[Path]:
+    return [path.with_name(path.name + ending) for ending in ("-journal", "-wal")]
 
 
-def _set_number(database: sqlite3.Connection, number: int) -> None:
-    database.execute(f"PRAGMA user_version = {number:d}")  # takes no parameter
-    database.commit()
+def _digest(path: Path) -> str | None:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except FileNotFoundError:
+        return None
 
 
 def _copy(source: Path, target: Path) -> None:
     """Copy a file of which nothing is written meanwhile, so that a reader sees the old one or the new one."""
-    temporary = target.with_name(f".{target.name}.writing-{os.getpid()}")
+    _write(target, source.read_bytes())
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file so that a reader, and a machine that goes down, sees either the old content or the new."""
+    # Processes of several machines may have the same number.
+    temporary = path.with_name(f".{path.name}.writing-{secrets.token_hex(8)}")
     try:
-        shutil.copyfile(source, temporary)
-        with temporary.open("rb+") as file:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
             os.fsync(file.fileno())
-        temporary.replace(target)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

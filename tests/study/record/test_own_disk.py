@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import sqlite3
@@ -26,6 +27,7 @@ from study.record.own_disk import (
 )
 from study.record.sqlite import sqlite_uri
 from study.tracking.uri import default_tracking_uri
+from trainables.errors import StudyStopped
 
 USES = """
 import sys, time
@@ -34,6 +36,16 @@ from study.record.own_disk import CopiedDatabase
 with CopiedDatabase(Path(sys.argv[1]), Path(sys.argv[2])).fetched(print):
     print("in use", flush=True)
     sys.stdin.read()
+"""
+
+
+# Ends in the middle of a transaction of which parts are in the file already.
+DIES = """
+import os, sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+connection.execute("PRAGMA cache_size = 1")
+connection.executemany("INSERT INTO run VALUES (?)", [("x" * 1000,)] * 500)
+os._exit(9)
 """
 
 
@@ -84,13 +96,14 @@ def test_of_two_mounts_at_one_point_the_later_one_is_seen(tmp_path, monkeypatch)
 
 
 def test_this_machines_real_table_of_mounts_is_read():
+    assert "/proc" in {part.mountpoint for part in psutil.disk_partitions(all=True)}
     assert network_mount(Path("/proc/self")) is None
 
 
 def test_on_a_disk_of_the_machine_the_storage_folder_holds_the_files(tmp_path, monkeypatch):
     mount(monkeypatch)
     assert databases_folder(tmp_path) == tmp_path
-    assert databases_sentence(tmp_path) is None
+    assert databases_sentence(tmp_path, "MLflow's") is None
     assert default_tracking_uri(tmp_path) == sqlite_uri(tmp_path / "mlflow.db")
     folder = StudyFolder(tmp_path, "adme")
     assert folder.optuna_written == folder.optuna
@@ -103,7 +116,7 @@ def test_files_of_a_network_mount_are_written_in_the_users_state_folder(tmp_path
     folder = databases_folder(storage)
     assert folder.is_relative_to(tmp_path / "state")
     assert databases_folder(tmp_path / "shared" / "other") != folder
-    assert "network mount (nfs4)" in str(databases_sentence(storage))
+    assert "network mount (nfs4)" in str(databases_sentence(storage, "MLflow's"))
     assert str(folder) in default_tracking_uri(storage)
     assert StudyFolder(storage, "adme").optuna_written == folder / "adme" / "optuna.db"
 
@@ -133,14 +146,14 @@ def test_nobody_else_may_look_into_the_folder(machines):
 def test_a_machine_without_a_disk_says_so(tmp_path, monkeypatch):
     mount(monkeypatch, **{"/": "nfs"})
     assert databases_folder(tmp_path) == tmp_path
-    assert OWN_DISK_VARIABLE in str(databases_sentence(tmp_path))
+    assert OWN_DISK_VARIABLE in str(databases_sentence(tmp_path, "MLflow's"))
 
 
 def test_the_folder_that_the_environment_names_is_taken(tmp_path, monkeypatch):
     mount(monkeypatch)
     monkeypatch.setenv(OWN_DISK_VARIABLE, str(tmp_path / "own"))
     assert databases_folder(tmp_path / "results").parent == tmp_path / "own"
-    assert f"because {OWN_DISK_VARIABLE} says so" in str(databases_sentence(tmp_path / "results"))
+    assert f"because {OWN_DISK_VARIABLE} says so" in str(databases_sentence(tmp_path / "results", "Optuna's"))
     assert own_disk_faults() == []
     (tmp_path / "own").write_text("a file")
     [fault] = own_disk_faults()
@@ -183,6 +196,67 @@ def test_what_another_machine_wrote_is_taken_over_and_nothing_is_lost(machines):
     [aside] = one.written.parent.glob("mlflow.db.until-*")
     assert str(aside) in sentence
     assert read(aside) == ["a", "never copied"]
+
+
+def test_what_was_written_into_the_copy_itself_is_taken_over(machines):
+    one, _ = machines
+    with copied([one], pytest.fail):
+        write(one.written, "a")
+    write(one.kept, "an edit")
+    said = []
+    with copied([one], said.append):
+        write(one.written, "b")
+    assert read(one.kept) == ["a", "an edit", "b"]
+    assert len(said) == 1
+
+
+def test_a_driver_that_was_killed_while_it_copied_goes_on_from_its_own_file(machines, monkeypatch):
+    one, _ = machines
+    with copied([one], pytest.fail):
+        write(one.written, "a")
+    write(one.written, "b")
+    real = own_disk._copy
+    for put_in_place in (False, True):
+
+        def die(*both, put_in_place=put_in_place):
+            if put_in_place:
+                real(*both)
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as dying:
+            dying.setattr(own_disk, "_copy", die)
+            with pytest.raises(KeyboardInterrupt):
+                one.copy()
+        with copied([one], pytest.fail):
+            assert read(one.written) == ["a", "b"]
+    assert read(one.kept) == ["a", "b"]
+
+
+def test_a_storage_folder_that_was_deleted_does_not_come_back(machines):
+    one, _ = machines
+    with copied([one], pytest.fail):
+        write(one.written, "a")
+    one.kept.unlink()
+    said = []
+    with copied([one], said.append):
+        assert not one.written.exists()
+    assert "is no longer there" in said[0]
+
+
+def test_a_copy_whose_writer_was_killed_is_rolled_back(machines):
+    one, _ = machines
+    write(one.kept, "a")
+    killed = subprocess.run([sys.executable, "-c", DIES, str(one.kept)], check=False)
+    assert killed.returncode == 9 and one.kept.with_name("mlflow.db-journal").exists()
+    with copied([one], pytest.fail):
+        assert read(one.written) == ["a"]
+
+
+def test_a_copy_that_cannot_be_read_stops_the_study(machines):
+    one, _ = machines
+    one.kept.mkdir(parents=True)
+    with pytest.raises(StudyStopped, match="cannot be fetched"), copied([one], pytest.fail):
+        pass
 
 
 def test_two_machines_at_once_do_not_write_over_each_other(machines, monkeypatch):
@@ -236,13 +310,16 @@ def test_a_copy_is_made_at_intervals(machines):
         assert read(one.kept) == ["a"]
 
 
-def test_a_copy_that_cannot_be_made_is_told_once_and_stops_nothing(machines):
+def test_a_copy_that_cannot_be_made_is_told_once_and_stops_nothing(machines, monkeypatch):
+    def full(*both):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
     one, _ = machines
     write(one.written, "a")
-    one.kept.parent.write_text("no folder")
+    monkeypatch.setattr(own_disk, "_copy", full)
     said = []
     with copied([one], said.append, every_s=0.01):
         own_disk.time.sleep(0.2)
     [sentence] = said
-    assert str(one.written) in sentence
+    assert str(one.written) in sentence and "No space left" in sentence
     assert read(one.written) == ["a"]
