@@ -12,7 +12,10 @@ Command::
 CSV, TSV, JSON or Parquet, plain or gzip, or ``hf:NAME`` for a Hugging Face data set. Columns go by name, or by
 number from 0 (``--text 1 --label 0`` for a table without a header).
 
-Expected result: none is stated, because the corpus is the user's own.
+Expected result: none is stated, because the corpus is the user's own. One that was tried is SMS spam, 642 of 5,159
+messages (``--imbalance-ratio natural --minutes 9``: 11 minutes on an AMD EPYC with two cores, bfloat16, beside other
+work; two trials an arm, seven fresh replicates; the page is in ``findings/``): no difference is shown between
+pre-finetuning, .966, and tuned vanilla, .968, gain -.002 [-.026, +.022] in macro F1.
 """
 
 from __future__ import annotations

@@ -13,8 +13,11 @@ Command::
 At imposed ratios half of the classes are rare; ``--set profile=exponential`` makes a long tail instead. Without
 ``--data`` the published files are downloaded.
 
-Expected result: to be stated with mean and range over repeats once a confirmation has been run; until then the
-study makes no claim.
+Found (``--profile exponential --imbalance-ratio 0.1 --minutes 12``: 13 minutes on an AMD EPYC with two cores and
+AVX-512, bfloat16, beside other work; 420 training rows, four trials for vanilla and for pre-finetuning, eight fresh
+replicates, 281 test questions; macro F1 with 95 % intervals; the page is in ``findings/``): the screening chose the
+paper's recipe; no difference from tuned vanilla is shown, .883 [.863, .903] and .910 [.899, .921], gain -.027 [-.055,
++.000]. Post-hoc logit adjustment .888, logit-adjusted loss .872, the frozen encoder .792, TF-IDF .685.
 """
 
 from __future__ import annotations
