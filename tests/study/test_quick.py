@@ -30,7 +30,7 @@ print(json.dumps([code, [name for name in {HEAVY!r} if name in sys.modules]]))
 def run(module, *arguments):
     """Return a command's exit code, what it loaded, and what it wrote to standard error."""
     command = [sys.executable, "-c", RUN, module, *map(str, arguments)]
-    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    environment = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS" and not k.startswith("MLFLOW_")}
     finished = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
     code, loaded = json.loads(finished.stdout.splitlines()[-1])
     return code, loaded, finished.stderr
