@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import socket
-import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -22,6 +21,7 @@ from typing import Any
 from rich.filesize import decimal
 
 from study.record.own_disk import OWN_DISK_VARIABLE, databases_folder, network_mount
+from study.record.writable import folder_problem, write_in_one_step
 from trainables.errors import ConfigurationError, StudyStopped
 
 DEFAULT_STORAGE = "results"
@@ -207,10 +207,7 @@ def storage_faults(storage: str) -> list[str]:
             f"--storage {storage}: an address was given, a folder was expected. On a cluster give a folder that "
             "every node sees, such as a network mount."
         ]
-    try:
-        problem = _storage_problem(Path(storage).absolute())
-    except OSError as error:
-        problem = error.strerror
+    problem = folder_problem(Path(storage).absolute())
     if problem is None:
         return []
     return [
@@ -225,10 +222,7 @@ def own_disk_faults() -> list[str]:
     if not given:
         return []
     own = Path(given).expanduser().absolute()
-    try:
-        problem = _storage_problem(own)
-    except OSError as error:
-        problem = error.strerror
+    problem = folder_problem(own)
     if problem is None and (network := network_mount(own)) is not None:
         problem = f"it is a network mount, {network}"
     if problem is None:
@@ -237,21 +231,6 @@ def own_disk_faults() -> list[str]:
         f"{OWN_DISK_VARIABLE}={given}: the folder cannot be used ({problem}). Give a folder on a disk of this "
         "machine, or unset it."
     ]
-
-
-def _storage_problem(path: Path) -> str | None:
-    """Return what keeps a folder from being written, or from being made."""
-    if path.is_dir():
-        with tempfile.TemporaryFile(dir=path):
-            return None
-    nearest = next(folder for folder in (path, *path.parents) if os.path.lexists(folder))
-    if nearest.is_symlink() and not nearest.exists():
-        return f"{nearest} is a link to {nearest.readlink()}, which is not there"
-    if not nearest.is_dir():
-        return f"{nearest} is no folder"
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        return f"{nearest} is read-only"
-    return None
 
 
 @contextmanager
@@ -299,14 +278,5 @@ def study_id(folder: StudyFolder) -> str:
 
 def write_atomically(path: Path, text: str) -> None:
     """Write a text file so that a reader sees either the old content or the new, never a mixture."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.writing-{os.getpid()}")
-    try:
-        # A file name that is no Unicode becomes an escape, which JSON reads back as that name.
-        with temporary.open("w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())  # or a machine that goes down may keep the new name and no content
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    # A file name that is no Unicode becomes an escape, which JSON reads back as that name.
+    write_in_one_step(path, text.encode("utf-8", errors="backslashreplace"))

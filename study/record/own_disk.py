@@ -10,7 +10,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-import secrets
 import shutil
 import socket
 import sqlite3
@@ -25,6 +24,7 @@ from typing import TextIO
 
 from platformdirs import user_state_path
 
+from study.record.writable import folder_problem, write_in_one_step
 from trainables.errors import StudyStopped
 
 OWN_DISK_VARIABLE = "STUDY_OWN_DISK"
@@ -42,6 +42,8 @@ _NETWORKS = (
     "beegfs",
     "glusterfs",
     "9p",
+    "virtiofs",
+    "vboxsf",
     "fuse.",
 )
 
@@ -64,7 +66,7 @@ def network_mount(path: Path) -> str | None:
         return None
     # Of several mounts at one point the last one is seen.
     kind = str(max(reversed(mounts), key=lambda part: len(Path(part.mountpoint).parts)).fstype).lower()
-    return kind if kind.startswith(_NETWORKS) or kind == "fuse" or kind.startswith("fuse.") else None
+    return kind if kind == "fuse" or kind.startswith(_NETWORKS) else None
 
 
 def databases_folder(storage: Path) -> Path:
@@ -131,13 +133,8 @@ def _own_folders() -> list[Path]:
 
 def _is_free(folder: Path) -> bool:
     """Return whether a folder is this user's, or may be made: others write to temporary folders too."""
-    try:
-        if os.path.lexists(folder):
-            return folder.lstat().st_uid == os.getuid() and os.access(folder, os.W_OK | os.X_OK)
-        nearest = next(parent for parent in folder.parents if parent.exists())
-    except OSError:
-        return False
-    return nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)
+    is_ours = not os.path.lexists(folder) or folder.lstat().st_uid == os.getuid()
+    return is_ours and folder_problem(folder) is None
 
 
 @dataclass(frozen=True)
@@ -211,14 +208,13 @@ class CopiedDatabase:
                     journal.replace(
                         aside.with_name(aside.name + journal.name.removeprefix(self.written.name))
                     )
-        self._note()
+        self._note(*filter(None, [found]))
         if found is None:
             return
         for journal, of_kept in zip(_journals(self.written), _journals(self.kept), strict=True):
             journal.unlink(missing_ok=True)
             if of_kept.exists():
                 shutil.copyfile(of_kept, journal)
-        self._note(found)
         _copy(self.kept, self.written)
 
     def copy(self) -> Path:
@@ -244,7 +240,6 @@ class CopiedDatabase:
             found, known, ours = _digest(self.kept), self._copies(), _digest(snapshot)
             elsewhere = self.kept.with_name(f"{self.kept.stem}-{socket.gethostname()}.db")
             target = self.kept if self.is_remade or found is None or found in known else elsewhere
-            target.parent.mkdir(parents=True, exist_ok=True)
             if target == self.kept:
                 self._note(*filter(None, (found, ours)))
             _copy(snapshot, target)
@@ -260,7 +255,7 @@ class CopiedDatabase:
             return []
 
     def _note(self, *digests: str) -> None:
-        _write(self._beside("copies"), "\n".join(digests).encode())
+        write_in_one_step(self._beside("copies"), "\n".join(digests).encode())
 
     def _file(self, what: str) -> TextIO:
         return self._beside(what).open("a+")
@@ -335,18 +330,4 @@ def _digest(path: Path) -> str | None:
 
 def _copy(source: Path, target: Path) -> None:
     """Copy a file of which nothing is written meanwhile, so that a reader sees the old one or the new one."""
-    _write(target, source.read_bytes())
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file so that a reader, and a machine that goes down, sees either the old content or the new."""
-    # Processes of several machines may have the same number.
-    temporary = path.with_name(f".{path.name}.writing-{secrets.token_hex(8)}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_in_one_step(target, source.read_bytes())

@@ -76,7 +76,9 @@ def machines(tmp_path):
     return [CopiedDatabase(tmp_path / name / "mlflow.db", kept) for name in ("one", "two")]
 
 
-@pytest.mark.parametrize("kind", ["nfs", "nfs4", "NFS4", "cifs", "smb3", "lustre", "fuse.sshfs", "9p"])
+@pytest.mark.parametrize(
+    "kind", ["nfs", "nfs4", "NFS4", "cifs", "smb3", "lustre", "fuse.sshfs", "fuse", "9p", "virtiofs"]
+)
 def test_a_network_mount_is_recognised(tmp_path, monkeypatch, kind):
     mount(monkeypatch, **{str(tmp_path): kind})
     assert network_mount(tmp_path / "not" / "there" / "yet") == kind.lower()
