@@ -30,8 +30,9 @@ from __future__ import annotations
 import argparse
 import heapq
 import json
+import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -303,6 +304,32 @@ def saturating_gpus(work: Workload, costs: Costs) -> dict[str, int]:
     return {name: round((trains_s + each) / each) for name, each in trial_s.items() if each}
 
 
+def _number(text: str, fits: Callable[[float], bool], expected: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not (math.isfinite(number) and fits(number)):
+        raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}")
+    return number
+
+
+def _above_zero(text: str) -> float:
+    return _number(text, lambda number: number > 0, "a number above 0")
+
+
+def _at_least_zero(text: str) -> float:
+    return _number(text, lambda number: number >= 0, "a number of at least 0")
+
+
+def _probability(text: str) -> float:
+    return _number(text, lambda number: 0 <= number < 1, "a probability from 0 to below 1")
+
+
+def _count(text: str) -> int:
+    return int(_number(text, lambda number: number >= 1 and number.is_integer(), "a whole number above 0"))
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
@@ -314,17 +341,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Entry point."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__.splitlines()[0])
     numbers = {
-        "trials": (int, 10_000, "trials of the study"),
-        "replicates": (float, 3.5, "replicates of a trial, on average"),
-        "replicate_seconds": (float, 120.0, "seconds that a GPU takes for a replicate"),
-        "lost_per_hour": (float, 0.02, "probability that a machine is lost within an hour"),
-        "replaced_seconds": (float, 300.0, "seconds until another machine trains"),
-        "written_mb": (float, 440.0, "megabytes that a replicate leaves on the shared storage"),
-        "storage_mb_per_second": (float, 125.0, "megabytes that this storage takes in a second"),
+        "trials": (_count, 10_000, "trials of the study"),
+        "replicates": (_above_zero, 3.5, "replicates of a trial, on average"),
+        "replicate_seconds": (_above_zero, 120.0, "seconds that a GPU takes for a replicate"),
+        "lost_per_hour": (_probability, 0.02, "probability that a machine is lost within an hour"),
+        "replaced_seconds": (_at_least_zero, 300.0, "seconds until another machine trains"),
+        "written_mb": (_at_least_zero, 440.0, "megabytes that a replicate leaves on the shared storage"),
+        "storage_mb_per_second": (_above_zero, 125.0, "megabytes that this storage takes in a second"),
     }
     parser.add_argument(
         "--gpus",
-        type=int,
+        type=_count,
         nargs="+",
         default=[8, 64, 256],
         help="how many, in turn (default: %(default)s)",

@@ -18,7 +18,7 @@ from study.command.study_arguments import add_study_arguments
 from study.terminal.program import written
 from study.terminal.streams import output_console
 from study.terminal.tables import FittedTable
-from study.verdict.answer import LEAD_NOTE, answer, budget_note
+from study.verdict.answer import answer, budget_note, lead_note
 from study.verdict.comparison import (
     Comparison,
     Result,
@@ -109,8 +109,8 @@ def print_table(comparison: Comparison, top: int | None = None) -> None:
         trials = comparison.trials_at(ratio)
         if baselines:
             console.print(_baseline_table(comparison, baselines))
-            if comparison.is_search and ratio in comparison.best:
-                console.print(Text(LEAD_NOTE, style="dim"))
+            if ratio in comparison.best:
+                console.print(Text(lead_note(comparison), style="dim"))
             if (note := budget_note(comparison, ratio)) is not None:
                 console.print(Text(note, style="dim"))
         if trials:

@@ -23,12 +23,6 @@ CAVEAT = (
     "test split has not been run."
 )
 
-# Vanilla and the controls ran on the replicates of the search, those that are matched to the leading trial included.
-LEAD_NOTE = (
-    "The leads are taken on the replicates on which the leading trial was chosen, so they flatter it over every arm "
-    "here: only a confirmation (--confirm) compares them on fresh ones."
-)
-
 
 @dataclass(frozen=True)
 class Finding:
@@ -278,3 +272,21 @@ def _progress(comparison: Comparison) -> str:
     done += [counted(len(comparison.baselines), "baseline")] if comparison.baselines else []
     done += [counted(len(comparison.trials), "trial")] if comparison.trials else []
     return f"The ledger holds {', '.join(done)}." if done else "The ledger is empty."
+
+
+def lead_note(comparison: Comparison) -> str:
+    """Return what the leads over vanilla and the controls are worth, empty where no trial leads.
+
+    All of them ran on the replicates of the search, those that are matched to the leading trial included.
+    """
+    if not (comparison.is_search and comparison.best):
+        return ""
+    fresh = (
+        "the confirmation compares them on fresh ones."
+        if comparison.confirmation
+        else "only a confirmation (--confirm) compares them on fresh ones."
+    )
+    return (
+        "The leads are taken on the replicates on which the leading trial was chosen, so they flatter it over every "
+        f"arm here: {fresh}"
+    )

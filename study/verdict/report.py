@@ -20,7 +20,7 @@ from study.record.folder import write_atomically
 from study.record.gains import lower_is_better
 from study.record.ledger import FINISHED
 from study.verdict import front, words
-from study.verdict.answer import LEAD_NOTE, answer, budget_note, vanilla_name
+from study.verdict.answer import answer, budget_note, lead_note, vanilla_name
 from study.verdict.class_tables import CLASS_METRICS, class_sections, scale_of
 from study.verdict.comparison import (
     Comparison,
@@ -167,7 +167,7 @@ def _content(comparison: Comparison) -> dict[str, Any]:
         ),
         "balanced_metric": confirmed.metric.replace("test", "test_balanced", 1) if confirmed else "",
         "headline_metrics": [m for m in headline if any(m in r.metrics for r in everything)],
-        "lead_note": LEAD_NOTE if comparison.is_search and comparison.best else "",
+        "lead_note": lead_note(comparison),
         "has_offsets": any(is_with_offsets(m) for r in everything for m in r.metrics),
         "arm_meanings": {arm: ARM_TABLE[arm].meaning for arm in used_arms if arm in ARM_TABLE},
         "searched": searched,

@@ -104,3 +104,20 @@ def test_another_file_is_refused(tmp_path, capsys):
     assert "benchmarks.control_plane" in capsys.readouterr().err
     file.write_text("{")
     assert main(["--costs", str(file)]) == 2
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [
+        ("--storage-mb-per-second", "0", "a number above 0"),
+        ("--replicate-seconds", "nan", "a number above 0"),
+        ("--written-mb", "-1", "a number of at least 0"),
+        ("--lost-per-hour", "1", "a probability from 0 to below 1"),
+        ("--gpus", "8.5", "a whole number above 0"),
+        ("--trials", "many", "a whole number above 0"),
+    ],
+)
+def test_a_number_that_cannot_be_is_refused(option, value, expected, capsys):
+    with pytest.raises(SystemExit):
+        main(["--costs", "costs.json", option, value])
+    assert f"argument {option}: expected {expected}, got '{value}'" in capsys.readouterr().err

@@ -28,7 +28,7 @@ def test_table_shows_intervals_states_and_the_report(tmp_path, make_study, capsy
 def test_leads_on_the_replicates_of_the_choice_are_said_to_flatter(tmp_path, make_study, capsys):
     make_study(ratios=(0.1,))
     assert run("adme", "--storage", tmp_path) == 0
-    said = "flatter it over every arm here"
+    said = "flatter it over every arm here: only a confirmation (--confirm) compares them on fresh ones."
     assert said in " ".join(capsys.readouterr().out.split())
     assert said in (tmp_path / "adme" / "report.html").read_text(encoding="utf-8")
     make_study("unsearched", ratios=(0.1,), trials=0)

@@ -295,6 +295,7 @@ def test_the_report_of_a_confirmed_study_begins_with_the_verdict(tmp_path, make_
         html.count('id="confirmed-title"') == 1
         and "Ratio 0.1 (1:10): the winner of pre-finetuning +0." in html
     )
+    assert "(--confirm)" not in html and "the confirmation compares them on fresh ones" in html
     assert render(tmp_path)[0] == html
 
 
