@@ -10,11 +10,12 @@ of the noise over paired replicates, from .03 to .08, as measured. Unpaired gain
 (.065). Every policy may train the same number of replicates in all, and picks the configuration with the best mean
 among those with the most replicates, as a study does. A configuration's gain is 0 on average.
 
-Result over 189 worlds (true gain of the pick; ours minus it, ± of the 95 % interval): ours .0448; random with
-racing .0430 (+.0018 ± .0028); TPE with five replicates .0418 (+.0030 ± .0030); halving over paired replicates .0418
-(+.0029 ± .0030), and .0408 with TPE; ours with a grace that grows with the noise .0399 (+.0049 ± .0027: not adopted);
-Wilcoxon pruning .0377; random with five replicates .0355, unpaired .0286. So racing and pairing are shown to pay; that
-TPE adds to them is not.
+Result over 200 worlds (true gain of the pick; ours minus it, ± of the 95 % interval): random with halving over paired
+replicates .0434 (-.0003 ± .0032); ours .0431; random with racing .0426 (+.0005 ± .0031); ours with a grace that grows
+with the noise .0422 (+.0009 ± .0029: not adopted); TPE with five replicates .0401 (+.0030 ± .0031); TPE with Wilcoxon
+pruning .0400 (+.0031 ± .0029), with halving .0394 (+.0037 ± .0032); random with five replicates .0380 (+.0051 ± .0032),
+unpaired .0310 (+.0121 ± .0035). So that racing and pairing pay is shown; that TPE adds to them is not: random proposals
+are as good here.
 
 ``ours`` is the searcher and the race of a study, called as a study calls them, without training. Differences are
 paired: all policies see the same worlds, with the same noise. The table goes to standard output; ``--json`` prints one
