@@ -37,6 +37,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+from rich.progress import track
+
 from benchmarks.mlflow_server import LocalServer
 from study.record.ledger import Ledger
 from study.record.sqlite import open_to_read
@@ -314,10 +317,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         matrix = Matrix(Path(folder))
         try:
+            wanted = [(victim, moment) for victim in args.victims for moment in args.moments]
             cells = {
                 (victim, moment): matrix.cell(victim, moment)
-                for victim in args.victims
-                for moment in args.moments
+                for victim, moment in track(wanted, "killing", console=Console(stderr=True))
             }
             print(table(cells, matrix.undisturbed))
         finally:
