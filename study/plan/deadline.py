@@ -6,10 +6,11 @@ A search that runs late gives up trials, never the confirmation.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
-from study.record.ledger import SEARCH_PHASES, Ledger
+from study.record.ledger import SEARCH_PHASES, Ledger, TrialRecord
 from trainables.method.arms import PAPER_ARM
 
 # Replicates that have to be done before their pace counts.
@@ -27,7 +28,7 @@ class ExpectedRuns:
     trials, replicates
         Number of trials, and of replicates over all of them.
     each
-        Seconds of one replicate.
+        Seconds of one replicate, at typical values of the arm's settings.
     """
 
     phase: str
@@ -48,10 +49,37 @@ class Expected:
         The runs.
     concurrency
         Number of trials at a time.
+    at_settings
+        Returns the seconds of one replicate of given runs at the settings of a trial; None: as at typical ones.
     """
 
     runs: Sequence[ExpectedRuns]
     concurrency: int
+    at_settings: Callable[[ExpectedRuns, Mapping[str, Any]], float] | None = None
+
+    def known(self, ledger: Ledger) -> Expected:
+        """Return the same with what follows the searches at the settings that these have found.
+
+        A search's trials may take several times as long as each other, so what an arm's best ones take is seldom what
+        typical ones do. Those that were not raced out stand for them.
+        """
+        return replace(self, runs=[replace(run, each=self._each(run, ledger)) for run in self.runs])
+
+    def _each(self, run: ExpectedRuns, ledger: Ledger) -> float:
+        found = (
+            []
+            if run.phase in SEARCH_PHASES
+            else [
+                self._planned(run, trial)
+                for trial in ledger.of_phase(*SEARCH_PHASES)
+                if (trial.arm, trial.imbalance_ratio) == (run.arm, run.ratio) and trial.state == "complete"
+            ]
+        )
+        return statistics.fmean(found) if found else run.each
+
+    def _planned(self, run: ExpectedRuns, trial: TrialRecord) -> float:
+        """Return the seconds of a replicate of a trial, as planned at its settings."""
+        return run.each if self.at_settings is None else self.at_settings(run, trial.config)
 
     def seconds(self, *phases: str) -> float:
         """Return the wall-clock time of some phases, or of all.
@@ -79,14 +107,15 @@ class Expected:
         return 0.0
 
     def pace(self, ledger: Ledger) -> float:
-        """Return how many times as long as planned the replicates so far took.
+        """Return how many times as long as planned, at their settings, the replicates so far took.
 
         The median, because the first replicate of a process also loads what the later ones find there.
         """
-        each = {(run.phase, run.arm, run.ratio): run.each for run in self.runs}
+        runs = {(run.phase, run.arm, run.ratio): run for run in self.runs}
         found = []
         for trial in ledger.trials.values():
-            planned = each.get((trial.phase, trial.arm, trial.imbalance_ratio))
+            run = runs.get((trial.phase, trial.arm, trial.imbalance_ratio))
+            planned = self._planned(run, trial) if run else 0.0
             taken = [record.seconds for record in trial.replicates.values() if record.seconds > 0]
             found += [seconds / planned for seconds in taken if planned]
         return statistics.median(found) if len(found) >= _TELLING else 1.0
@@ -103,7 +132,7 @@ class Expected:
             done[key] = done.get(key, 0) + sum(r.seconds > 0 for r in trial.replicates.values())
             ended[key] = ended.get(key, 0) + (trial.state != "running")
         left = 0.0
-        for run in self.runs:
+        for run in self.known(ledger).runs:
             key = (run.phase, run.arm, run.ratio)
             replicates = run.replicates - done.get(key, 0)
             if run.phase in SEARCH_PHASES:
@@ -159,17 +188,17 @@ class Deadline:
 
     def trials_in_time(self, ledger: Ledger) -> int:
         """Return how many trials each search may have, so that all that follows them ends in time; at least 1."""
-        pace = self.expected.pace(ledger)
+        pace, expected = self.expected.pace(ledger), self.expected.known(ledger)
         left = self.budget - self.spent() - self.ending
-        left -= pace * self.expected.seconds("screening", "confirmation", "control", "reference")
-        searched = [run for run in self.expected.runs if run.phase in SEARCH_PHASES]
+        left -= pace * expected.seconds("screening", "confirmation", "control", "reference")
+        searched = [run for run in expected.runs if run.phase in SEARCH_PHASES]
         opened: dict[tuple[str, float | str], int] = {}
         running = 0.0
         for trial in ledger.of_phase(*SEARCH_PHASES):
             key = (trial.arm, trial.imbalance_ratio)
             opened[key] = opened.get(key, 0) + 1
             if trial.state == "running":
-                whole = self.expected.trial_seconds(*key)
+                whole = expected.trial_seconds(*key)
                 running += max(0.0, whole - trial.seconds / pace)
         for trials in range(max((run.trials for run in searched), default=1), 1, -1):
             more = sum(
@@ -179,6 +208,6 @@ class Deadline:
                 / max(1, run.trials)
                 for run in searched
             )
-            if pace * (more + running) / self.expected.concurrency <= left:
+            if pace * (more + running) / expected.concurrency <= left:
                 return trials
         return 1

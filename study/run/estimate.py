@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -149,8 +150,11 @@ def estimate_of(config: StudyConfig, work: Work, speed: Speed, concurrency: int)
     """Return what a study costs, given its replicates' work and the machine's speed."""
     found = []
     replicates, trained = 0.0, 0.0
-    for ratio, counts in work.drawn.items():
-        costs = _Costs(config, work, speed, counts, work.balanced[ratio], ratio)
+    at_ratio = {
+        ratio: _Costs(config, work, speed, counts, work.balanced[ratio], ratio)
+        for ratio, counts in work.drawn.items()
+    }
+    for ratio, costs in at_ratio.items():
         for runs in runs_of(config, ratio):
             replicates += runs.replicates
             if runs.arm not in LINEAR_ARMS:
@@ -158,11 +162,11 @@ def estimate_of(config: StudyConfig, work: Work, speed: Speed, concurrency: int)
             found.append(
                 ExpectedRuns(runs.phase, runs.arm, ratio, runs.trials, runs.replicates, costs.seconds(runs))
             )
-    expected = Expected(tuple(found), concurrency)
+    expected = Expected(tuple(found), concurrency, partial(_seconds_at_settings, at_ratio))
     leaves = 0.0
     if config.confirmation_replicates:
         ratio = NATURAL if NATURAL in work.drawn else max(work.drawn, key=float)
-        costs = _Costs(config, work, speed, work.drawn[ratio], work.balanced[ratio], ratio)
+        costs = at_ratio[ratio]
         winner = "prefinetune" if config.trials else PAPER_ARM
         # One model at a time has all processors.
         leaves = sum(costs.training_seconds(arm) for arm in (winner, "vanilla")) / concurrency
@@ -172,9 +176,20 @@ def estimate_of(config: StudyConfig, work: Work, speed: Speed, concurrency: int)
     )
 
 
+def _seconds_at_settings(
+    at_ratio: Mapping[float | str, _Costs], run: ExpectedRuns, settings: Mapping[str, Any]
+) -> float:
+    """Return the seconds of one replicate of some runs at the settings of a trial."""
+    if run.arm in LINEAR_ARMS:
+        return run.each
+    typical = at_ratio[run.ratio]
+    given = replace(typical, settings=settings)
+    return run.each + given.training_seconds(run.arm) - typical.training_seconds(run.arm)
+
+
 @dataclass(frozen=True)
 class _Costs:
-    """What a replicate of each arm takes at an imbalance ratio, at typical values of the arm's settings.
+    """What a replicate of each arm takes at an imbalance ratio.
 
     Attributes
     ----------
@@ -186,6 +201,8 @@ class _Costs:
         Rows of a stage 1 with every class at the majority's size.
     ratio
         The ratio.
+    settings
+        Those of a trial; where there are none, typical values are taken.
     """
 
     config: StudyConfig
@@ -194,6 +211,7 @@ class _Costs:
     counts: npt.NDArray[np.int64]
     balanced: int
     ratio: float | str
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     def seconds(self, runs: Runs) -> float:
         """Return the seconds of one replicate."""
@@ -226,16 +244,18 @@ class _Costs:
             yield float(equal * paper["stage1_epochs"]), self._share(paper["stage1_trainable"])
             yield float(n_rows * paper["stage2_epochs"]), 1.0
         elif arm in LONG_ARMS:
-            rows = self._stage1_rows() * typical_value(config, "stage1_epochs", config.space)
-            shares = [self._share(name) for name in _values(config, "stage1_trainable", config.space)]
+            rows = self._stage1_rows() * self._typical("stage1_epochs", config.space)
+            shares = [self._share(name) for name in self._values("stage1_trainable", config.space)]
             yield rows, 1.0 if ARM_TABLE[arm].stage1 is None else float(np.mean(shares))
-            yield n_rows * typical_value(config, "stage2_epochs", config.space), 1.0
+            yield n_rows * self._typical("stage2_epochs", config.space), 1.0
+        elif arm == "vanilla_matched" and self.settings.get("stage2_steps"):
+            yield float(self.settings["stage2_steps"] * self.settings["batch_size"]), 1.0
         elif arm == "vanilla_matched":
             for rows, _ in self._stages("prefinetune" if config.trials else PAPER_ARM):
                 yield rows, 1.0  # as many steps, of all layers
         elif arm not in HEAD_ARMS:  # those train a new head on vanilla's weights, which the cache has
             one_stage = self.balanced if ARM_TABLE[arm].stage2.texts is OVERSAMPLED else n_rows
-            yield one_stage * typical_value(config, "stage2_epochs", self._space(arm)), 1.0
+            yield one_stage * self._typical("stage2_epochs", self._space(arm)), 1.0
 
     def masked_rows(self, arm: str) -> float:
         """Return the rows of an arm's masked-language training."""
@@ -252,7 +272,7 @@ class _Costs:
             rows = int(equal_rows(self.counts, paper["stage1_rows_per_class"]).sum()) * paper["copies"]
             yield paper["operator"], float(rows)
         elif arm in LONG_ARMS and self.config.trials:
-            names = _values(self.config, "operator", self.config.space)
+            names = self._values("operator", self.config.space)
             for name in names:
                 yield name, self._stage1_rows() / len(names)
 
@@ -262,9 +282,9 @@ class _Costs:
         equal = int(equal_rows(self.counts, None).sum())
         sizes = {"equal": equal, "natural": int(self.counts.sum()), "balanced": self.balanced}
         of_sets = []
-        for name in _values(config, "stage1_data", config.space):
+        for name in self._values("stage1_data", config.space):
             kind, _, also = name.partition("+")
-            rows = sizes[kind.rpartition("_")[2]] * typical_value(config, "copies", config.space)
+            rows = sizes[kind.rpartition("_")[2]] * self._typical("copies", config.space)
             of_sets.append(rows + (int(self.counts.sum()) if also else 0))
         return float(np.mean(of_sets))
 
@@ -280,10 +300,16 @@ class _Costs:
     def _space(self, arm: str) -> Mapping[str, Any]:
         return self.config.arm_spaces[arm] if arm in self.config.tuned_arms() else self.config.reference_space
 
+    def _typical(self, name: str, space: Mapping[str, Any]) -> float:
+        return (
+            float(self.settings[name]) if name in self.settings else typical_value(self.config, name, space)
+        )
 
-def _values(config: StudyConfig, name: str, space: Mapping[str, Any]) -> Sequence[str]:
-    """Return the values of a setting that is a name: those of the space, else its fixed value, else its default."""
-    return space.get(name) or (config.fixed.get(name, getattr(TrialSettings(), name)),)
+    def _values(self, name: str, space: Mapping[str, Any]) -> Sequence[str]:
+        """Return the values of a setting that is a name: the trial's, those of the space, the fixed or the default."""
+        if name in self.settings:
+            return (self.settings[name],)
+        return space.get(name) or (self.config.fixed.get(name, getattr(TrialSettings(), name)),)
 
 
 def typical_value(config: StudyConfig, name: str, space: Mapping[str, Any]) -> float:

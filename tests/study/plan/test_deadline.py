@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from study.plan.deadline import Deadline, Expected, ExpectedRuns
-from study.record.ledger import Ledger
+from study.record.ledger import Ledger, ReplicateRecord
 from study.run.runs import runs_of
 from study.verdict.study_time import study_time
 from tests.study.simulation import SimulatedStudy, small_config
@@ -146,3 +147,36 @@ def test_a_launch_that_has_nothing_to_do_leaves_no_trace(tmp_path, monkeypatch):
     assert ledger.path.read_bytes() == written
     assert idle.seconds_taken() == ledger.seconds_taken() == 100.0
     assert idle.seconds_taken(now=9030.0) == 130.0  # what a deadline goes by while it runs
+
+
+def test_trials_with_long_settings_do_not_count_as_a_slow_machine(tmp_path):
+    """What a replicate takes follows its own epochs, whose mean was planned."""
+    by_epochs = replace(EXPECTED, at_settings=lambda run, settings: settings["stage2_epochs"] / 2.5)
+    ledger = Ledger(tmp_path / "ledger.jsonl")
+    for number in range(3):
+        start(ledger, f"v{number}", "reference_tuning", "vanilla", epochs=4.0, seconds=1.6)
+    assert EXPECTED.pace(ledger) == 1.6 and by_epochs.pace(ledger) == pytest.approx(1.0)
+    # Half of vanilla's search is over: its eight trials are planned with some raced out.
+    budget = EXPECTED.seconds() + 60 * 0.6
+    spent = 3 * 1.6
+    found = [
+        Deadline(budget, lambda: spent, expected, ENDING).trials_in_time(ledger)
+        for expected in (EXPECTED, by_epochs)
+    ]
+    assert found[0] < found[1] == 8
+
+
+def test_what_is_confirmed_is_expected_to_take_what_it_took_in_the_search(tmp_path):
+    by_epochs = replace(EXPECTED, at_settings=lambda run, settings: settings["stage2_epochs"] / 2.5)
+    ledger = Ledger(tmp_path / "ledger.jsonl")
+    start(ledger, "long", "reference_tuning", "vanilla", epochs=5.0, seconds=2.0)
+    start(ledger, "lost", "reference_tuning", "vanilla", epochs=1.0, seconds=0.4, state="raced_out")
+    each = {(run.phase, run.arm): run.each for run in by_epochs.known(ledger).runs}
+    assert each["confirmation", "vanilla"] == 2.0
+    assert each["reference_tuning", "vanilla"] == each["confirmation", "prefinetune"] == 1.0
+
+
+def start(ledger, trial_id, phase, arm, *, epochs, seconds, state="complete"):
+    ledger.start_trial(trial_id, phase, arm, 0.1, {"stage2_epochs": epochs})
+    ledger.add_replicate(trial_id, ReplicateRecord(0, {}, seconds, {}))
+    ledger.finish_trial(trial_id, state)

@@ -106,3 +106,38 @@ def test_processes_wait_for_each_other_at_the_end_of_a_phase():
     # Half a trial of two replicates on one of the two.
     assert Expected(runs, 2).seconds() == (80.0 + 10.0) / 2
     assert Expected(runs, 2).seconds("confirmation") == 0.0
+
+
+def test_a_replicate_is_planned_at_its_trials_own_settings(estimate):
+    space = {"stage2_epochs": (2.0, 4.0), "stage2_learning_rate": (1e-4,)}
+    found = estimate(reference_space=space, confirmation_replicates=4).expected
+    runs = {(run.phase, run.arm): run for run in found.runs}
+    vanilla, rows = runs["confirmation", "vanilla"], 110
+    for epochs in (2.0, 4.0):
+        assert found.at_settings(vanilla, {"stage2_epochs": epochs}) == pytest.approx(
+            vanilla.each + rows * (epochs - 3.0)
+        )
+    matched = runs["confirmation", "vanilla_matched"]
+    shorter, longer = (
+        found.at_settings(matched, {"stage2_epochs": 9.0, "stage2_steps": steps, "batch_size": 16})
+        for steps in (10, 30)
+    )
+    assert longer - shorter == pytest.approx(20 * 16)
+    linear = runs["confirmation", "tfidf_lr"]
+    assert found.at_settings(linear, {"stage2_epochs": 9.0}) == linear.each
+
+
+def test_a_first_stage_is_planned_at_its_trials_own_settings(estimate):
+    values = {
+        "stage1_data": "augmented_equal",
+        "stage1_trainable": "last_block",
+        "copies": 2,
+        "stage1_epochs": 1.0,
+        "stage2_epochs": 3.0,
+        "operator": "aeda",
+    }
+    found = estimate(space={"stage1_epochs": (1.0, 2.0), "stage2_epochs": (1.0, 2.0)}).expected
+    run = next(run for run in found.runs if run.phase == "search")
+    fixed = estimate(space={name: (value,) for name, value in values.items()}).expected
+    alike = next(run for run in fixed.runs if run.phase == "search")
+    assert found.at_settings(run, values) == pytest.approx(alike.each)
