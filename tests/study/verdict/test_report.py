@@ -299,12 +299,16 @@ def test_the_report_of_a_confirmed_study_begins_with_the_verdict(tmp_path, make_
     assert render(tmp_path)[0] == html
 
 
-def test_at_one_ratio_what_to_do_stands_before_the_notes(tmp_path, make_study):
+def test_the_verdict_and_what_to_do_stand_before_the_notes(tmp_path, make_study):
     ledger = make_study(ratios=(0.1,), failed=False, remarks=["Half of the texts were cut."])
     confirm(ledger, ratios=(0.1,))
     html, _ = render(tmp_path)
     assert html.count("If you act on this") == 1
-    assert html.index("If you act on this") < html.index("Half of the texts were cut.")
+    places = [
+        html.index(text)
+        for text in ("If you act on this", "Every arm on the same fresh replicates", "Half of the")
+    ]
+    assert places == sorted(places) and html.count("Half of the texts were cut.") == 1
 
 
 def test_before_a_confirmation_there_are_no_figures_of_scores_and_no_test_texts(tmp_path, make_study):
