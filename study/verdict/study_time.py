@@ -48,14 +48,19 @@ class StudyTime:
         'It took 9.3 min of a budget of 10 min; 9.0 min were planned.'
         >>> StudyTime(558.0, 540.0, None).in_words()
         'It took 9.3 min; 9.0 min were planned.'
+        >>> StudyTime(301.0, 270.0, 300.0).in_words()
+        'It took 5.0 min of a budget of 5.0 min; 4.5 min were planned.'
+        >>> StudyTime(330.0, 270.0, 300.0).in_words()
+        'It took 5.5 min, more than its budget of 5.0 min; 4.5 min were planned.'
         """
         if self.taken_s <= 0.0:
             return ""
-        given = "" if self.budget_s is None else f" of a budget of {duration(self.budget_s)}"
-        if self.budget_s is not None and self.taken_s > self.budget_s:
-            given = f", more than its budget of {duration(self.budget_s)}"
+        taken, budget = duration(self.taken_s), "" if self.budget_s is None else duration(self.budget_s)
+        given = f" of a budget of {budget}" if budget else ""
+        if self.budget_s is not None and self.taken_s > self.budget_s and taken != budget:
+            given = f", more than its budget of {budget}"
         planned = "" if self.planned_s is None else f"; {duration(self.planned_s)} were planned"
-        return f"It took {duration(self.taken_s)}{given}{planned}."
+        return f"It took {taken}{given}{planned}."
 
     def cut_in_words(self) -> str:
         """Return that the search was cut short; empty where it was not.
