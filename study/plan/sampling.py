@@ -26,6 +26,11 @@ from study.plan.tracks import Track
 from trainables.seeds import derive_seed, generator
 from trainables.settings import TrialSettings
 
+# TPE's good group holds the 25 best results at most, and in its other group old ones weigh next to nothing. So it is
+# shown the best and the latest ones alone, or else a proposal takes the longer the more was tried.
+_BEST, _LATEST = 50, 200
+_BETWEEN = 50  # results after which older ones are put out of its sight again
+
 Values = Mapping[str, Any]
 Constraints = Mapping[str, float]
 _Key = tuple[Any, ...]
@@ -43,7 +48,8 @@ class TrackSampler:
     A proposal that is known already is made to look like one that still runs, which the sampler takes for a poor
     result (the constant liar), and the sampler proposes again; a generational one is told the known result instead.
     If it keeps to what is known, the untried configuration nearest to its last proposal is taken. The sampler is built
-    anew for every proposal, with a seed of the track and the proposal's number.
+    anew for every proposal, with a seed of the track and the proposal's number. Of hundreds of results TPE sees the
+    best and the latest, so that a proposal costs the same however many there are.
 
     A setting that changes nothing beside the other values (no strength where rows are repeated) is not sampled: it is
     held at the first of its values, so that two trials never differ in it alone.
@@ -81,6 +87,9 @@ class TrackSampler:
         self._proposed: tuple[_Key, optuna.Trial] | None = None
         self._results: dict[_Key, _Result] = {}
         self._earlier: list[FrozenTrial] = []
+        self._forgotten = (
+            0  # results up to which all but the best and the latest were put out of the sampler's sight
+        )
         self.opened = self.repeated = self.nearest = 0
 
     @property
@@ -172,10 +181,11 @@ class TrackSampler:
                 for name, axis in self._axes.items()
             }
             return self._settled({**drawn, **first})
+        self._forget()
         repeated = []
         values: dict[str, Any] = {}
         try:
-            for attempt in range(proposals_at_most(self._config.sampler)):
+            for attempt in range(proposals_at_most(self._config.sampler, knows_many=self._forgotten > 0)):
                 self._renew_sampler(attempt)
                 trial = self._view.ask(self._sampled)
                 proposed = self._external(trial.params)
@@ -198,10 +208,33 @@ class TrackSampler:
         self.nearest += 1
         return self._nearest_untried(values)
 
+    def _forget(self) -> None:
+        """Show TPE, where it pursues one aim, the results that it makes use of, however many there are.
+
+        What it sees follows from the results and their order alone, so that a launch that goes on sees the same.
+        """
+        learnt, kept = len(self._earlier) + len(self._results), _BEST + _LATEST
+        if self._config.sampler != "tpe" or len(self._directions) > 1 or learnt < kept + _BETWEEN:
+            return
+        up_to = learnt - (learnt - kept) % _BETWEEN
+        if up_to == self._forgotten:
+            return
+        self._forgotten = up_to
+        results = [*self._earlier, *(self._frozen(*result) for result in self._results.values())]
+        older, latest = results[: up_to - _LATEST], results[up_to - _LATEST :]
+        sign = -1.0 if self._directions[0] == "maximize" else 1.0
+        order = sorted(range(len(older)), key=lambda i: (not _is_feasible(older[i]), sign * older[i].value))
+        self._view = optuna.create_study(directions=self._directions)
+        self._view.add_trials([*(older[i] for i in sorted(order[:_BEST])), *latest])
+        self._proposed = None
+        self._open = {key: self._enter(dict(zip(self._axes, key, strict=True))) for key in self._open}
+
     def _renew_sampler(self, attempt: int) -> None:
         seed = derive_seed(self._config.seed, f"{self._purpose}/{attempt}", self.opened) % 2**32
         name, startup = self._config.sampler, self._config.startup_trials
-        self._view.sampler = build_sampler(name, seed, startup, self._earlier, self.size, self._untried)
+        self._view.sampler = build_sampler(
+            name, seed, startup, self._earlier, self.size, self._untried, self._sampled
+        )
 
     def _untried(self) -> list[dict[str, Any]]:
         """Return all configurations that have not been seen, as the sampler sees their values."""
@@ -268,6 +301,10 @@ class TrackSampler:
 
 def _key(params: Values) -> _Key:
     return tuple(params[name] for name in sorted(params))
+
+
+def _is_feasible(trial: FrozenTrial) -> bool:
+    return all(value <= 0 for value in trial.constraints.values())
 
 
 def _first_of(axis: Axis) -> Any:

@@ -227,6 +227,7 @@ def _of_ratio(found: ConfirmedRatio, study: ConfirmedStudy) -> str:
         )
     text += ")."
     if not judged.is_decided:
+        text += half_shown(judged, study.rules.alpha)
         if judged.detectable_gain is not None:
             text += f" So many replicates show gains of {judged.detectable_gain:.3f} or more."
         elif judged.interval.is_defined:
@@ -241,6 +242,28 @@ def _of_ratio(found: ConfirmedRatio, study: ConfirmedStudy) -> str:
             f"{best.lead.text(signed=True)}."
         )
     return text
+
+
+def half_shown(judged: Judgement, alpha: float) -> str:
+    """Return a sentence on why no difference is shown where one of the two that have to show it does.
+
+    Parameters
+    ----------
+    judged
+        What is not decided.
+    alpha
+        The level of the verdicts.
+    """
+    low, high, p = judged.interval.ci_low, judged.interval.ci_high, judged.p_adjusted
+    if low is None or high is None or p is None:
+        return ""
+    if not low <= 0.0 <= high:
+        return " The interval leaves out zero, but the corrected permutation test does not agree: a verdict needs both."
+    if p <= alpha:
+        return (
+            " The permutation test finds a difference, but the interval includes zero: a verdict needs both."
+        )
+    return ""
 
 
 def _behind_its_encoder(found: ConfirmedRatio, where: str) -> Behind | None:

@@ -10,6 +10,7 @@ import pytest
 from study.config import samplers as checks
 from study.config.faults import study_faults
 from study.config.samplers import SAMPLERS
+from study.plan.samplers import build_sampler
 from study.plan.sampling import TrackSampler
 from study.plan.tracks import tracks_of
 from study.record.sqlite import sqlite_uri
@@ -183,3 +184,59 @@ def try_all(sampler):
         sampler.learn(values, 0.1 * len(tried))
         tried.append(tuple(values[name] for name in sorted(values)))
     return tried
+
+
+MANY = {
+    "strength": tuple(round(0.01 * place, 2) for place in range(1, 31)),
+    "stage1_learning_rate": tuple(1e-5 * place for place in range(1, 21)),
+    "stage2_learning_rate": tuple(1e-5 * place for place in range(1, 21)),
+}
+
+
+def try_many(sampler, trials):
+    """Try so many configurations, two at a time; returns what was learnt, in order, and what is under way."""
+    learnt, running = [], []
+    for _ in range(trials):
+        values = sampler.sample({})
+        sampler.open(values)
+        running.append(values)
+        if len(running) > 1:
+            done = running.pop(0)
+            learnt.append((done, -abs(done["strength"] - 0.2)))
+            sampler.learn(done, [learnt[-1][1]])
+    return learnt, running
+
+
+def test_tpe_of_a_known_space_proposes_what_optunas_own_proposes():
+    space = {
+        "b": optuna.distributions.IntDistribution(0, 9),
+        "a": optuna.distributions.FloatDistribution(0.0, 1.0),
+    }
+    proposed = []
+    for known in (None, space):
+        study = optuna.create_study(direction="maximize")
+        for seed in range(12):
+            study.sampler = build_sampler("tpe", seed, 4, space=known)
+            trial = study.ask(space)
+            study.tell(trial, trial.params["a"] - trial.params["b"])
+        proposed.append([trial.params for trial in study.trials])
+    assert proposed[0] == proposed[1]
+
+
+def test_however_many_were_tried_tpe_sees_the_best_and_the_latest():
+    sampler = track_sampler(
+        "tpe", space=MANY, first={}, reference_space={"stage2_epochs": (1.0,)}, trials=400
+    )
+    learnt, running = try_many(sampler, 400)
+    seen = [trial for trial in sampler._view.trials if trial.state is optuna.trial.TrialState.COMPLETE]
+    assert 250 <= len(seen) < 300 and len(learnt) == 399 == sampler.scored
+    best = sorted((gain for _, gain in learnt), reverse=True)[:25]
+    assert sorted((trial.value for trial in seen), reverse=True)[:25] == best
+    assert [trial.value for trial in seen][-200:] == [gain for _, gain in learnt][-200:]
+    again = track_sampler("tpe", space=MANY, first={}, reference_space={"stage2_epochs": (1.0,)}, trials=400)
+    for values, gain in learnt:
+        again.open(values)
+        again.learn(values, [gain])
+    for values in running:
+        again.open(values)
+    assert again.sample({}) == sampler.sample({}), "after a restart it goes on as if nothing had been"

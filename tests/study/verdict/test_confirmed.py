@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from study.compare import print_table
-from study.statistics.judgement import Evidence
+from study.statistics.judgement import Evidence, Rules, judge
 from study.verdict.answer import answer
 from study.verdict.comparison import build_comparison, judge_of, load_study
 from study.verdict.comparison_json import comparison_json
 from study.verdict.evidence import Scores, evidence_of, paired_replicates
 from study.verdict.gain_chart import gain_chart
 from study.verdict.report import render_report
-from study.verdict.verdict_words import advice
+from study.verdict.verdict_words import advice, half_shown
 from tests.study.confirmed_study import STRENGTHS, confirm
 from trainables.errors import StudyStopped
 
@@ -120,6 +121,29 @@ def test_arms_that_are_alike_are_practically_the_same_and_few_replicates_show_no
     comparison = confirmed(strengths=ALIKE)
     assert comparison.confirmation.ratios[0].verdict.verdict == "equivalent"
     assert "are practically the same in macro F1" in answer(comparison).headline
+
+
+@pytest.mark.parametrize(
+    ("gains", "p_adjusted", "said"),
+    [
+        (
+            (0.02, 0.04, 0.05, 0.03, 0.04, 0.03),
+            0.06,
+            "The interval leaves out zero, but the corrected permutation test does not",
+        ),
+        (
+            (0.02, -0.04, 0.05, 0.03, -0.04, 0.01),
+            0.03,
+            "The permutation test finds a difference, but the interval includes zero",
+        ),
+        ((0.02, -0.04, 0.05, 0.03, -0.04, 0.01), 0.4, ""),
+    ],
+)
+def test_where_the_interval_and_the_test_disagree_that_is_told(gains, p_adjusted, said):
+    judged = replace(judge({0.1: Evidence(gains)})[0.1], p_adjusted=p_adjusted)
+    sentence = half_shown(judged, Rules().alpha)
+    assert sentence == (f" {sentence.strip()}" if said else "") and said in sentence
+    assert half_shown(replace(judged, p_adjusted=None), Rules().alpha) == ""
 
 
 @pytest.mark.parametrize("replicates", [1, 2, 5])
