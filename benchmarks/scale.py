@@ -48,6 +48,7 @@ from trainables.seeds import generator
 
 _NEW, _WRITE, _REPORT = range(3)  # what a GPU asks for
 _SPREAD = 0.3  # standard deviation of a replicate's time over its mean: stages of several lengths
+_LEAST_SURVIVING = 0.01  # of the replicates that are begun
 
 
 @dataclass(frozen=True)
@@ -242,6 +243,12 @@ def costs_of(measured: Mapping[str, Any]) -> Costs:
 
 def measure(args: argparse.Namespace) -> int:
     """Simulate, and print the table."""
+    survives = (1.0 - args.lost_per_hour) ** (args.replicate_seconds / 3600.0)
+    if survives < _LEAST_SURVIVING:
+        raise ConfigurationError(
+            f"--lost-per-hour {args.lost_per_hour:g} with --replicate-seconds {args.replicate_seconds:g}: of the "
+            f"replicates {survives:.2g} would come to their end; give values at which at least {_LEAST_SURVIVING:g} do."
+        )
     costs = costs_of(_read(args.costs))
     work = Workload(
         args.trials,
@@ -318,6 +325,10 @@ def _above_zero(text: str) -> float:
     return _number(text, lambda number: number > 0, "a number above 0")
 
 
+def _at_least_one(text: str) -> float:
+    return _number(text, lambda number: number >= 1, "a number of at least 1")
+
+
 def _at_least_zero(text: str) -> float:
     return _number(text, lambda number: number >= 0, "a number of at least 0")
 
@@ -342,7 +353,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__.splitlines()[0])
     numbers = {
         "trials": (_count, 10_000, "trials of the study"),
-        "replicates": (_above_zero, 3.5, "replicates of a trial, on average"),
+        "replicates": (_at_least_one, 3.5, "replicates of a trial, on average"),
         "replicate_seconds": (_above_zero, 120.0, "seconds that a GPU takes for a replicate"),
         "lost_per_hour": (_probability, 0.02, "probability that a machine is lost within an hour"),
         "replaced_seconds": (_at_least_zero, 300.0, "seconds until another machine trains"),

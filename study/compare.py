@@ -109,8 +109,8 @@ def print_table(comparison: Comparison, top: int | None = None) -> None:
         trials = comparison.trials_at(ratio)
         if baselines:
             console.print(_baseline_table(comparison, baselines))
-            if ratio in comparison.best:
-                console.print(Text(lead_note(comparison), style="dim"))
+            if flattered := lead_note(comparison, ratio):
+                console.print(Text(flattered, style="dim"))
             if (note := budget_note(comparison, ratio)) is not None:
                 console.print(Text(note, style="dim"))
         if trials:

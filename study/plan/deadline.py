@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from study.config.arms import MATCHED
 from study.record.ledger import SEARCH_PHASES, Ledger, TrialRecord
-from trainables.method.arms import PAPER_ARM
+from trainables.method.arms import LINEAR_ARMS, PAPER_ARM
 
 # Replicates that have to be done before their pace counts.
 _TELLING = 3
@@ -56,30 +57,37 @@ class Expected:
     runs: Sequence[ExpectedRuns]
     concurrency: int
     at_settings: Callable[[ExpectedRuns, Mapping[str, Any]], float] | None = None
+    _at_trials: dict[tuple[str, str, str], float] = field(default_factory=dict, compare=False, repr=False)
 
     def known(self, ledger: Ledger) -> Expected:
         """Return the same with what follows the searches at the settings that these have found.
 
         A search's trials may take several times as long as each other, so what an arm's best ones take is seldom what
-        typical ones do. Those that were not raced out stand for them.
+        typical ones do. Those that were not raced out stand for them, and for the controls that run at their settings:
+        at the leading trial's where they are matched to it, else at vanilla's.
         """
-        return replace(self, runs=[replace(run, each=self._each(run, ledger)) for run in self.runs])
+        found: dict[tuple[str, float | str], list[TrialRecord]] = {}
+        for trial in ledger.of_phase(*SEARCH_PHASES):
+            if trial.state == "complete":
+                found.setdefault((trial.arm, trial.imbalance_ratio), []).append(trial)
 
-    def _each(self, run: ExpectedRuns, ledger: Ledger) -> float:
-        found = (
-            []
-            if run.phase in SEARCH_PHASES
-            else [
-                self._planned(run, trial)
-                for trial in ledger.of_phase(*SEARCH_PHASES)
-                if (trial.arm, trial.imbalance_ratio) == (run.arm, run.ratio) and trial.state == "complete"
-            ]
-        )
-        return statistics.fmean(found) if found else run.each
+        def each(run: ExpectedRuns) -> float:
+            if run.phase in SEARCH_PHASES or run.arm in (*LINEAR_ARMS, PAPER_ARM):
+                return run.each
+            others = "prefinetune" if run.arm in ("prefinetune", "vanilla_matched", *MATCHED) else "vanilla"
+            trials = found.get((run.arm, run.ratio)) or found.get((others, run.ratio)) or []
+            return statistics.fmean(self._planned(run, trial) for trial in trials) if trials else run.each
+
+        return replace(self, runs=[replace(run, each=each(run)) for run in self.runs])
 
     def _planned(self, run: ExpectedRuns, trial: TrialRecord) -> float:
-        """Return the seconds of a replicate of a trial, as planned at its settings."""
-        return run.each if self.at_settings is None else self.at_settings(run, trial.config)
+        """Return the seconds of a replicate of some runs, as planned at the settings of a trial."""
+        if self.at_settings is None:
+            return run.each
+        key = (run.phase, run.arm, trial.trial_id)
+        if key not in self._at_trials:
+            self._at_trials[key] = self.at_settings(run, trial.config)
+        return self._at_trials[key]
 
     def seconds(self, *phases: str) -> float:
         """Return the wall-clock time of some phases, or of all.

@@ -26,10 +26,11 @@ from study.plan.tracks import Track
 from trainables.seeds import derive_seed, generator
 from trainables.settings import TrialSettings
 
-# TPE's good group holds the 25 best results at most, and in its other group old ones weigh next to nothing. So it is
-# shown the best and the latest ones alone, or else a proposal takes the longer the more was tried.
-_BEST, _LATEST = 50, 200
-_BETWEEN = 50  # results after which older ones are put out of its sight again
+# So many results TPE is shown at most, or else a proposal takes the longer the more was tried: the best ones (its good
+# group holds 25), the latest, and as many of the others, evenly spaced over the search.
+_BEST, _LATEST, _OTHERS = 50, 100, 100
+_SHOWN = _BEST + _LATEST + _OTHERS
+_BETWEEN = 50  # results after which they are chosen anew
 
 Values = Mapping[str, Any]
 Constraints = Mapping[str, float]
@@ -49,7 +50,7 @@ class TrackSampler:
     result (the constant liar), and the sampler proposes again; a generational one is told the known result instead.
     If it keeps to what is known, the untried configuration nearest to its last proposal is taken. The sampler is built
     anew for every proposal, with a seed of the track and the proposal's number. Of hundreds of results TPE sees the
-    best and the latest, so that a proposal costs the same however many there are.
+    best, the latest and a part of the others, so that a proposal costs the same however many there are.
 
     A setting that changes nothing beside the other values (no strength where rows are repeated) is not sampled: it is
     held at the first of its values, so that two trials never differ in it alone.
@@ -110,6 +111,7 @@ class TrackSampler:
 
     def open(self, values: Values) -> None:
         """Record that these values are being tried."""
+        self._forget()  # where a study goes on, at the same moments as before
         key = _key(values)
         self._seen.add(_key(self._settled(values)))  # an earlier version held nothing
         proposed, self._proposed = self._proposed, None
@@ -213,25 +215,29 @@ class TrackSampler:
 
         What it sees follows from the results and their order alone, so that a launch that goes on sees the same.
         """
-        learnt, kept = len(self._earlier) + len(self._results), _BEST + _LATEST
-        if self._config.sampler != "tpe" or len(self._directions) > 1 or learnt < kept + _BETWEEN:
+        learnt = len(self._earlier) + len(self._results)
+        least = max(_SHOWN, self._config.startup_trials) + _BETWEEN
+        if self._config.sampler != "tpe" or len(self._directions) > 1 or learnt < least:
             return
-        up_to = learnt - (learnt - kept) % _BETWEEN
+        up_to = learnt - (learnt - _SHOWN) % _BETWEEN
         if up_to == self._forgotten:
             return
         self._forgotten = up_to
         results = [*self._earlier, *(self._frozen(*result) for result in self._results.values())]
         older, latest = results[: up_to - _LATEST], results[up_to - _LATEST :]
         sign = -1.0 if self._directions[0] == "maximize" else 1.0
-        order = sorted(range(len(older)), key=lambda i: (not _is_feasible(older[i]), sign * older[i].value))
+        order = sorted(range(len(older)), key=lambda i: (_violation(older[i]), sign * older[i].value))
+        others = sorted(order[_BEST:])
+        spaced = (others[round(place)] for place in np.linspace(0, len(others) - 1, _OTHERS))
+        kept = [older[i] for i in sorted({*order[:_BEST], *spaced})]
         self._view = optuna.create_study(directions=self._directions)
-        self._view.add_trials([*(older[i] for i in sorted(order[:_BEST])), *latest])
+        self._view.add_trials([*kept, *latest])
         self._proposed = None
         self._open = {key: self._enter(dict(zip(self._axes, key, strict=True))) for key in self._open}
 
     def _renew_sampler(self, attempt: int) -> None:
         seed = derive_seed(self._config.seed, f"{self._purpose}/{attempt}", self.opened) % 2**32
-        name, startup = self._config.sampler, self._config.startup_trials
+        name, startup = self._config.sampler, min(self._config.startup_trials, _SHOWN)
         self._view.sampler = build_sampler(
             name, seed, startup, self._earlier, self.size, self._untried, self._sampled
         )
@@ -303,8 +309,9 @@ def _key(params: Values) -> _Key:
     return tuple(params[name] for name in sorted(params))
 
 
-def _is_feasible(trial: FrozenTrial) -> bool:
-    return all(value <= 0 for value in trial.constraints.values())
+def _violation(trial: FrozenTrial) -> float:
+    """Return by how much a result breaks its constraints, which TPE ranks before its value."""
+    return float(sum(value for value in trial.constraints.values() if value > 0))
 
 
 def _first_of(axis: Axis) -> Any:

@@ -26,7 +26,9 @@ from trainables.method.arms import (
     MASKED_LM_ARMS,
     PAPER_ARM,
     TWO_STAGE_ARMS,
+    settings_of,
 )
+from trainables.method.conditions import unread_settings
 from trainables.method.linear_classifiers import FROZEN
 from trainables.method.texts import OVERSAMPLED
 from trainables.model.memory_estimate import shape_of
@@ -179,11 +181,15 @@ def estimate_of(config: StudyConfig, work: Work, speed: Speed, concurrency: int)
 def _seconds_at_settings(
     at_ratio: Mapping[float | str, _Costs], run: ExpectedRuns, settings: Mapping[str, Any]
 ) -> float:
-    """Return the seconds of one replicate of some runs at the settings of a trial."""
+    """Return the seconds of one replicate of some runs at the settings of a trial, by those that the arm reads."""
     if run.arm in LINEAR_ARMS:
         return run.each
+    # What vanilla is matched to may be given as a trial of pre-finetuning, too.
+    given_as = "prefinetune" if run.arm == "vanilla_matched" and not settings.get("stage2_steps") else run.arm
+    unread = unread_settings(settings)
+    read = {name: settings[name] for name in settings_of(given_as) if name in settings and name not in unread}
     typical = at_ratio[run.ratio]
-    given = replace(typical, settings=settings)
+    given = replace(typical, settings=read)
     return run.each + given.training_seconds(run.arm) - typical.training_seconds(run.arm)
 
 
@@ -271,7 +277,12 @@ class _Costs:
             paper = self._paper()
             rows = int(equal_rows(self.counts, paper["stage1_rows_per_class"]).sum()) * paper["copies"]
             yield paper["operator"], float(rows)
-        elif arm in LONG_ARMS and self.config.trials:
+        elif (
+            arm in LONG_ARMS
+            and self.config.trials
+            and "operator" in settings_of(arm)
+            and "operator" not in unread_settings(self.settings)
+        ):
             names = self._values("operator", self.config.space)
             for name in names:
                 yield name, self._stage1_rows() / len(names)

@@ -274,16 +274,25 @@ def _progress(comparison: Comparison) -> str:
     return f"The ledger holds {', '.join(done)}." if done else "The ledger is empty."
 
 
-def lead_note(comparison: Comparison) -> str:
+def lead_note(comparison: Comparison, ratio: float | str | None = None) -> str:
     """Return what the leads over vanilla and the controls are worth, empty where no trial leads.
 
     All of them ran on the replicates of the search, those that are matched to the leading trial included.
+
+    Parameters
+    ----------
+    comparison
+        The study.
+    ratio
+        At this imbalance ratio; None: at any.
     """
-    if not (comparison.is_search and comparison.best):
+    leads = comparison.best if ratio is None else ratio in comparison.best
+    if not (comparison.is_search and leads):
         return ""
+    confirmed = comparison.confirmation.ratios if comparison.confirmation else ()
     fresh = (
         "the confirmation compares them on fresh ones."
-        if comparison.confirmation
+        if any(ratio in (None, found.ratio) for found in confirmed)
         else "only a confirmation (--confirm) compares them on fresh ones."
     )
     return (

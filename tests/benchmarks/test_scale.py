@@ -115,9 +115,17 @@ def test_another_file_is_refused(tmp_path, capsys):
         ("--lost-per-hour", "1", "a probability from 0 to below 1"),
         ("--gpus", "8.5", "a whole number above 0"),
         ("--trials", "many", "a whole number above 0"),
+        ("--replicates", "0.5", "a number of at least 1"),
     ],
 )
 def test_a_number_that_cannot_be_is_refused(option, value, expected, capsys):
     with pytest.raises(SystemExit):
         main(["--costs", "costs.json", option, value])
     assert f"argument {option}: expected {expected}, got '{value}'" in capsys.readouterr().err
+
+
+def test_machines_on_which_no_replicate_ends_are_refused(tmp_path, capsys):
+    costs = tmp_path / "costs.json"
+    costs.write_text("{}")
+    assert main(["--costs", str(costs), "--lost-per-hour", "0.99", "--replicate-seconds", "36000"]) != 0
+    assert "--lost-per-hour 0.99 with --replicate-seconds 36000" in capsys.readouterr().err

@@ -174,6 +174,13 @@ def test_what_is_confirmed_is_expected_to_take_what_it_took_in_the_search(tmp_pa
     each = {(run.phase, run.arm): run.each for run in by_epochs.known(ledger).runs}
     assert each["confirmation", "vanilla"] == 2.0
     assert each["reference_tuning", "vanilla"] == each["confirmation", "prefinetune"] == 1.0
+    assert each["confirmation", "vanilla_matched"] == each["confirmation", "paper"] == 1.0
+    assert each["confirmation", "tfidf_lr"] == 1.0
+    start(ledger, "short", "search", "prefinetune", epochs=1.25, seconds=0.5)
+    each = {(run.phase, run.arm): run.each for run in by_epochs.known(ledger).runs}
+    assert each["confirmation", "prefinetune"] == each["confirmation", "vanilla_matched"] == 0.5, (
+        "at its settings"
+    )
 
 
 def start(ledger, trial_id, phase, arm, *, epochs, seconds, state="complete"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 
 import optuna
@@ -24,8 +25,8 @@ LARGER = {
 }
 
 
-def config(sampler, **changes):
-    return small_config(sampler=sampler, imbalance_ratios=(0.1,), startup_trials=4, **changes)
+def config(sampler, startup=4, **changes):
+    return small_config(sampler=sampler, imbalance_ratios=(0.1,), startup_trials=startup, **changes)
 
 
 def track_sampler(sampler, **changes):
@@ -193,18 +194,22 @@ MANY = {
 }
 
 
-def try_many(sampler, trials):
-    """Try so many configurations, two at a time; returns what was learnt, in order, and what is under way."""
-    learnt, running = [], []
-    for _ in range(trials):
-        values = sampler.sample({})
-        sampler.open(values)
-        running.append(values)
-        if len(running) > 1:
-            done = running.pop(0)
-            learnt.append((done, -abs(done["strength"] - 0.2)))
-            sampler.learn(done, [learnt[-1][1]])
-    return learnt, running
+def try_many(sampler, trials, at_a_time=4):
+    """Try configurations, which end in another order; returns what was opened and learnt, in order."""
+    rng, events, running = random.Random(0), [], []
+    learnt = 0
+    while learnt < trials:
+        while len(running) < at_a_time:
+            values = sampler.sample({})
+            sampler.open(values)
+            running.append(values)
+            events.append((values, None))
+        done = running.pop(rng.randrange(len(running)))
+        gain = -abs(done["strength"] - 0.2) + rng.gauss(0.0, 0.02)
+        sampler.learn(done, [gain])
+        events.append((done, gain))
+        learnt += 1
+    return events
 
 
 def test_tpe_of_a_known_space_proposes_what_optunas_own_proposes():
@@ -223,20 +228,33 @@ def test_tpe_of_a_known_space_proposes_what_optunas_own_proposes():
     assert proposed[0] == proposed[1]
 
 
+def many(**options):
+    return track_sampler("tpe", space=MANY, first={}, reference_space={"stage2_epochs": (1.0,)}, **options)
+
+
 def test_however_many_were_tried_tpe_sees_the_best_and_the_latest():
-    sampler = track_sampler(
-        "tpe", space=MANY, first={}, reference_space={"stage2_epochs": (1.0,)}, trials=400
-    )
-    learnt, running = try_many(sampler, 400)
+    sampler = many()
+    gains = [gain for _, gain in try_many(sampler, 420) if gain is not None]
+    sampler.sample({})
     seen = [trial for trial in sampler._view.trials if trial.state is optuna.trial.TrialState.COMPLETE]
-    assert 250 <= len(seen) < 300 and len(learnt) == 399 == sampler.scored
-    best = sorted((gain for _, gain in learnt), reverse=True)[:25]
-    assert sorted((trial.value for trial in seen), reverse=True)[:25] == best
-    assert [trial.value for trial in seen][-200:] == [gain for _, gain in learnt][-200:]
-    again = track_sampler("tpe", space=MANY, first={}, reference_space={"stage2_epochs": (1.0,)}, trials=400)
-    for values, gain in learnt:
-        again.open(values)
-        again.learn(values, [gain])
-    for values in running:
-        again.open(values)
-    assert again.sample({}) == sampler.sample({}), "after a restart it goes on as if nothing had been"
+    assert 250 <= len(seen) < 300 and len(gains) == 420 == sampler.scored
+    assert sorted((trial.value for trial in seen), reverse=True)[:25] == sorted(gains, reverse=True)[:25]
+    assert {trial.value for trial in seen} >= set(gains[-100:])
+
+
+@pytest.mark.parametrize("results", [290, 337, 350, 391])
+def test_a_search_of_hundreds_goes_on_after_a_restart_as_if_nothing_had_been(results):
+    sampler, again = many(), many()
+    for values, gain in try_many(sampler, results):
+        if gain is None:
+            again.open(values)
+        else:
+            again.learn(values, [gain])
+    assert again.sample({}) == sampler.sample({})
+
+
+def test_a_search_that_begins_with_hundreds_at_random_forgets_none_of_them():
+    sampler = many(startup=320)
+    try_many(sampler, 360)
+    seen = [trial for trial in sampler._view.trials if trial.state is optuna.trial.TrialState.COMPLETE]
+    assert len(seen) == 360

@@ -44,9 +44,9 @@ def run(encoder):
 
 @pytest.fixture
 def estimate():
-    def estimate(**values):
+    def estimate(augmented_text=None, **values):
         config = small_config(imbalance_ratios=(0.1,), **values)
-        speed = Speed(1.0, 0.0, PER_MASKED_ROW)
+        speed = Speed(1.0, 0.0, PER_MASKED_ROW, augmented_text=augmented_text or {})
         return estimate_cost(config, prepared(), run(EncoderSettings()), RESOURCES, speed)
 
     return estimate
@@ -141,3 +141,21 @@ def test_a_first_stage_is_planned_at_its_trials_own_settings(estimate):
     fixed = estimate(space={name: (value,) for name, value in values.items()}).expected
     alike = next(run for run in fixed.runs if run.phase == "search")
     assert found.at_settings(run, values) == pytest.approx(alike.each)
+
+
+def test_settings_that_an_arm_does_not_read_cost_nothing(estimate):
+    dear = {"aeda": 50.0, "embedding_neighbours": 50.0}
+    space = {"stage1_data": ("augmented_equal", "duplicated_equal"), "operator": ("aeda",), "copies": (1,)}
+    found = estimate(dear, space=space, arms=("lp_ft",), confirmation_replicates=4).expected
+    runs = {(run.phase, run.arm): run for run in found.runs}
+    augmented, duplicated = (
+        found.at_settings(
+            runs["search", "prefinetune"], {"stage1_data": data, "operator": "aeda", "copies": 1}
+        )
+        for data in ("augmented_equal", "duplicated_equal")
+    )
+    assert augmented - duplicated == pytest.approx(50.0 * 20)  # 10 rows of each of two classes
+    probed = runs["confirmation", "lp_ft"]
+    read = {"stage2_epochs": 3.0}
+    unread = {"stage1_data": "augmented_balanced", "operator": "embedding_neighbours", "copies": 4}
+    assert found.at_settings(probed, {**read, **unread}) == pytest.approx(found.at_settings(probed, read))

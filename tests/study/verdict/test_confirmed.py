@@ -152,6 +152,7 @@ def test_so_few_replicates_show_nothing_however_large_the_gain(confirmed, replic
     found = answer(comparison)
     assert comparison.confirmation.ratios[0].verdict.verdict == "not shown"
     assert "no difference between pre-finetuning and tuned vanilla is shown" in found.headline
+    assert ("but the corrected permutation test does not agree" in found.paragraph) == (replicates > 1)
     assert "So few replicates can show nothing." in found.paragraph
     json.dumps(comparison_json(comparison), allow_nan=False)
 
