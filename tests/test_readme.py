@@ -20,7 +20,6 @@ from ray.scripts.scripts import cli
 from study.command.launch_arguments import build_parser
 from study.config.files import load_study_file
 from study.config.study_files import known_studies
-from tests.tiny_encoder import write_tiny_encoder
 from tests.tiny_model import tiny_model
 from tests.trainables.corpora.label_records import sample_labels, write_lines
 from trainables.corpora.drug_labels.sample import generate_sample
@@ -52,10 +51,10 @@ def write_table(path):
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
+def place(encoder, launched, tmp_path_factory):
     """A folder with a study of the sample in it, and how to run a command there."""
     folder = tmp_path_factory.mktemp("readme")
-    encoder = write_tiny_encoder(folder / "encoder")
+    shutil.copytree(launched[0], folder / "results")
     write_lines(folder / "labels.jsonl.gz", sample_labels(400))
     write_table(folder / "my.csv")
     environment = {
@@ -78,7 +77,6 @@ def place(tmp_path_factory):
         assert finished.returncode == 0, f"{command}\n{finished.stderr}"
         return finished
 
-    run(".venv/bin/python -m study.launch adme", "--encoder", str(encoder), *TINY, *SEARCH)
     return folder, encoder, environment, run
 
 

@@ -17,30 +17,9 @@ from study.record.folder import StudyFolder
 from study.record.ledger import Ledger
 from study.record.sqlite import sqlite_uri
 from tests.default_signals import default_signals
-from tests.study.tiny_launch import ROOT, command, environment
-from tests.tiny_encoder import write_tiny_encoder
+from tests.study.tiny_launch import ROOT, command, environment, run
 from trainables.errors import StudyStopped
 from trainables.method.arms import LINEAR_ARMS
-
-
-def run(argv, tmp, timeout=300):
-    return subprocess.run(
-        argv, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=timeout, check=False
-    )
-
-
-@pytest.fixture(scope="module")
-def encoder(tmp_path_factory):
-    return write_tiny_encoder(tmp_path_factory.mktemp("encoder"))
-
-
-@pytest.fixture(scope="module")
-def launched(encoder, tmp_path_factory):
-    # Characters that addresses, patterns and shells read in a way of their own.
-    storage = tmp_path_factory.mktemp("storage") / "what?now 100% a%20b #1 & ü" / ("long " * 30)
-    finished = run(command(encoder, storage), storage)
-    assert finished.returncode == 0, finished.stderr
-    return storage, finished
 
 
 def runs_of(storage):
@@ -163,7 +142,7 @@ def test_a_second_study_computes_no_augmentation_again(launched, encoder):
     earlier = storage / "adme.kept"
     (storage / "adme").rename(earlier)
     try:
-        finished = run(command(encoder, storage, "--tracking-uri", sqlite_uri(earlier / "other.db")), storage)
+        finished = run(command(encoder, storage, "--tracking-uri", sqlite_uri(earlier / "other.db")))
         assert finished.returncode == 0, finished.stderr
         computed = augmentations_of(storage)
         assert computed and not any(computed)
@@ -192,7 +171,7 @@ def test_the_same_command_again_computes_nothing(launched, encoder):
     storage, _ = launched
     before = (storage / "adme" / "ledger.jsonl").read_bytes()
     runs_before = {run.info.run_id for run in runs_of(storage)}
-    finished = run(command(encoder, storage), storage)
+    finished = run(command(encoder, storage))
     assert finished.returncode == 0, finished.stderr
     assert "Resuming" in finished.stderr
     assert (storage / "adme" / "ledger.jsonl").read_bytes() == before
@@ -240,7 +219,7 @@ def test_a_killed_launch_goes_on_where_it_stopped(launched, encoder, tmp_path, n
         for trial in Ledger(path).trials.values()
         for replicate, record in trial.replicates.items()
     }
-    finished = run(command(encoder, tmp_path, one_at_a_time), tmp_path)
+    finished = run(command(encoder, tmp_path, one_at_a_time))
     assert finished.returncode == 0, finished.stderr
     events = [json.loads(line) for line in path.read_text().splitlines()]
     computed = [(e["trial_id"], e["replicate"]) for e in events if e["event"] == "replicate"]
@@ -263,7 +242,7 @@ def test_two_workers_score_as_one_does(launched, encoder, tmp_path):
     whole = Ledger(launched[0] / "adme" / "ledger.jsonl")
     recipe = '--set=reference_space={"stage2_learning_rate": [0.001], "stage2_epochs": [2.0]}'
     few = ["--trials", "2", "--workers-per-trial", "2", recipe]
-    finished = run(command(encoder, tmp_path, *few), tmp_path, timeout=600)
+    finished = run(command(encoder, tmp_path, *few), timeout=600)
     assert finished.returncode == 0, finished.stderr
     grouped = Ledger(tmp_path / "adme" / "ledger.jsonl")
     assert {trial.state for trial in grouped.trials.values()} <= {"complete", "raced_out"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -35,3 +36,10 @@ def environment() -> dict[str, str]:
     """Return an environment in which no cluster, MLflow server or model hub is named."""
     ours = {key: value for key, value in os.environ.items() if not key.startswith(("RAY_", "MLFLOW_"))}
     return {**ours, "HF_HUB_OFFLINE": "1", "COLUMNS": "200"}
+
+
+def run(argv: list[str], timeout: float = 300) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run(
+        argv, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=timeout, check=False
+    )
