@@ -118,9 +118,8 @@ def test_a_study_starts_all_nodes_there_may_be_and_none_is_left_after_it(hosts, 
         f"{len(nodes)} nodes started, {at_a_time(nodes)} at a time, trials on {len(trained)}; all were seen gone "
         f"{time.monotonic() - ended:.0f} s after the study"
     )
-    # The first version counts those under way late: where the machine is busy it starts more (5 were seen), on which
-    # nothing runs, and ends them at once.
-    assert at_a_time(nodes) == MOST or (head == "1" and at_a_time(nodes) > MOST)
+    # The first version counts those under way late: where the machine is busy it starts one more, and ends it at once.
+    assert at_a_time(nodes) in ((MOST, MOST + 1) if head == "1" else (MOST,))
     assert len(trained) == MOST and trained <= {node["node_id"] for node in nodes}
     states = {trial.state for trial in Ledger(hosts.shared / name / "ledger.jsonl").trials.values()}
     assert states <= {"complete", "raced_out"}
