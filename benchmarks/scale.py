@@ -30,9 +30,8 @@ from __future__ import annotations
 import argparse
 import heapq
 import json
-import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +42,7 @@ from rich.table import Table
 
 from benchmarks.driver_parts import REST, SEARCHER, WATCHED
 from study.command.cli import run_command
+from study.command.number_types import count, number
 from trainables.errors import ConfigurationError
 from trainables.seeds import generator
 
@@ -311,34 +311,20 @@ def saturating_gpus(work: Workload, costs: Costs) -> dict[str, int]:
     return {name: round((trains_s + each) / each) for name, each in trial_s.items() if each}
 
 
-def _number(text: str, fits: Callable[[float], bool], expected: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not (math.isfinite(number) and fits(number)):
-        raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}")
-    return number
-
-
 def _above_zero(text: str) -> float:
-    return _number(text, lambda number: number > 0, "a number above 0")
+    return number(text, lambda value: value > 0, "a number above 0")
 
 
 def _at_least_one(text: str) -> float:
-    return _number(text, lambda number: number >= 1, "a number of at least 1")
+    return number(text, lambda value: value >= 1, "a number of at least 1")
 
 
 def _at_least_zero(text: str) -> float:
-    return _number(text, lambda number: number >= 0, "a number of at least 0")
+    return number(text, lambda value: value >= 0, "a number of at least 0")
 
 
 def _probability(text: str) -> float:
-    return _number(text, lambda number: 0 <= number < 1, "a probability from 0 to below 1")
-
-
-def _count(text: str) -> int:
-    return int(_number(text, lambda number: number >= 1 and number.is_integer(), "a whole number above 0"))
+    return number(text, lambda value: 0 <= value < 1, "a probability from 0 to below 1")
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -352,7 +338,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Entry point."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__.splitlines()[0])
     numbers = {
-        "trials": (_count, 10_000, "trials of the study"),
+        "trials": (count, 10_000, "trials of the study"),
         "replicates": (_at_least_one, 3.5, "replicates of a trial, on average"),
         "replicate_seconds": (_above_zero, 120.0, "seconds that a GPU takes for a replicate"),
         "lost_per_hour": (_probability, 0.02, "probability that a machine is lost within an hour"),
@@ -362,7 +348,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     }
     parser.add_argument(
         "--gpus",
-        type=_count,
+        type=count,
         nargs="+",
         default=[8, 64, 256],
         help="how many, in turn (default: %(default)s)",

@@ -14,6 +14,7 @@ from pathlib import Path
 from rich.text import Text
 
 from study.command.cli import run_command
+from study.command.number_types import count
 from study.command.study_arguments import add_study_arguments
 from study.terminal.program import written
 from study.terminal.streams import output_console
@@ -46,7 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--metric", help="metric of the gain, e.g. val/mcc (default: the study's own)")
     command.add_argument(
         "--top",
-        type=_positive,
+        type=count,
         metavar="N",
         help="show the N best trials of each ratio (and arm, as JSON); the report holds all",
     )
@@ -232,12 +233,6 @@ def _table(*columns: str) -> FittedTable:
 
 def _metric_text(result: Result, metric: str) -> str:
     return result.metrics[metric].text() if metric in result.metrics else "–"
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text!r}")
-    return int(text)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from study.command.cli import run_command
 from study.command.label_file import LabelFile, Labeller, as_line
+from study.command.number_types import number
 from study.command.study_arguments import add_study_arguments
 from study.record.folder import MODELS, StudyFolder
 from study.terminal.program import written
@@ -197,13 +198,7 @@ def _input_of(arguments: argparse.Namespace, config: Mapping[str, Any], classes:
 
 
 def _share(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"expected a probability from 0 to 1, got {text!r}")
-    return value
+    return number(text, lambda value: 0 <= value <= 1, "a probability from 0 to 1")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -74,7 +74,7 @@ class Expected:
         def each(run: ExpectedRuns) -> float:
             if run.phase in SEARCH_PHASES or run.arm in (*LINEAR_ARMS, PAPER_ARM):
                 return run.each
-            others = "prefinetune" if run.arm in ("prefinetune", "vanilla_matched", *MATCHED) else "vanilla"
+            others = "prefinetune" if run.arm in ("prefinetune", *MATCHED) else "vanilla"
             trials = found.get((run.arm, run.ratio)) or found.get((others, run.ratio)) or []
             return statistics.fmean(self._planned(run, trial) for trial in trials) if trials else run.each
 

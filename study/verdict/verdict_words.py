@@ -254,10 +254,10 @@ def half_shown(judged: Judgement, alpha: float) -> str:
     alpha
         The level of the verdicts.
     """
-    low, high, p = judged.interval.ci_low, judged.interval.ci_high, judged.p_adjusted
-    if low is None or high is None or p is None:
+    p = judged.p_adjusted
+    if judged.interval.ci_low is None or p is None:
         return ""
-    if not low <= 0.0 <= high:
+    if judged.interval.leaves_out_zero:
         return " The interval leaves out zero, but the corrected permutation test does not agree: a verdict needs both."
     if p <= alpha:
         return (

@@ -10,15 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.tiny_encoder import write_tiny_encoder
-
 ROOT = Path(__file__).parents[2]
 SETTINGS = ("--preset", "smoke", "--data", "sample", "--set", "encoder_layers=null", "--set", "max_length=32")
-
-
-@pytest.fixture(scope="module")
-def encoder(tmp_path_factory):
-    return write_tiny_encoder(tmp_path_factory.mktemp("encoder"))
 
 
 def dry_run(encoder, storage, *more, shell=":", unset=(), cwd=ROOT, **environment):

@@ -18,7 +18,6 @@ from study.record.ledger import Ledger
 from study.tracking.tracker import Tracker
 from study.tracking.uri import open_client
 from tests.study.tracked import launch, replicate
-from tests.tiny_encoder import write_tiny_encoder
 from trainables.corpora.drug_labels.sample import generate_sample
 from trainables.errors import ConfigurationError
 from trainables.prepared import RunSettings, prepare
@@ -31,9 +30,8 @@ WORDS = "Pre-finetuning is better than vanilla."
 
 
 @pytest.fixture(scope="module")
-def encoder(tmp_path_factory):
-    name = str(write_tiny_encoder(tmp_path_factory.mktemp("encoder")))
-    return EncoderSettings(name=name, max_length=32, precision="float32", device="cpu")
+def encoder(encoder):
+    return EncoderSettings(name=str(encoder), max_length=32, precision="float32", device="cpu")
 
 
 @pytest.fixture(scope="module")
