@@ -47,6 +47,9 @@ def autoscaling(address):
         "use_node_id_as_ip": True,
         "disable_node_updaters": True,
         "disable_launch_config_check": True,
+        # As on Kubernetes. The first autoscaler reads the list of nodes before the number of those under way; where a
+        # thread of its own starts them, what comes up in between is in neither, and more than the limit are started.
+        "foreground_node_launch": True,
     }
     commands = ("setup", "head_setup", "worker_setup", "initialization", "head_start_ray", "worker_start_ray")
     return {
@@ -118,8 +121,7 @@ def test_a_study_starts_all_nodes_there_may_be_and_none_is_left_after_it(hosts, 
         f"{len(nodes)} nodes started, {at_a_time(nodes)} at a time, trials on {len(trained)}; all were seen gone "
         f"{time.monotonic() - ended:.0f} s after the study"
     )
-    # The first version counts those under way late: where the machine is busy it starts one more, and ends it at once.
-    assert at_a_time(nodes) in ((MOST, MOST + 1) if head == "1" else (MOST,))
+    assert at_a_time(nodes) == MOST
     assert len(trained) == MOST and trained <= {node["node_id"] for node in nodes}
     states = {trial.state for trial in Ledger(hosts.shared / name / "ledger.jsonl").trials.values()}
     assert states <= {"complete", "raced_out"}
