@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+
+from benchmarks.nodes import main, on_nodes
+from study.record.ledger import ReplicateRecord, TrialRecord
+from tests.tiny_encoder import write_tiny_encoder
+
+
+def trial(number, started, finished, seconds=(8.0, 8.0), state="complete"):
+    replicates = {r: ReplicateRecord(replicate=r, metrics={}, seconds=s) for r, s in enumerate(seconds)}
+    return TrialRecord(
+        trial_id=str(number), phase="search", arm="prefinetune", imbalance_ratio=0.2, config={}, state=state,
+        replicates=replicates, started=started, finished=finished,
+    )  # fmt: skip
+
+
+def test_the_figures_of_two_nodes():
+    found = on_nodes(2, [trial(0, 100.0, 120.0), trial(1, 101.0, 121.0), trial(2, 120.0, 140.0)])
+    assert (found.trials, found.window_s, found.trials_per_hour) == (3, 40.0, 270.0)
+    assert found.busy == pytest.approx(48.0 / 80.0) and found.replicate_s == 8.0
+
+
+@pytest.mark.parametrize("searched", [[], [trial(0, 0.0, 9.0), trial(1, 0.0, 9.0, state="failed")]])
+def test_a_search_that_did_not_end_well_has_none(searched):
+    with pytest.raises(ValueError, match="trials ended as"):
+        on_nodes(1, searched)
+
+
+def test_more_nodes_than_processors_are_refused(capsys):
+    assert main(["--nodes", "1000"]) != 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert "each node has a processor of its own" in said
+
+
+@pytest.mark.slow
+def test_one_node_runs_the_study_and_this_process_keeps_its_processors(tmp_path, capsys):
+    before = os.sched_getaffinity(0)
+    encoder = str(write_tiny_encoder(tmp_path / "encoder"))
+    assert main(["--nodes", "1", "--trials", "2", "--replicates", "1", "--encoder", encoder]) == 0
+    (one,) = json.loads(capsys.readouterr().out)["nodes"]
+    assert (one["nodes"], one["trials"], one["efficiency"]) == (1, 2, 1.0) and 0.0 < one["busy"] <= 1.0
+    assert os.sched_getaffinity(0) == before
