@@ -341,13 +341,12 @@ class Plan:
 
     def on_lost(self, job: TrialJob, death: Death) -> None:
         """Record that a job's process died; what it did not finish is handed out again, a limited number of times."""
-        if (failure := self._losses.failure(job.trial_id, death)) is not None:
-            self.on_end(job, failure)
-            return
-        self._running -= {(job.trial_id, replicate) for replicate in job.replicates}
-        trial = self.ledger.trials[job.trial_id]
-        if job.phase in SEARCH_PHASES and not self._is_anchor(trial):
+        failure, trial = self._losses.failure(job.trial_id, death), self.ledger.trials[job.trial_id]
+        if failure is None and job.phase in SEARCH_PHASES and not self._is_anchor(trial):
+            self._running -= {(job.trial_id, replicate) for replicate in job.replicates}
             self._reopened.append(trial)
+        else:  # what is missing is owed; if it died after its last replicate, nothing is, and it has ended
+            self.on_end(job, failure)
 
     def _add_replicate(self, trial_id: str, record: ReplicateRecord) -> None:
         self.ledger.add_replicate(trial_id, record)

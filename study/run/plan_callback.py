@@ -22,6 +22,8 @@ from trainables.trial import ReplicateRecord, TrialJob
 
 # Of a trial's report: what failed is not the trial, and the study stops.
 STOPS = "stops"
+# This many times in a row nothing may run, be due or be finished. It should not be so once; Tune would ask for ever.
+_ASKED_IN_VAIN = 30
 
 
 @contextmanager
@@ -84,6 +86,7 @@ class PlanSearcher(Searcher):  # type: ignore[misc]
         self.jobs: dict[str, TrialJob] = {}
         self.failures: dict[str, TrialFailed] = {}
         self.given_back: set[str] = set()  # by a node that cannot take part
+        self._in_vain = 0
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """Return the next job as a Tune configuration, None to wait, or ``Searcher.FINISHED``."""
@@ -92,6 +95,9 @@ class PlanSearcher(Searcher):  # type: ignore[misc]
             return None
         with kept_from_tune(self._plan):
             job = self._plan.next_job()
+            self._in_vain = 0 if job or self.jobs or self._plan.finished else self._in_vain + 1
+            if self._in_vain >= _ASKED_IN_VAIN:
+                raise RuntimeError("nothing runs and nothing is due, but the plan is not finished")
         end_if_faulty(self._plan)  # Tune may ask for minutes without a step
         if job is None:
             return str(Searcher.FINISHED) if self._plan.finished else None

@@ -11,6 +11,7 @@ import pytest
 from study.plan import optuna_record, search
 from study.plan.failures import Death
 from study.record.gains import gains_of, leading_prefinetuning
+from study.record.ledger import SEARCH_PHASES
 from tests.study.simulation import SimulatedStudy, run_to_the_end, small_config
 
 
@@ -103,6 +104,25 @@ def test_a_job_whose_process_dies_is_handed_out_again_without_what_it_finished(t
             assert job.trial_id == lost.trial_id and set(job.known) == {0}
         study._run_job(job)
     assert study.plan.complete and len(study.computed) == len(set(study.computed))
+
+
+def test_a_study_ends_whose_processes_all_die_after_their_last_replicate(tmp_path):
+    config = small_config(trials=2, imbalance_ratios=(0.1,), confirmation_replicates=2)
+    study, lost = SimulatedStudy(tmp_path, config), set()
+    while (job := study.plan.next_job()) is not None:
+        name = (job.trial_id, job.replicates)
+        if name in lost:
+            assert job.phase in SEARCH_PHASES and set(job.known) == set(job.replicates)
+            study._run_job(job)
+            continue
+        lost.add(name)
+        for replicate in set(job.replicates) - set(job.known):
+            study._compute(job, replicate, 0.5)
+        study.plan.on_lost(job, Death("node gone"))
+    assert study.plan.complete and study.plan.finished
+    assert {trial.state for trial in study.ledger.trials.values()} == {"complete"}
+    assert {"reference", "search", "confirmation"} <= {t.phase for t in study.ledger.trials.values()}
+    assert len(study.computed) == len(set(study.computed))
 
 
 def test_a_job_whose_process_keeps_dying_fails(tmp_path):

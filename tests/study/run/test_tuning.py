@@ -112,6 +112,19 @@ def test_a_process_that_dies_after_its_job_was_told_changes_nothing(tmp_path):
     assert study.ledger.path.read_bytes() == before
 
 
+def test_a_plan_that_would_wait_for_ever_ends_as_a_fault(tmp_path):
+    study = SimulatedStudy(tmp_path, small_config())
+    searcher = PlanSearcher(study.plan)
+    searcher.suggest("a")
+    study.plan.next_job = lambda: None  # as if it had lost sight of what is due
+    assert [searcher.suggest("b") for _ in range(100)] == [None] * 100  # one runs
+    searcher.jobs.clear()
+    with pytest.raises(KeyboardInterrupt):
+        for _ in range(100):
+            searcher.suggest("c")
+    assert "the plan is not finished" in str(study.plan.fault)
+
+
 def test_no_more_jobs_are_handed_out_than_the_cluster_has_room_for(tmp_path):
     study, room = SimulatedStudy(tmp_path, small_config()), [1]
     searcher = PlanSearcher(study.plan, lambda: room[0])
