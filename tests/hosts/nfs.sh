@@ -35,7 +35,6 @@ exportfs -o rw,no_root_squash,no_subtree_check,fsid=0,insecure '*:/mnt/export'
 rpc.mountd -N 3
 rpc.nfsd -N 3 4
 
-within() { nsenter --net=/run/netns/"$1" "${@:2}"; }
 net=1
 for client in a b; do
   ip netns add $client
@@ -44,23 +43,25 @@ for client in a b; do
   ip link set to-$client up
   ip -n $client addr add 10.9.$net.2/24 dev eth0
   for device in eth0 lo; do ip -n $client link set $device up; done
-  within $client mount -t nfs4 10.9.$net.1:/ /mnt/$client
+  nsenter --net=/run/netns/$client mount -t nfs4 10.9.$net.1:/ /mnt/$client
   net=$((net + 1))
 done
 grep nfs4 /proc/mounts
 
-# machine CLIENT CACHE OUT: runs on one client, as on a machine of its own.
+# machine CLIENT CACHE OUT: runs on one client, as on a machine of its own; who kills it, kills all that it started.
 machine() {
-  within "$1" unshare --uts --pid --fork --kill-child --mount-proc sh -c \
+  nsenter --net=/run/netns/"$1" unshare --uts --pid --fork --kill-child --mount-proc sh -c \
     "hostname $1; exec $PYTHON -m tests.hosts.nfs_client /mnt/back/encoder /mnt/$1/$2 /mnt/back/$3 /run/go-$3" &
 }
 
 # ready OUT PROCESS: waits for a client, which may not have ended by then.
 ready() {
+  set +x
   until [ -e "/mnt/back/$1.ready" ]; do
     kill -0 "$2"
     sleep 0.5
   done
+  set -x
 }
 
 machine a shared shared-a
@@ -77,10 +78,12 @@ machine a lost lost-a
 first=$!
 ready lost-a $first
 touch /run/go-lost-a
+set +x
 until compgen -G '/mnt/export/lost/stage1/*/.*.lease'; do
   kill -0 $first
   sleep 0.01
 done
+set -x
 kill -9 $first
 wait $first || true
 compgen -G '/mnt/export/lost/stage1/*/.*.lease' > /mnt/back/lease

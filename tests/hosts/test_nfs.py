@@ -23,6 +23,8 @@ KERNEL = "linux.uml"
 MODULES = Path("/usr/lib/uml/modules")
 TOOLS = (KERNEL, "exportfs", "rpc.mountd", "rpc.nfsd", "mount.nfs4", "mkfs.ext4", "modprobe", "ip", "unshare")
 SCRIPT = Path(__file__).with_name("nfs.sh")
+# Pieces of memory of a process. A process in the kernel is one of this machine, and each of its pages may be a piece.
+PIECES, ENOUGH = Path("/proc/sys/vm/max_map_count"), 1_000_000
 
 
 def lacking():
@@ -37,7 +39,17 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(lacking() is not None, reason
 
 
 @pytest.fixture(scope="module")
-def left(tmp_path_factory):
+def enough_pieces():
+    """Let processes have as many pieces of memory as libraries need in the kernel."""
+    before = PIECES.read_text()
+    if int(before) < ENOUGH:
+        PIECES.write_text(str(ENOUGH))
+    yield
+    PIECES.write_text(before)
+
+
+@pytest.fixture(scope="module")
+def left(tmp_path_factory, enough_pieces):
     """What the clients left: a folder."""
     folder = tmp_path_factory.mktemp("nfs")
     write_tiny_encoder(folder / "encoder")
@@ -55,8 +67,8 @@ def left(tmp_path_factory):
         subprocess.run(
             kernel, stdin=subprocess.DEVNULL, stdout=console, stderr=console, timeout=1500, check=False
         )
-    log = folder / "log"
-    assert (folder / "done").exists(), (log if log.exists() else folder / "console").read_text()[-6000:]
+    said = [path.read_text()[-3000:] for path in (folder / "console", folder / "log") if path.exists()]
+    assert (folder / "done").exists(), "\n".join(said)
     print(f"{time.monotonic() - started:.0f} s in the kernel")
     return folder
 
