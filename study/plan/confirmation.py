@@ -133,8 +133,11 @@ class Confirmation:
         now: dict[Ratio, int] = {}
         for n in planned_looks(self._config, self._ledger):
             now = {ratio: stopped.get(ratio, n) for ratio in ratios}
-            chosen = all(self._is_screened(ratio) for ratio in ratios)
-            if not chosen or not all(map(self.is_settled, self.confirmed(now))):
+            if not all(self._is_screened(ratio) for ratio in ratios):
+                break
+            # Those that were looked at may have begun on their further replicates.
+            there = self._has_all if n in self._ledger.looks else self.is_settled
+            if not all(map(there, self.confirmed(now))):
                 break
             if n not in self._ledger.looks:
                 self._ledger.append("look", replicates=n)
@@ -144,9 +147,12 @@ class Confirmation:
     def is_settled(self, planned: Planned) -> bool:
         """Return whether a trial has failed, or has ended with all its replicates."""
         trial = self._ledger.trials.get(planned.trial_id)
-        if trial is None or trial.state == "running":
-            return False
-        return trial.state == "failed" or not planned.missing(trial)
+        return trial is not None and trial.state != "running" and self._has_all(planned)
+
+    def _has_all(self, planned: Planned) -> bool:
+        """Return whether a trial has failed, or has all its replicates."""
+        trial = self._ledger.trials.get(planned.trial_id)
+        return trial is not None and (trial.state == "failed" or not planned.missing(trial))
 
     @property
     def is_complete(self) -> bool:

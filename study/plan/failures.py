@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Collection
 from typing import NamedTuple
 
 from study.record.ledger import TrialRecord
 from trainables.errors import StudyStopped, TrialFailed
 
-# A trial's process may die this many times without a replicate in between; at the next death the trial has failed.
+# A job's process may die this many times without a replicate in between; at the next death its trial has failed.
 LOSSES_THAT_FAIL = 2
 # What a lost node takes with it is not the trial's, unless the trial is what brings its nodes down.
 NODES_THAT_FAIL = 10
+NEVER_FAILS = sys.maxsize
 # This many trials that fail one after another of the same cause, with no replicate in between, stop the study.
 SAME_FAULTS_THAT_STOP = 5
 _OF_THIS_TRIAL = re.compile(r"^replicate \d+: |\(traceback: .*\)$|\d+(\.\d+)?(e[+-]?\d+)?")
@@ -40,22 +42,26 @@ class Death(NamedTuple):
 
 
 class Losses:
-    """Count how often the process of each trial died since its last replicate."""
+    """Count how often the process of each job died since its last replicate.
+
+    A job is named by its trial and its replicates. Several of a trial may run at a time, and one machine that goes
+    takes all of them with it.
+    """
 
     def __init__(self) -> None:
-        self._of: dict[str, list[str]] = {}
+        self._of: dict[tuple[str, tuple[int, ...]], list[str]] = {}
 
-    def forget(self, trial_id: str) -> None:
-        """Note that a replicate of a trial ended well."""
-        self._of.pop(trial_id, None)
+    def forget(self, job: tuple[str, tuple[int, ...]]) -> None:
+        """Note that a replicate of a job ended well."""
+        self._of.pop(job, None)
 
-    def failure(self, trial_id: str, death: Death) -> TrialFailed | None:
-        """Note that a trial's process died; return its failure if that happened more often than it may.
+    def failure(self, job: tuple[str, tuple[int, ...]], death: Death) -> TrialFailed | None:
+        """Note that a job's process died; return its trial's failure if that happened more often than it may.
 
         A node may be counted as alive for a while after it has taken its processes with it, so earlier deaths are
         looked at again.
         """
-        nodes = self._of.setdefault(trial_id, [])
+        nodes = self._of.setdefault(job, [])
         nodes.append(death.node)
         with_node = sum(node in death.gone for node in nodes)
         if len(nodes) - with_node <= death.at_most and with_node <= NODES_THAT_FAIL:

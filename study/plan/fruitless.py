@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from study.plan.tracks import Track
 from study.record.ledger import FINISHED, TrialRecord
-from trainables.errors import StudyStopped
+from trainables.errors import StudyStopped, TrialFailed
 
 # When this many trials fail before the first one succeeds, pre-finetuning's stop the study, a control's its search.
 FAILURES_THAT_STOP = 3
@@ -67,6 +67,14 @@ def no_reference(ratio: float | str, tuned: Sequence[TrialRecord]) -> StudyStopp
     if too_slow:
         return nothing_feasible(too_slow, f"vanilla's search at imbalance ratio {ratio}")
     return StudyStopped(f"There is no reference vanilla at ratio {ratio}.")
+
+
+def vanilla_failed(trial: TrialRecord, failure: TrialFailed) -> StudyStopped:
+    """Return what a study is stopped with whose reference vanilla failed."""
+    return StudyStopped(
+        f"The reference vanilla at imbalance ratio {trial.imbalance_ratio} failed: {failure}. Without it no gain can "
+        "be computed. Fix the cause and give the same command again: it retries what failed."
+    )
 
 
 def nothing_feasible(too_slow: Sequence[TrialRecord], search: str) -> StudyStopped:

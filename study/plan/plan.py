@@ -14,7 +14,7 @@ from study.config.study import StudyConfig
 from study.plan.confirmation import Confirmation, Decided
 from study.plan.deadline import Deadline
 from study.plan.failures import Death, Losses, SameFault
-from study.plan.fruitless import Ends, fruitless, no_reference
+from study.plan.fruitless import Ends, fruitless, no_reference, vanilla_failed
 from study.plan.owed import Owed, Planned, reopen_owed
 from study.plan.posthoc import PosthocTrials
 from study.plan.search import GainSearch
@@ -114,16 +114,15 @@ class Plan:
             job, settled = self._replicate_job(self._owed.reference())
         if not settled:
             return job
+        for ratio in self.config.imbalance_ratios:
+            self._reference(ratio)  # or the study ends
         job, settled = self._search_job("search", "control_search")
         # Controls that do not depend on the search use the slots left free while its last trials run.
         if job is None:
             job, _ = self._replicate_job(self._owed.controls())
         if job is None and settled:
-            for owed in (
-                self._owed.matched(),
-                self._confirmation.screening(),
-                self._confirmation.confirmed(),
-            ):
+            confirmation = self._confirmation
+            for owed in (self._owed.matched(), confirmation.screening(), confirmation.confirmed()):
                 job, all_done = self._replicate_job(owed)
                 settled &= all_done
                 if job is not None:
@@ -160,10 +159,12 @@ class Plan:
 
     def _replicate_job(self, owed: Iterator[Planned]) -> tuple[TrialJob | None, bool]:
         """Return a job for the next missing replicate, and whether all that is owed is settled."""
-        settled = True
+        settled, met = True, set()
         for planned in owed:
+            met.add(planned.trial_id)
             twin = self._twin(planned)
-            if twin is not None and twin.state == "running":
+            # One that an earlier launch left, and that nobody runs now, is not waited for.
+            if twin and twin.state == "running" and (twin.phase in SEARCH_PHASES or twin.trial_id in met):
                 settled = False
                 continue
             trial = self._ensure_started(planned)
@@ -186,12 +187,14 @@ class Plan:
         trial = self.ledger.trials.get(planned.trial_id)
         if trial is None:
             self._start(planned)
-            self._adopt(planned)
-            trial = self.ledger.trials[planned.trial_id]
-            self._finish_if_complete(trial, planned)
         elif planned.phase == "confirmation" and trial.state == "complete" and planned.missing(trial):
             self.ledger.restart_trial(trial)  # further replicates were added
             self._notify(trial)
+        else:
+            return trial
+        self._adopt(planned)
+        trial = self.ledger.trials[planned.trial_id]
+        self._finish_if_complete(trial, planned)
         return trial
 
     def _start(self, planned: Planned) -> None:
@@ -319,7 +322,7 @@ class Plan:
     def on_replicate(self, job: TrialJob, record: ReplicateRecord) -> None:
         """Record a finished replicate."""
         self._same_fault.is_over()
-        self._losses.forget(job.trial_id)
+        self._losses.forget((job.trial_id, job.replicates))
         self._add_replicate(job.trial_id, record)
 
     def on_end(self, job: TrialJob, failure: TrialFailed | None) -> None:
@@ -341,7 +344,8 @@ class Plan:
 
     def on_lost(self, job: TrialJob, death: Death) -> None:
         """Record that a job's process died; what it did not finish is handed out again, a limited number of times."""
-        failure, trial = self._losses.failure(job.trial_id, death), self.ledger.trials[job.trial_id]
+        failure = self._losses.failure((job.trial_id, job.replicates), death)
+        trial = self.ledger.trials[job.trial_id]
         if failure is None and job.phase in SEARCH_PHASES and not self._is_anchor(trial):
             self._running -= {(job.trial_id, replicate) for replicate in job.replicates}
             self._reopened.append(trial)
@@ -382,13 +386,9 @@ class Plan:
                 self._search.tell(trial, self.ledger)
         same = self._same_fault.stops(trial, failure)
         stopped = (self._fruitless_search(early=True) if trial.phase == "search" else None) or same
-        if stopped is not None:
-            self.stopped = stopped
-        elif PosthocTrials.belong_to(trial) or self._is_anchor(trial):
-            self.stopped = StudyStopped(
-                f"The reference vanilla at imbalance ratio {trial.imbalance_ratio} failed: {failure}. Without it "
-                "no gain can be computed. Fix the cause and give the same command again: it retries what failed."
-            )
+        if stopped is None and (PosthocTrials.belong_to(trial) or self._is_anchor(trial)):
+            stopped = vanilla_failed(trial, failure)
+        self.stopped = self.stopped or stopped
 
     def _fruitless_search(self, early: bool = False) -> StudyStopped | None:
         """Return that no trial of pre-finetuning is of use: of all that there will be or, early, of the first ones."""

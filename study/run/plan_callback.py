@@ -10,9 +10,10 @@ from typing import Any
 
 import ray
 from ray import tune
+from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
-from study.plan.failures import LOSSES_THAT_FAIL, Death
+from study.plan.failures import LOSSES_THAT_FAIL, NEVER_FAILS, Death
 from study.plan.plan import Plan
 from study.record.folder import unwritable
 from study.run.hanging import HANGS_THAT_ARE_RETRIED, Hanging
@@ -85,7 +86,9 @@ class PlanSearcher(Searcher):  # type: ignore[misc]
         self._limit = limit
         self.jobs: dict[str, TrialJob] = {}
         self.failures: dict[str, TrialFailed] = {}
-        self.given_back: set[str] = set()  # by a node that cannot take part
+        self.given_back: set[str] = (
+            set()
+        )  # by a node that cannot take part, or with results that could not be recorded
         self._in_vain = 0
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
@@ -113,7 +116,7 @@ class PlanSearcher(Searcher):  # type: ignore[misc]
         with kept_from_tune(self._plan):
             job, failure = self.jobs.pop(trial_id), self.failures.pop(trial_id, None)
             if trial_id in self.given_back:
-                self._plan.on_lost(job, Death(str(failure)))
+                self._plan.on_lost(job, Death(str(failure), NEVER_FAILS))
             else:
                 self._plan.on_end(job, failure)
 
@@ -159,6 +162,7 @@ class PlanCallback(tune.Callback):  # type: ignore[misc]
         self._searcher = searcher
         self._tick = tick
         self._hanging = hanging or Hanging(math.inf, plan.ledger)
+        self._trials: dict[str, Any] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Return nothing, as the searcher does."""
@@ -171,6 +175,11 @@ class PlanCallback(tune.Callback):  # type: ignore[misc]
         that answers; a driver that leaves takes its trials along in any case.
         """
         end_if_faulty(self._plan)
+        self._trials |= {trial.trial_id: trial for trial in trials[len(self._trials) :]}
+        for name in [*self._searcher.jobs]:
+            # Tune tells nobody of a trial whose warm process did not let go of the one before.
+            if name in self._trials and self._trials[name].status == Trial.ERROR:
+                self.on_trial_error(iteration, trials, self._trials[name])
         for trial in self._hanging.overdue():
             process = trial.temporary_state.ray_actor
             if process is not None:  # Ray tells Tune of its end, and Tune calls on_trial_error
@@ -192,14 +201,17 @@ class PlanCallback(tune.Callback):  # type: ignore[misc]
     ) -> None:
         """Record a finished replicate, or a failure that the trial reported itself."""
         self._hanging.began(trial)  # with the next one
+        recorded = False
         with kept_from_tune(self._plan):
             for record in records_of(result):
                 self._plan.on_replicate(self._searcher.jobs[trial.trial_id], record)
-            if result.get(STOPS):
-                self._searcher.given_back.add(trial.trial_id)
-                self._plan.stopped = self._plan.stopped or StudyStopped(str(result["failure"]))
             if result["failure"] is not None:
                 self._searcher.failures[trial.trial_id] = self._failure(trial, result)
+            if result.get(STOPS):
+                self._plan.stopped = self._plan.stopped or StudyStopped(str(result["failure"]))
+            recorded = not result.get(STOPS)
+        if not recorded:
+            self._searcher.given_back.add(trial.trial_id)
 
     def _failure(self, trial: Any, result: dict[str, Any]) -> TrialFailed:
         """Keep the whole traceback, if there is one, beside the ledger, and name the file in the message."""
@@ -218,7 +230,7 @@ class PlanCallback(tune.Callback):  # type: ignore[misc]
         hung = self._hanging.ended(trial)
         error = trial.get_error()
         last_line = str(error).strip().splitlines()[-1] if error is not None else "no message"
-        self._searcher.failures.pop(trial.trial_id, None)
+        failure = self._searcher.failures.pop(trial.trial_id, None)
         job = self._searcher.jobs.pop(trial.trial_id, None)
         if job is None:
             return  # its end was told before its process died
@@ -227,4 +239,7 @@ class PlanCallback(tune.Callback):  # type: ignore[misc]
             node, gone = self._nodes.process_died(trial.trial_id, job.trial_id), self._nodes.gone()
         message, at_most = (last_line, LOSSES_THAT_FAIL) if hung is None else (hung, HANGS_THAT_ARE_RETRIED)
         with kept_from_tune(self._plan):
-            self._plan.on_lost(job, Death(message, at_most, node, gone))
+            if failure is not None and trial.trial_id not in self._searcher.given_back:
+                self._plan.on_end(job, failure)  # it had said so before its process died
+            else:
+                self._plan.on_lost(job, Death(message, at_most, node, gone))

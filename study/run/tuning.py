@@ -7,6 +7,7 @@ reference vanilla, the search and the controls.
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import traceback
 from collections.abc import Callable, Mapping
@@ -40,6 +41,9 @@ from trainables.trial import TrialJob
 from trainables.worker import WorkerGroup, report_of_failure, run_in_process, run_in_worker_group
 
 _NO_LIMIT = 100_000  # trials at a time, where the searcher keeps the limit
+# A trial that was raced out has this long to let go of its warm process. Tune's two seconds are short where a machine
+# is busy: the next trial there would end before it began.
+_LETS_GO_WITHIN_S = "60"
 
 
 class WarmRacing(RatioRacing):
@@ -307,6 +311,7 @@ def trial_in_process(
 ) -> None:
     """Run one job in this process, whose node is checked first: the Tune function of trials with one worker."""
     job = config["job"]
+    os.environ.setdefault("TUNE_FUNCTION_THREAD_TIMEOUT_S", _LETS_GO_WITHIN_S)
     try:
         check()
         run_in_process(job, prepared, run, report_to_tune, storage)

@@ -14,6 +14,8 @@ from study.record.ledger import TrialRecord
 from tests.study.simulation import run_to_the_end, small_config
 from trainables.errors import TrialFailed
 
+JOB = ("a", (0, 1))
+
 
 def failures(*messages, phase="search", can_pass=False):
     same = SameFault()
@@ -29,27 +31,33 @@ def test_deaths_count_until_a_replicate_arrives():
     losses = Losses()
     for _ in range(3):
         for _ in range(LOSSES_THAT_FAIL):
-            assert losses.failure("a", Death("out of memory", LOSSES_THAT_FAIL, "node1")) is None
-        losses.forget("a")
+            assert losses.failure(JOB, Death("out of memory", LOSSES_THAT_FAIL, "node1")) is None
+        losses.forget(JOB)
     for _ in range(LOSSES_THAT_FAIL):
-        assert losses.failure("a", Death("out of memory", LOSSES_THAT_FAIL, "node1", {"node2"})) is None
-    failure = losses.failure("a", Death("out of memory", LOSSES_THAT_FAIL, "node1", {"node2"}))
+        assert losses.failure(JOB, Death("out of memory", LOSSES_THAT_FAIL, "node1", {"node2"})) is None
+    failure = losses.failure(JOB, Death("out of memory", LOSSES_THAT_FAIL, "node1", {"node2"}))
     assert failure.can_pass and "died 3 times, most recently with: out of memory" in str(failure)
+
+
+def test_one_machine_that_takes_several_jobs_of_a_trial_counts_once_for_each():
+    losses = Losses()
+    for replicate in range(LOSSES_THAT_FAIL + 2):
+        assert losses.failure(("a", (replicate,)), Death("out of memory")) is None
 
 
 def test_deaths_with_a_node_are_the_nodes_even_where_that_is_known_later_only():
     losses = Losses()
     nodes = [f"node{number}" for number in range(NODES_THAT_FAIL)]
     for number, node in enumerate(nodes):
-        assert losses.failure("a", Death("node gone", LOSSES_THAT_FAIL, node, nodes[:number])) is None
-    assert losses.failure("a", Death("crashed", LOSSES_THAT_FAIL, "stays", nodes)) is None
-    assert losses.failure("a", Death("crashed", LOSSES_THAT_FAIL, "", nodes)) is None
-    assert "with its node" in str(losses.failure("a", Death("crashed", LOSSES_THAT_FAIL, "stays", nodes)))
+        assert losses.failure(JOB, Death("node gone", LOSSES_THAT_FAIL, node, nodes[:number])) is None
+    assert losses.failure(JOB, Death("crashed", LOSSES_THAT_FAIL, "stays", nodes)) is None
+    assert losses.failure(JOB, Death("crashed", LOSSES_THAT_FAIL, "", nodes)) is None
+    assert "with its node" in str(losses.failure(JOB, Death("crashed", LOSSES_THAT_FAIL, "stays", nodes)))
 
 
 def test_a_trial_that_brings_node_after_node_down_fails():
     losses, nodes = Losses(), [f"node{number}" for number in range(NODES_THAT_FAIL + 1)]
-    found = [losses.failure("a", Death("node gone", LOSSES_THAT_FAIL, node, nodes)) for node in nodes]
+    found = [losses.failure(JOB, Death("node gone", LOSSES_THAT_FAIL, node, nodes)) for node in nodes]
     assert {*found[:-1]} == {None}
     assert f"died {NODES_THAT_FAIL + 1} times, {NODES_THAT_FAIL + 1} of them with its node" in str(found[-1])
 

@@ -10,9 +10,12 @@ import pytest
 
 from study.plan import optuna_record, search
 from study.plan.failures import Death
+from study.plan.owed import Planned
 from study.record.gains import gains_of, leading_prefinetuning
 from study.record.ledger import SEARCH_PHASES
 from tests.study.simulation import SimulatedStudy, run_to_the_end, small_config
+from trainables.errors import StudyStopped
+from trainables.settings import TrialSettings
 
 
 def test_every_phase_is_run_and_every_trial_has_an_end(tmp_path):
@@ -123,6 +126,41 @@ def test_a_study_ends_whose_processes_all_die_after_their_last_replicate(tmp_pat
     assert {trial.state for trial in study.ledger.trials.values()} == {"complete"}
     assert {"reference", "search", "confirmation"} <= {t.phase for t in study.ledger.trials.values()}
     assert len(study.computed) == len(set(study.computed))
+
+
+def test_replicates_of_vanilla_that_one_machine_takes_with_it_do_not_fail_it(tmp_path):
+    study = SimulatedStudy(tmp_path, small_config(trials=1, imbalance_ratios=(0.1,)))
+    together = [study.plan.next_job() for _ in range(3)]
+    assert len({job.trial_id for job in together}) == 1
+    for job in together:
+        study.plan.on_lost(job, Death("out of memory"))
+    assert study.plan.stopped is None
+    study.run()
+    assert study.plan.complete
+
+
+def test_without_a_search_too_an_infeasible_vanilla_ends_the_study(tmp_path):
+    study = SimulatedStudy(tmp_path, small_config(trials=0, max_seconds_per_trial=1.0))
+    with pytest.raises(StudyStopped, match="No configuration of vanilla's search at imbalance ratio"):
+        study.run()
+
+
+def test_a_trial_that_an_earlier_launch_left_running_is_not_waited_for_as_a_twin(tmp_path):
+    config = small_config(
+        imbalance_ratios=(0.1,), confirmation_replicates=2, screening_replicates=2, finalists=1
+    )
+    study = run_to_the_end(tmp_path / "whole", config)
+    recipe = next(t for t in study.ledger.of_phase("screening") if t.arm == "paper")
+    assert "prefinetune" not in {
+        t.arm
+        for t in study.ledger.of_phase("screening")
+        if {**t.config, "arm": ""} == {**recipe.config, "arm": ""}
+    }
+    again = SimulatedStudy(tmp_path / "again", config)
+    left = Planned("screening", TrialSettings.from_config({**recipe.config, "arm": "prefinetune"}), 2)
+    again.ledger.start_trial(left.trial_id, left.phase, "prefinetune", 0.1, left.settings.to_config(), None)
+    again.run()
+    assert again.plan.finished and again.plan.complete
 
 
 def test_a_job_whose_process_keeps_dying_fails(tmp_path):

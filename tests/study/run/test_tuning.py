@@ -101,6 +101,68 @@ def test_a_folder_that_cannot_be_written_stops_the_study_with_advice(tmp_path):
     assert searcher.suggest("b") == "FINISHED"
 
 
+def search_job(study, searcher):
+    """Run the study until its first job of the search is handed out; its name and its job."""
+    for number in range(1000):
+        job = searcher.suggest(str(number))["job"]
+        if job.phase == "search":
+            return str(number), job
+        study._run_job(job)
+        searcher.jobs.clear()
+    raise AssertionError
+
+
+def of_replicate(replicate):
+    record = {"replicate": replicate, "metrics": {"val/macro_f1": 0.5}, "seconds": 1.0}
+    record |= {"diagnostics": {"stage2_steps": 9.0, "stage2_seconds": 1.0}, "posthoc": {}}
+    return for_tune({"record": record, "failure": None})
+
+
+def test_a_trial_one_of_whose_replicates_could_not_be_recorded_has_not_ended(tmp_path):
+    study = SimulatedStudy(tmp_path, small_config())
+    searcher = PlanSearcher(study.plan)
+    name, job = search_job(study, searcher)
+    callback = PlanCallback(study.plan, searcher, lambda: None)
+    append = study.ledger.append
+
+    def full(kind, **values):
+        if kind == "replicate" and values["replicate"] == 1:
+            raise OSError(28, "No space left on device")
+        return append(kind, **values)
+
+    study.ledger.append = full
+    for replicate in job.replicates:
+        callback.on_trial_result(0, [], SimpleNamespace(trial_id=name), of_replicate(replicate))
+    searcher.on_trial_complete(name, {})
+    assert "No space left" in str(study.plan.stopped)
+    assert study.ledger.trials[job.trial_id].state == "running" and len(job.replicates) == 3
+
+
+def test_a_failure_that_was_told_counts_although_the_process_then_died(tmp_path):
+    study = SimulatedStudy(tmp_path, small_config())
+    searcher = PlanSearcher(study.plan)
+    name, job = search_job(study, searcher)
+    callback = PlanCallback(study.plan, searcher, lambda: None)
+    dead = SimpleNamespace(trial_id=name, get_error=lambda: RuntimeError("died"))
+    callback.on_trial_result(0, [], dead, for_tune(report_of_failure(TrialFailed("diverged"))))
+    callback.on_trial_error(0, [], dead)
+    trial = study.ledger.trials[job.trial_id]
+    assert trial.state == "failed" and "diverged" in trial.error
+
+
+def test_a_trial_that_tune_ends_without_a_word_is_handed_out_again(tmp_path):
+    study = SimulatedStudy(tmp_path, small_config())
+    searcher = PlanSearcher(study.plan)
+    name, job = search_job(study, searcher)
+    callback = PlanCallback(study.plan, searcher, lambda: None)
+    of_tune = SimpleNamespace(trial_id=name, status="PENDING", get_error=lambda: None)
+    callback.on_step_end(0, [of_tune])
+    assert name in searcher.jobs
+    of_tune.status = "ERROR"
+    callback.on_step_end(1, [of_tune])
+    assert not searcher.jobs and searcher.suggest("again")["job"].trial_id == job.trial_id
+
+
 def test_a_process_that_dies_after_its_job_was_told_changes_nothing(tmp_path):
     study = SimulatedStudy(tmp_path, small_config())
     searcher = PlanSearcher(study.plan)
@@ -138,12 +200,14 @@ def test_no_more_jobs_are_handed_out_than_the_cluster_has_room_for(tmp_path):
 def test_a_node_that_cannot_take_part_stops_the_study_and_costs_no_trial(tmp_path):
     study = SimulatedStudy(tmp_path, small_config())
     searcher = PlanSearcher(study.plan)
-    config = searcher.suggest("a")
+    given = {name: searcher.suggest(name) for name in "acd"}
+    assert len({config["job"].trial_id for config in given.values()}) == 1
     refused = {**report_of_failure(TrialFailed("Node 10.0.0.2 (late) does not share it")), STOPS: True}
     callback = PlanCallback(study.plan, searcher, lambda: None)
-    callback.on_trial_result(0, [], SimpleNamespace(trial_id="a", config=config), for_tune(refused))
-    searcher.on_trial_complete("a", {})
-    assert "Node 10.0.0.2 (late)" in str(study.plan.stopped)
+    for name, config in given.items():
+        callback.on_trial_result(0, [], SimpleNamespace(trial_id=name, config=config), for_tune(refused))
+        searcher.on_trial_complete(name, {})
+    assert str(study.plan.stopped) == "Node 10.0.0.2 (late) does not share it"
     assert searcher.suggest("b") == "FINISHED"
     assert {trial.state for trial in study.ledger.trials.values()} == {"running"}
 
