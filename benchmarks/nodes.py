@@ -6,19 +6,20 @@ Command::
 
 For each number of nodes a Ray cluster is started here whose head trains nothing, each node is held to a processor of
 its own, and ``adme`` is launched on the cluster as a user launches it: plan, ledger, Optuna, MLflow, Tune. Trials are
-random configurations of one cost, and every replicate is trained, so that all trials count the same. They are timed
+random configurations of one length, and every replicate is trained, so that all trials count the same. They are timed
 from the first one's start in the search to the last one's end.
 
-``efficiency`` is trials an hour over those of one node, a node. It is ``busy``, the share of the nodes' time spent in
-replicates, times what a replicate took on one node over what it takes: head, driver and MLflow have no processor of
-their own here, so where there are no more processors than nodes they slow the trials down, which they don't on a
-cluster whose head is a machine. At the end nodes wait for the last trial.
+``efficiency`` is trials an hour a node, over those of one node. Two things lower it: ``busy``, the share of the nodes'
+time spent in replicates, and ``replicate_s``, what one takes. Head, driver and MLflow have no processor of their own
+here, so where there are no more processors than nodes they slow the trials down, which they don't on a cluster whose
+head is a machine of its own. At the end nodes wait for the last trial.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import subprocess
 import sys
@@ -33,14 +34,14 @@ from rich.console import Console
 from study.command.cli import run_command
 from study.command.number_types import count
 from study.record.ledger import Ledger, TrialRecord
-from trainables.errors import ConfigurationError
+from trainables.errors import ConfigurationError, StudyStopped
 
 _STUDY = "nodes"
-_SPACE = {
+_SPACE: dict[str, list[object]] = {
     "operator": ["aeda", "random_swap", "random_delete", "eda"],
-    "strength": [0.05, 0.1, 0.2],
+    "strength": [0.05, 0.1, 0.2, 0.3],
 }
-_OF_ONE_COST = {
+_OF_ONE_LENGTH = {
     "copies": 1,
     "stage1_data": "augmented_balanced",
     "stage1_trainable": "all",
@@ -84,12 +85,15 @@ def on_nodes(nodes: int, searched: Sequence[TrialRecord]) -> OnNodes:
 
     Raises
     ------
-    ValueError
+    StudyStopped
         There is none, or one has not ended well.
     """
     ends = [trial.finished for trial in searched if trial.state == "complete" and trial.finished is not None]
     if not searched or len(ends) < len(searched):
-        raise ValueError(f"trials ended as {sorted({trial.state for trial in searched}) or 'none'}")
+        ended = "; ".join(
+            f"{t.trial_id} {t.state} {t.error or ''}" for t in searched if t.state != "complete"
+        )
+        raise StudyStopped(f"On {nodes} node(s) the search did not end well: {ended or 'it has no trial'}.")
     window = max(ends) - min(trial.started for trial in searched)
     seconds = [record.seconds for trial in searched for record in trial.replicates.values()]
     return OnNodes(
@@ -100,6 +104,11 @@ def on_nodes(nodes: int, searched: Sequence[TrialRecord]) -> OnNodes:
         sum(seconds) / (nodes * window),
         sum(seconds) / len(seconds),
     )
+
+
+def efficiency(on: OnNodes, one: OnNodes) -> float:
+    """Return trials an hour a node over those of one node."""
+    return on.trials_per_hour / on.nodes / one.trials_per_hour
 
 
 @contextmanager
@@ -129,7 +138,7 @@ def command(args: argparse.Namespace, storage: Path) -> list[str]:
         "cpus_per_trial": 1,
         "gpus_per_trial": 0,
         "space": _SPACE,
-        "fixed": _OF_ONE_COST,
+        "fixed": _OF_ONE_LENGTH,
         "first": {},
     }
     return [
@@ -146,49 +155,47 @@ def measured(nodes: int, args: argparse.Namespace) -> OnNodes:
 
     Raises
     ------
-    ConfigurationError
+    StudyStopped
         The launch failed; its last words are in the message.
     """
+    # No other cluster, and no server that an environment names.
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "MLFLOW_"))}
     with tempfile.TemporaryDirectory() as folder, cluster_of(nodes) as address:
         storage = Path(folder)
         launched = subprocess.run(
             command(args, storage),
-            env={**os.environ, "RAY_ADDRESS": address},
+            env={**ours, "RAY_ADDRESS": address},
             capture_output=True,
             text=True,
             check=False,
         )
         if launched.returncode != 0:
-            raise ConfigurationError(f"The launch on {nodes} node(s) failed: {launched.stderr[-2000:]}")
+            said = f"{launched.stdout[-2000:]}\n{launched.stderr[-2000:]}"
+            raise StudyStopped(f"The launch on {nodes} node(s) ended with {launched.returncode}: {said}")
         return on_nodes(nodes, Ledger(storage / _STUDY / "ledger.jsonl").of_phase("search"))
 
 
 def measure(args: argparse.Namespace) -> int:
     """Print one JSON object."""
     processors = len(os.sched_getaffinity(0))
+    most = math.prod(len(choices) for choices in _SPACE.values())
+    faults = []
     if max(args.nodes) > processors:
-        raise ConfigurationError(
+        faults.append(
             f"--nodes {max(args.nodes)}: each node has a processor of its own, and there are {processors} here."
         )
+    if args.trials > most:
+        faults.append(f"--trials {args.trials}: there are {most} configurations of one length.")
+    if faults:
+        raise ConfigurationError(faults)
     console = Console(stderr=True)
     found: list[OnNodes] = []
     for nodes in sorted({1, *args.nodes}):
         with console.status(f"{args.trials} trials on {nodes} node(s)"):
             found.append(measured(nodes, args))
         console.print(f"{nodes} node(s): {found[-1].trials_per_hour:.1f} trials an hour", highlight=False)
-    one = found[0].trials_per_hour
-    print(
-        json.dumps(
-            {
-                "processors": processors,
-                "replicates": args.replicates,
-                "nodes": [
-                    {**asdict(each), "efficiency": each.trials_per_hour / (each.nodes * one)}
-                    for each in found
-                ],
-            }
-        )
-    )
+    figures = [{**asdict(each), "efficiency": efficiency(each, found[0])} for each in found]
+    print(json.dumps({"processors": processors, "replicates": args.replicates, "nodes": figures}))
     return 0
 
 

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # First process of a Linux kernel that runs as a program (user-mode Linux): an NFS server and two clients of it.
 #
-# The kernel sees this machine's files, to read them alone; FOLDER is the only place that it writes to, but for DISK,
-# which it exports. The clients a and b have a network, a name and processes of their own, so that each has its own
-# view of the export, at /mnt/a and /mnt/b. Then PYTHON runs nfs_client.py on both, with FOLDER/encoder: on an empty
+# The kernel sees this machine's files, to read them alone; FOLDER is the only place that it writes to, but for the disk
+# that it was given, which it exports. The clients a and b have a network, a name and processes of their own, so that
+# each has its own view of the export, at /mnt/a and /mnt/b. Then PYTHON runs nfs_client.py on both, with FOLDER/encoder: on an empty
 # cache at the same time, and with another cache on b while a is killed, which holds a lease there.
 set -u
-export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/run/home TMPDIR=/run/tmp PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$ROOT
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/run/home TMPDIR=/run/tmp PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$ROOT OMP_NUM_THREADS=1
 
 end() {
   sync
@@ -26,7 +26,9 @@ exec > /mnt/back/log 2>&1
 set -ex
 cd "$ROOT"
 mount -t ext4 /dev/ubda /mnt/export
-for module in nfsd nfsv4 veth; do modprobe $module; done
+mkdir -p /run/lib/modules
+ln -s "$MODULES/$(uname -r)" /run/lib/modules/
+for module in nfsd nfsv4 veth; do modprobe --dirname /run $module; done
 mount -t nfsd nfsd /proc/fs/nfsd
 mount -t rpc_pipefs rpc /var/lib/nfs/rpc_pipefs
 for wait in lease grace; do echo 10 > /proc/fs/nfsd/nfsv4${wait}time; done  # seconds; less is refused
@@ -43,10 +45,12 @@ for client in a b; do
   ip link set to-$client up
   ip -n $client addr add 10.9.$net.2/24 dev eth0
   for device in eth0 lo; do ip -n $client link set $device up; done
-  nsenter --net=/run/netns/$client mount -t nfs4 10.9.$net.1:/ /mnt/$client
+  # The server tells clients apart by name.
+  nsenter --net=/run/netns/$client unshare --uts sh -c "hostname $client; mount -t nfs4 10.9.$net.1:/ /mnt/$client"
   net=$((net + 1))
 done
-grep nfs4 /proc/mounts
+grep nfs4 /proc/mounts > /mnt/back/mounts
+cat /proc/fs/nfsd/clients/*/info > /mnt/back/clients
 
 # machine CLIENT CACHE OUT: runs on one client, as on a machine of its own; who kills it, kills all that it started.
 machine() {
@@ -86,7 +90,7 @@ done
 set -x
 kill -9 $first
 wait $first || true
-compgen -G '/mnt/export/lost/stage1/*/.*.lease' > /mnt/back/lease
+compgen -G '/mnt/export/lost/stage1/*/.*.lease'
 touch /run/go-lost-b
 machine b lost lost-b
 wait $!

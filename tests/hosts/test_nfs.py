@@ -5,9 +5,12 @@ Many kernels lack NFS (those of containers and small virtual machines), so one i
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -32,6 +35,7 @@ def lacking():
     if os.geteuid() != 0:
         return "the folders of the NFS tools need root"
     missing = [tool for tool in TOOLS if shutil.which(tool) is None]
+    missing += [] if MODULES.is_dir() else [str(MODULES)]
     return f"{', '.join(missing)} not installed" if missing else None
 
 
@@ -42,10 +46,17 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(lacking() is not None, reason
 def enough_pieces():
     """Let processes have as many pieces of memory as libraries need in the kernel."""
     before = PIECES.read_text()
-    if int(before) < ENOUGH:
+    if int(before) >= ENOUGH:
+        yield
+        return
+    try:
         PIECES.write_text(str(ENOUGH))
-    yield
-    PIECES.write_text(before)
+    except OSError as error:
+        pytest.skip(f"{PIECES} is {before.strip()} and cannot be raised: {error}")
+    try:
+        yield
+    finally:
+        PIECES.write_text(before)
 
 
 @pytest.fixture(scope="module")
@@ -60,17 +71,28 @@ def left(tmp_path_factory, enough_pieces):
     kernel = [
         KERNEL, "mem=3G", f"ubd0={disk}", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro",
         f"init={SCRIPT}", "con=null", "con0=null,fd:1", "quiet", f"FOLDER={folder}", f"ROOT={ROOT}",
-        f"PYTHON={sys.executable}",
+        f"PYTHON={sys.executable}", f"MODULES={MODULES}",
     ]  # fmt: skip
     started = time.monotonic()
     with (folder / "console").open("w") as console:
-        subprocess.run(
-            kernel, stdin=subprocess.DEVNULL, stdout=console, stderr=console, timeout=1500, check=False
-        )
+        run_to_its_end(kernel, console)
     said = [path.read_text()[-3000:] for path in (folder / "console", folder / "log") if path.exists()]
     assert (folder / "done").exists(), "\n".join(said)
     print(f"{time.monotonic() - started:.0f} s in the kernel")
     return folder
+
+
+def run_to_its_end(kernel, console):
+    """Run the kernel; its processes are some of this machine, and end with it in any case."""
+    running = subprocess.Popen(
+        kernel, stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True
+    )
+    try:
+        running.wait(1500)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(running.pid, signal.SIGKILL)
+        running.wait()
 
 
 @pytest.fixture(scope="module")
@@ -79,9 +101,9 @@ def undisturbed(left):
     out = left / "alone"
     (left / "go").touch()
     where = [left / "encoder", left / "cache", out, left / "go"]
-    subprocess.run(
-        [sys.executable, "-m", "tests.hosts.nfs_client", *where], cwd=ROOT, check=True, timeout=900
-    )
+    command = [sys.executable, "-m", "tests.hosts.nfs_client", *where]
+    one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}  # as in the kernel: the last digits hang on it
+    subprocess.run(command, cwd=ROOT, env=one_thread, check=True, timeout=900)
     return replicates(out)
 
 
@@ -101,8 +123,10 @@ def trained(found):
 
 
 def test_the_folders_were_nfs_of_two_clients(left):
-    mounted = [line.split()[:3] for line in (left / "log").read_text().splitlines() if line.endswith(" 0 0")]
-    assert {(where, kind) for _, where, kind in mounted} >= {("/mnt/a", "nfs4"), ("/mnt/b", "nfs4")}
+    mounted = {tuple(line.split()[1:3]) for line in (left / "mounts").read_text().splitlines()}
+    assert mounted == {("/mnt/a", "nfs4"), ("/mnt/b", "nfs4")}
+    names = re.findall(r"^name: .*NFSv4\.\d (\w+)", (left / "clients").read_text(), re.MULTILINE)
+    assert sorted(names) == ["a", "b"], (left / "clients").read_text()
 
 
 def test_two_drivers_at_once_score_as_one_alone_and_train_each_first_stage_once(left, undisturbed):
@@ -120,8 +144,7 @@ def test_two_drivers_at_once_score_as_one_alone_and_train_each_first_stage_once(
 
 
 def test_a_driver_takes_over_from_one_that_was_lost_on_another_machine(left, undisturbed):
-    assert (left / "lease").read_text().strip(), "no lease was held when the driver was killed"
-    assert len(replicates(left / "lost-a")) < len(undisturbed)
+    assert replicates(left / "lost-a") == []  # it was killed in its first one
     found = replicates(left / "lost-b")
     assert [each["metrics"] for each in found] == [each["metrics"] for each in undisturbed]
     assert total(found, "cache_corrupt") == 0.0
