@@ -9,10 +9,10 @@ its own, and ``adme`` is launched on the cluster as a user launches it: plan, le
 random configurations of one length, and every replicate is trained, so that all trials count the same. They are timed
 from the first one's start in the search to the last one's end.
 
-``efficiency`` is trials an hour a node, over those of one node. Two things lower it: ``busy``, the share of the nodes'
-time spent in replicates, and ``replicate_s``, what one takes. Head, driver and MLflow have no processor of their own
-here, so where there are no more processors than nodes they slow the trials down, which they don't on a cluster whose
-head is a machine of its own. At the end nodes wait for the last trial.
+``efficiency`` is trials an hour a node, over those of one node. It falls where ``busy`` falls, the share of the nodes'
+time spent in replicates, or ``replicate_s`` grows, what one takes. Head, driver and MLflow have no processor of their
+own here, so where there are no more processors than nodes they slow the trials down, which they don't on a cluster
+whose head is a machine of its own. At the end nodes wait for the last trial.
 """
 
 from __future__ import annotations

@@ -97,22 +97,20 @@ class Confirmation:
                 if len(candidates) > 1:
                     yield from map(self._screened, candidates)
 
-    def confirmed(self, targets: Mapping[Ratio, int] | None = None) -> Iterator[Planned]:
-        """Return what is scored on the test split at every ratio whose choice is made.
+    def confirmed(self) -> Iterator[Planned]:
+        """Return what is scored on the test split now, at every ratio whose choice is made."""
+        if self._config.confirmation_replicates:
+            yield from self._confirmed(self._choices(), self.targets())
 
-        Parameters
-        ----------
-        targets
-            Replicates at each ratio; by default as many as are owed now.
-        """
-        if not self._config.confirmation_replicates:
-            return
+    def _choices(self) -> dict[Ratio, Choice]:
+        """Return what is confirmed, at the ratios where that is known."""
+        chosen = {ratio: self._choice(ratio) for ratio in self._config.imbalance_ratios}
+        return {ratio: choice for ratio, choice in chosen.items() if choice is not None}
+
+    def _confirmed(self, choices: Mapping[Ratio, Choice], targets: Mapping[Ratio, int]) -> Iterator[Planned]:
+        """Return the trials of a confirmation with so many replicates at each ratio."""
         first = first_confirmed(self._config)
-        targets = self.targets() if targets is None else targets
-        for ratio in self._config.imbalance_ratios:
-            choice = self._choice(ratio)
-            if choice is None:
-                continue
+        for ratio, choice in choices.items():
             finalists = dict.fromkeys((choice.winner, self._owed.paper(ratio)))
             alone = (choice.vanilla, *finalists, *self._owed.at_vanilla(choice.vanilla), *choice.controls)
             for settings in alone:
@@ -128,16 +126,16 @@ class Confirmation:
         All ratios are looked at together, because their verdicts are corrected together; a ratio whose verdicts are
         decided gets no more.
         """
-        ratios = self._config.imbalance_ratios
-        stopped: dict[Ratio, int] = {}
-        now: dict[Ratio, int] = {}
-        for n in planned_looks(self._config, self._ledger):
+        ratios, looks = self._config.imbalance_ratios, planned_looks(self._config, self._ledger)
+        now = dict.fromkeys(ratios, looks[0])
+        if not all(map(self._is_screened, ratios)):
+            return now
+        choices, stopped = self._choices(), dict[Ratio, int]()
+        for n in looks:
             now = {ratio: stopped.get(ratio, n) for ratio in ratios}
-            if not all(self._is_screened(ratio) for ratio in ratios):
-                break
             # Those that were looked at may have begun on their further replicates.
             there = self._has_all if n in self._ledger.looks else self.is_settled
-            if not all(map(there, self.confirmed(now))):
+            if not all(map(there, self._confirmed(choices, now))):
                 break
             if n not in self._ledger.looks:
                 self._ledger.append("look", replicates=n)

@@ -44,18 +44,18 @@ class Death(NamedTuple):
 class Losses:
     """Count how often the process of each job died since its last replicate.
 
-    A job is named by its trial and its replicates. Several of a trial may run at a time, and one machine that goes
+    A job is named by its trial and its last replicate. Several of a trial may run at a time, and one machine that goes
     takes all of them with it.
     """
 
     def __init__(self) -> None:
-        self._of: dict[tuple[str, tuple[int, ...]], list[str]] = {}
+        self._of: dict[tuple[str, int], list[str]] = {}
 
-    def forget(self, job: tuple[str, tuple[int, ...]]) -> None:
+    def forget(self, job: tuple[str, int]) -> None:
         """Note that a replicate of a job ended well."""
         self._of.pop(job, None)
 
-    def failure(self, job: tuple[str, tuple[int, ...]], death: Death) -> TrialFailed | None:
+    def failure(self, job: tuple[str, int], death: Death) -> TrialFailed | None:
         """Note that a job's process died; return its trial's failure if that happened more often than it may.
 
         A node may be counted as alive for a while after it has taken its processes with it, so earlier deaths are

@@ -100,7 +100,11 @@ class Owed:
         All its replicates run, so that the others of its search can be told and raced by their gains over it.
         """
         for track in self._tuned:
-            first = trial_settings(self._config, track, {}, first_values(self._config, track, {}))
+            # A later launch may name another recipe; what the others were compared with stays.
+            if (known := self._ledger.anchor(track.imbalance_ratio)) is not None:
+                first = TrialSettings.from_config(known.config)
+            else:
+                first = trial_settings(self._config, track, {}, first_values(self._config, track, {}))
             yield Planned("reference_tuning", first, self._config.replicates)
 
     def reference(self) -> Iterator[Planned]:

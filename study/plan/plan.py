@@ -190,7 +190,7 @@ class Plan:
         elif planned.phase == "confirmation" and trial.state == "complete" and planned.missing(trial):
             self.ledger.restart_trial(trial)  # further replicates were added
             self._notify(trial)
-        else:
+        elif trial.state != "running":
             return trial
         self._adopt(planned)
         trial = self.ledger.trials[planned.trial_id]
@@ -322,7 +322,7 @@ class Plan:
     def on_replicate(self, job: TrialJob, record: ReplicateRecord) -> None:
         """Record a finished replicate."""
         self._same_fault.is_over()
-        self._losses.forget((job.trial_id, job.replicates))
+        self._losses.forget((job.trial_id, job.replicates[-1]))
         self._add_replicate(job.trial_id, record)
 
     def on_end(self, job: TrialJob, failure: TrialFailed | None) -> None:
@@ -344,7 +344,7 @@ class Plan:
 
     def on_lost(self, job: TrialJob, death: Death) -> None:
         """Record that a job's process died; what it did not finish is handed out again, a limited number of times."""
-        failure = self._losses.failure((job.trial_id, job.replicates), death)
+        failure = self._losses.failure((job.trial_id, job.replicates[-1]), death)
         trial = self.ledger.trials[job.trial_id]
         if failure is None and job.phase in SEARCH_PHASES and not self._is_anchor(trial):
             self._running -= {(job.trial_id, replicate) for replicate in job.replicates}

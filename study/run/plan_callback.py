@@ -86,15 +86,15 @@ class PlanSearcher(Searcher):  # type: ignore[misc]
         self._limit = limit
         self.jobs: dict[str, TrialJob] = {}
         self.failures: dict[str, TrialFailed] = {}
-        self.given_back: set[str] = (
-            set()
-        )  # by a node that cannot take part, or with results that could not be recorded
+        # By a node that cannot take part, or with results that could not be recorded.
+        self.given_back: set[str] = set()
+        self._at_most: float = math.inf
         self._in_vain = 0
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """Return the next job as a Tune configuration, None to wait, or ``Searcher.FINISHED``."""
         job = None
-        if len(self.jobs) >= self._limit():
+        if len(self.jobs) >= min(self._limit(), self._at_most):
             return None
         with kept_from_tune(self._plan):
             job = self._plan.next_job()
@@ -106,6 +106,11 @@ class PlanSearcher(Searcher):  # type: ignore[misc]
             return str(Searcher.FINISHED) if self._plan.finished else None
         self.jobs[trial_id] = job
         return {"job": job}
+
+    def set_max_concurrency(self, max_concurrent: int) -> bool:
+        """Keep Tune's limit here: its own would still count what it ends without telling anybody."""
+        self._at_most = max_concurrent
+        return True
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -162,7 +167,6 @@ class PlanCallback(tune.Callback):  # type: ignore[misc]
         self._searcher = searcher
         self._tick = tick
         self._hanging = hanging or Hanging(math.inf, plan.ledger)
-        self._trials: dict[str, Any] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Return nothing, as the searcher does."""
@@ -175,11 +179,10 @@ class PlanCallback(tune.Callback):  # type: ignore[misc]
         that answers; a driver that leaves takes its trials along in any case.
         """
         end_if_faulty(self._plan)
-        self._trials |= {trial.trial_id: trial for trial in trials[len(self._trials) :]}
-        for name in [*self._searcher.jobs]:
-            # Tune tells nobody of a trial whose warm process did not let go of the one before.
-            if name in self._trials and self._trials[name].status == Trial.ERROR:
-                self.on_trial_error(iteration, trials, self._trials[name])
+        # Tune tells nobody of a trial whose warm process did not let go of the one before.
+        live = self._searcher.jobs
+        for trial in [t for t in trials if t.trial_id in live and t.status == Trial.ERROR]:
+            self.on_trial_error(iteration, trials, trial)
         for trial in self._hanging.overdue():
             process = trial.temporary_state.ray_actor
             if process is not None:  # Ray tells Tune of its end, and Tune calls on_trial_error
@@ -216,7 +219,7 @@ class PlanCallback(tune.Callback):  # type: ignore[misc]
     def _failure(self, trial: Any, result: dict[str, Any]) -> TrialFailed:
         """Keep the whole traceback, if there is one, beside the ledger, and name the file in the message."""
         message, can_pass = str(result["failure"]), bool(result["can_pass"])
-        if "traceback" not in result:
+        if "traceback" not in result or result.get(STOPS):
             return TrialFailed(message, can_pass=can_pass)
         path = (
             self._plan.ledger.path.parent / "failures" / f"{self._searcher.jobs[trial.trial_id].trial_id}.txt"
@@ -234,12 +237,15 @@ class PlanCallback(tune.Callback):  # type: ignore[misc]
         job = self._searcher.jobs.pop(trial.trial_id, None)
         if job is None:
             return  # its end was told before its process died
-        node, gone = "", frozenset[str]()
-        if self._nodes is not None:
-            node, gone = self._nodes.process_died(trial.trial_id, job.trial_id), self._nodes.gone()
-        message, at_most = (last_line, LOSSES_THAT_FAIL) if hung is None else (hung, HANGS_THAT_ARE_RETRIED)
+        given_back = trial.trial_id in self._searcher.given_back
         with kept_from_tune(self._plan):
-            if failure is not None and trial.trial_id not in self._searcher.given_back:
+            if failure is not None and not given_back:
                 self._plan.on_end(job, failure)  # it had said so before its process died
-            else:
-                self._plan.on_lost(job, Death(message, at_most, node, gone))
+                return
+            node, gone = "", frozenset[str]()
+            if self._nodes is not None:
+                node, gone = self._nodes.process_died(trial.trial_id, job.trial_id), self._nodes.gone()
+            message, at_most = (
+                (last_line, LOSSES_THAT_FAIL) if hung is None else (hung, HANGS_THAT_ARE_RETRIED)
+            )
+            self._plan.on_lost(job, Death(message, NEVER_FAILS if given_back else at_most, node, gone))

@@ -155,7 +155,7 @@ class Judge:
         looks = tuple(sorted({*facts["looks"], *ledger.looks}))
         planned = Looks(looks) if len(looks) > 1 and looks[0] > 1 else None
         self.rules = Rules(region=facts["region"], looks=planned)
-        self._known: dict[tuple[tuple[Ratio, int], ...], dict[Ratio, dict[str, Judgement]]] = {}
+        self._known: dict[tuple[tuple[Ratio, int | str], ...], dict[Ratio, dict[str, Judgement]]] = {}
 
     def decided(self, replicates: Mapping[Ratio, int]) -> frozenset[Ratio]:
         """Return the ratios at which every finalist has a verdict, given so many replicates at each ratio."""
@@ -166,15 +166,19 @@ class Judge:
 
     def judged(self, replicates: Mapping[Ratio, int]) -> dict[Ratio, dict[str, Judgement]]:
         """Return the judgement on every finalist, by ratio and trial; all are corrected together."""
-        key = tuple(replicates.items())
+        there = {
+            (ratio, arm.trial_id): (arm, vanilla, shared)
+            for ratio, n in replicates.items()
+            for vanilla, finalists in [self._compared(ratio)]
+            if vanilla is not None
+            for arm in finalists
+            if len(shared := paired_replicates(arm, vanilla, n)) == n
+        }
+        key = (*replicates.items(), *there)  # one that failed may have been tried again
         if key not in self._known:
             evidence = {
-                (ratio, arm.trial_id): self._evidence(arm, vanilla, vanilla, shared)
-                for ratio, n in replicates.items()
-                for vanilla, finalists in [self._compared(ratio)]
-                if vanilla is not None
-                for arm in finalists
-                if len(shared := paired_replicates(arm, vanilla, n)) == n
+                name: self._evidence(arm, vanilla, vanilla, shared)
+                for name, (arm, vanilla, shared) in there.items()
             }
             found = judge(evidence, self.rules) if evidence else {}
             self._known[key] = {

@@ -3,10 +3,12 @@
 #
 # The kernel sees this machine's files, to read them alone; FOLDER is the only place that it writes to, but for the disk
 # that it was given, which it exports. The clients a and b have a network, a name and processes of their own, so that
-# each has its own view of the export, at /mnt/a and /mnt/b. Then PYTHON runs nfs_client.py on both, with FOLDER/encoder: on an empty
-# cache at the same time, and with another cache on b while a is killed, which holds a lease there.
+# each has its own view of the export, at /mnt/a and /mnt/b. Then PYTHON runs nfs_client.py on both, with
+# FOLDER/encoder: on an empty cache at the same time, and with another cache on b when a was killed, which holds a lease
+# there.
 set -u
-export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/run/home TMPDIR=/run/tmp PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$ROOT OMP_NUM_THREADS=1
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/run/home TMPDIR=/run/tmp
+export PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$ROOT OMP_NUM_THREADS=1
 
 end() {
   sync

@@ -44,6 +44,7 @@ def main(encoder: str, cache: str, out: str, go: str) -> None:
                 record = run_replicate(ready, run, trial, replicate, World.single())
                 found = {"metrics": record.metrics, "diagnostics": record.diagnostics}
                 file.write(f"{json.dumps(found)}\n")
+                file.flush()
 
 
 if __name__ == "__main__":

@@ -178,13 +178,22 @@ def test_after_a_look_all_further_replicates_may_run_at_a_time_and_each_trial_st
     }
 
 
-def test_what_two_arms_share_is_trained_once_in_later_blocks_too(tmp_path):
+@pytest.mark.parametrize("launches", ["one", "more asked for", 80, 90, 95, 100, 105, 108, 112, 116, 125])
+def test_what_two_arms_share_is_trained_once_in_later_blocks_too(tmp_path, launches):
     only = {"stage2_learning_rate": (1e-4,)}
     config = dataclasses.replace(
         CONFIG, until_decided=9, imbalance_ratios=(0.1,), arms=("vanilla_tuned",), reference_space=only,
         arm_spaces={"vanilla_tuned": only}, arm_trials={"vanilla_tuned": 1},
     )  # fmt: skip
-    study = run_to_the_end(tmp_path / "s", config)
+    if launches == "one":
+        study = run_to_the_end(tmp_path / "s", config)
+    elif launches == "more asked for":
+        run_to_the_end(tmp_path / "s", dataclasses.replace(config, until_decided=None))
+        study = run_to_the_end(
+            tmp_path / "s", dataclasses.replace(config, until_decided=None, confirmation_replicates=9)
+        )
+    else:
+        study, _ = die_and_go_on(tmp_path, config, launches)
     confirmed = {trial.arm: trial for trial in study.ledger.of_phase("confirmation")}
     assert len(confirmed["vanilla_tuned"].replicates) == len(confirmed["vanilla"].replicates) == 9
     assert confirmed["vanilla_tuned"].seconds == 0.0 < confirmed["vanilla"].seconds

@@ -14,7 +14,7 @@ from study.record.ledger import TrialRecord
 from tests.study.simulation import run_to_the_end, small_config
 from trainables.errors import TrialFailed
 
-JOB = ("a", (0, 1))
+JOB = ("a", 1)
 
 
 def failures(*messages, phase="search", can_pass=False):
@@ -42,7 +42,7 @@ def test_deaths_count_until_a_replicate_arrives():
 def test_one_machine_that_takes_several_jobs_of_a_trial_counts_once_for_each():
     losses = Losses()
     for replicate in range(LOSSES_THAT_FAIL + 2):
-        assert losses.failure(("a", (replicate,)), Death("out of memory")) is None
+        assert losses.failure(("a", replicate), Death("out of memory")) is None
 
 
 def test_deaths_with_a_node_are_the_nodes_even_where_that_is_known_later_only():

@@ -9,11 +9,11 @@ import optuna
 import pytest
 
 from study.plan import optuna_record, search
-from study.plan.failures import Death
+from study.plan.failures import LOSSES_THAT_FAIL, Death
 from study.plan.owed import Planned
 from study.record.gains import gains_of, leading_prefinetuning
 from study.record.ledger import SEARCH_PHASES
-from tests.study.simulation import SimulatedStudy, run_to_the_end, small_config
+from tests.study.simulation import Killed, SimulatedStudy, run_to_the_end, small_config
 from trainables.errors import StudyStopped
 from trainables.settings import TrialSettings
 
@@ -143,6 +143,34 @@ def test_without_a_search_too_an_infeasible_vanilla_ends_the_study(tmp_path):
     study = SimulatedStudy(tmp_path, small_config(trials=0, max_seconds_per_trial=1.0))
     with pytest.raises(StudyStopped, match="No configuration of vanilla's search at imbalance ratio"):
         study.run()
+
+
+def test_the_first_trial_of_vanillas_search_stays_where_a_later_launch_names_another_recipe(tmp_path):
+    config = small_config(imbalance_ratios=(0.1,))
+    study = SimulatedStudy(tmp_path, config, kill_after=1)
+    with pytest.raises(Killed):
+        study.run()
+    (anchor,) = study.ledger.trials.values()
+    taken = anchor.config["stage2_learning_rate"]
+    rates = [rate for rate in config.reference_space["stage2_learning_rate"] if rate != taken]
+    other = small_config(imbalance_ratios=(0.1,), paper={**config.paper, "stage2_learning_rate": rates[0]})
+    again = run_to_the_end(tmp_path, other)
+    assert again.plan.finished and again.ledger.anchor(0.1).trial_id == anchor.trial_id
+    assert again.ledger.anchor(0.1).state == "complete"
+
+
+def test_a_group_that_dies_is_counted_from_its_last_replicate_whatever_is_left_of_its_job(tmp_path):
+    config = small_config(trials=1, imbalance_ratios=(0.1,), workers_per_trial=2)
+    study = SimulatedStudy(tmp_path, config)
+    job = study.plan.next_job()
+    study._compute(job, 0, 0.5)
+    assert job.replicates == (0, 1, 2)
+    for _ in range(LOSSES_THAT_FAIL):
+        study.plan.on_lost(job, Death("out of memory"))
+        job = study.plan.next_job()
+        assert job.replicates == (1, 2)
+    study.plan.on_lost(job, Death("out of memory"))
+    assert "died 3 times" in str(study.plan.stopped)
 
 
 def test_a_trial_that_an_earlier_launch_left_running_is_not_waited_for_as_a_twin(tmp_path):

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 import ray
+from ray.tune.search import ConcurrencyLimiter
 
 from benchmarks.overhead import report_nothing
 from study.plan.plan import Plan
@@ -153,14 +154,18 @@ def test_a_failure_that_was_told_counts_although_the_process_then_died(tmp_path)
 def test_a_trial_that_tune_ends_without_a_word_is_handed_out_again(tmp_path):
     study = SimulatedStudy(tmp_path, small_config())
     searcher = PlanSearcher(study.plan)
-    name, job = search_job(study, searcher)
+    limited = ConcurrencyLimiter(searcher, max_concurrent=1)
+    limited.set_search_properties(None, None, {})
+    job = limited.suggest("a")["job"]
+    assert limited.suggest("b") is None
     callback = PlanCallback(study.plan, searcher, lambda: None)
-    of_tune = SimpleNamespace(trial_id=name, status="PENDING", get_error=lambda: None)
-    callback.on_step_end(0, [of_tune])
-    assert name in searcher.jobs
+    of_tune = SimpleNamespace(trial_id="a", status="PENDING", get_error=lambda: None)
+    others = [SimpleNamespace(trial_id=name, status="ERROR") for name in "xyz"]  # that it has told of
+    callback.on_step_end(0, [of_tune, *others])
+    assert "a" in searcher.jobs
     of_tune.status = "ERROR"
-    callback.on_step_end(1, [of_tune])
-    assert not searcher.jobs and searcher.suggest("again")["job"].trial_id == job.trial_id
+    callback.on_step_end(1, [*others, of_tune])
+    assert not searcher.jobs and limited.suggest("again")["job"].trial_id == job.trial_id
 
 
 def test_a_process_that_dies_after_its_job_was_told_changes_nothing(tmp_path):
