@@ -155,7 +155,7 @@ class Judge:
         looks = tuple(sorted({*facts["looks"], *ledger.looks}))
         planned = Looks(looks) if len(looks) > 1 and looks[0] > 1 else None
         self.rules = Rules(region=facts["region"], looks=planned)
-        self._known: dict[tuple[tuple[Ratio, int | str], ...], dict[Ratio, dict[str, Judgement]]] = {}
+        self._known: dict[tuple[object, ...], dict[Ratio, dict[str, Judgement]]] = {}
 
     def decided(self, replicates: Mapping[Ratio, int]) -> frozenset[Ratio]:
         """Return the ratios at which every finalist has a verdict, given so many replicates at each ratio."""
@@ -174,7 +174,7 @@ class Judge:
             for arm in finalists
             if len(shared := paired_replicates(arm, vanilla, n)) == n
         }
-        key = (*replicates.items(), *there)  # one that failed may have been tried again
+        key: tuple[object, ...] = (*replicates.items(), *there)  # one that failed may have been tried again
         if key not in self._known:
             evidence = {
                 name: self._evidence(arm, vanilla, vanilla, shared)
