@@ -123,6 +123,7 @@ def advice(found: ConfirmedRatio, study: ConfirmedStudy) -> tuple[str, str, str]
     judged = found.verdict
     rivals = _unbeaten(found, study.metric)
     best = _best_control(found, study.metric)
+    has_hardly_learned = bool(hardly_learned([_behind_its_encoder(found, "")], study.metric))
     if judged.verdict == "better" and not rivals:
         act = "Pre-finetune: it is better than vanilla and than every control."
     elif judged.verdict == "better":
@@ -136,6 +137,10 @@ def advice(found: ConfirmedRatio, study: ConfirmedStudy) -> tuple[str, str, str]
             "equivalent": "You need not pre-finetune: what it changes is too small to matter.",
             "not shown": "Nothing speaks for pre-finetuning yet.",
         }[judged.verdict]
+        if judged.verdict != "worse" and has_hardly_learned:
+            act = (
+                "Decide nothing by this: vanilla has hardly learned. Train longer, or at other rates, first."
+            )
         if best is not None and reading(best.gain, study.metric) == "better":
             act += f" Of the controls, {arm_name(best.record.arm)} is ahead of vanilla: {best.gain.text(signed=True)}."
     low, high = judged.interval.ci_low, judged.interval.ci_high

@@ -109,6 +109,15 @@ def test_a_gain_over_a_vanilla_that_hardly_learned_is_told_to_say_little(confirm
     assert "A gain over such a vanilla says little." in found
 
 
+def test_nothing_is_to_be_decided_by_a_vanilla_that_hardly_learned(confirmed):
+    low = dict.fromkeys(STRENGTHS, 0.2)
+    comparison = confirmed(strengths={**low, "frozen_lr": 2.2})
+    assert comparison.confirmation.ratios[0].verdict.verdict in ("equivalent", "not shown")
+    act = advice(comparison.confirmation.ratios[0], comparison.confirmation)[0]
+    assert act.startswith("Decide nothing by this: vanilla has hardly learned.")
+    assert "frozen encoder with logistic regression is ahead of vanilla" in act
+
+
 def test_harm_is_told(confirmed):
     comparison = confirmed(strengths=WORSE)
     assert "pre-finetuning is worse than tuned vanilla" in answer(comparison).headline
