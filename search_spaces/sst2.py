@@ -14,15 +14,15 @@ test set of 1,821. ``--option units=phrases`` takes GLUE's 67,349 phrases instea
 files are downloaded.
 
 Found (20:1000 and 50:1000 with ``--trials 2 --replicates 2 --arms oversample --arm-trials 0 --confirm 7``, 2.0 and 2.5
-hours of work on a core of an AMD EPYC with AVX2, float32, beside other work; macro F1 on the balanced test set with 95 %
-intervals over seven fresh replicates; the pages are in ``findings/``). So little tuning, chosen on 20 texts, leaves
-vanilla at hardly more than the majority: .333 [.333, .333] and .358 [.299, .416], behind logistic regression on its own
-frozen encoder (.477 and .625). Over such a vanilla a verdict says little: at 20:1000 pre-finetuning (the paper's recipe)
-is practically the same, +.000 [+.000, +.001]; at 50:1000 no difference is shown, +.055 [-.009, +.119], and for the
-paper's recipe +.072 [-.006, +.149]. Post-hoc logit adjustment .383 [.275, .492] and .516 [.430, .602], oversampling .349
-and .444, compute-matched vanilla .333 and .367, TF-IDF .336 and .433. In accuracy vanilla has .499 and .511, the winner
-.499 and .536; Hu et al. publish .549 +- .060 and .677 +- .092 for vanilla bert-base-uncased after ten epochs, and
-.751 +- .050 and .794 +- .026 with re-weighting by class. 100:1000 is not confirmed yet.
+hours of work on a core of an AMD EPYC with AVX2, float32, beside other work; macro F1 on the balanced test set with 95
+% intervals over seven fresh replicates; the pages are in ``findings/``). So little tuning, chosen on 20 texts, leaves
+vanilla at hardly more than the majority: .333 [.333, .333] and .358 [.299, .416], behind logistic regression on its
+own frozen encoder (.477 and .625). Over such a vanilla a verdict says little: at 20:1000 pre-finetuning (the paper's
+recipe) is practically the same, +.000 [+.000, +.001]; at 50:1000 no difference is shown, +.055 [-.009, +.119], and for
+the paper's recipe +.072 [-.006, +.149]. Post-hoc logit adjustment .383 [.275, .492] and .516 [.430, .602],
+oversampling .349 and .444, compute-matched vanilla .333 and .367, TF-IDF .336 and .433. In accuracy vanilla has .499
+and .511, the winner .499 and .536; Hu et al. publish .549 +- .060 and .677 +- .092 for vanilla bert-base-uncased after
+ten epochs, and .751 +- .050 and .794 +- .026 with re-weighting by class. 100:1000 is not confirmed yet.
 """
 
 from __future__ import annotations
