@@ -43,11 +43,11 @@ def run(command: Sequence[str], seconds: float = 900, codes: tuple[int, ...] = (
     return done.stdout + done.stderr
 
 
-def lacking() -> str | None:
-    """Return why there can be no hosts on this machine; None where there can."""
+def lacking(tools: Sequence[str] = TOOLS) -> str | None:
+    """Return why there can be no hosts on this machine, or nothing else that needs some tools; None where there can."""
     if os.geteuid() != 0:
         return "network namespaces need root"
-    missing = [tool for tool in TOOLS if shutil.which(tool) is None]
+    missing = [tool for tool in tools if shutil.which(tool) is None]
     return f"{', '.join(missing)} not installed" if missing else None
 
 

@@ -9,7 +9,6 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.hosts import nfs_client
-from tests.hosts.hosts import ROOT
+from tests.hosts.hosts import ROOT, lacking
 from tests.tiny_encoder import write_tiny_encoder
 
 KERNEL = "linux.uml"
@@ -30,16 +29,9 @@ SCRIPT = Path(__file__).with_name("nfs.sh")
 PIECES, ENOUGH = Path("/proc/sys/vm/max_map_count"), 1_000_000
 
 
-def lacking():
-    """Return why there can be no such kernel on this machine; None where there can."""
-    if os.geteuid() != 0:
-        return "the folders of the NFS tools need root"
-    missing = [tool for tool in TOOLS if shutil.which(tool) is None]
-    missing += [] if MODULES.is_dir() else [str(MODULES)]
-    return f"{', '.join(missing)} not installed" if missing else None
+LACKING = lacking(TOOLS) or (None if MODULES.is_dir() else f"{MODULES} is not there")
 
-
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(lacking() is not None, reason=lacking() or "")]
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(LACKING is not None, reason=LACKING or "")]
 
 
 @pytest.fixture(scope="module")
